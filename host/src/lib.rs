@@ -1,0 +1,32 @@
+//! Wasmill runs transforms, compiled to WebAssembly components, on Kafka streams.
+//!
+//! ```text
+//! Kafka partition
+//!   -> source   librdkafka, batch consume, byte-bounded
+//!   -> codec    bytes -> Arrow columns, projected
+//!   -> wasm     one component call per batch
+//!   -> pipeline stages what was emitted, per batch
+//!   -> codec    columns -> bytes
+//!   -> sink     transactional producer: outputs and dead letters
+//!   -> commit   offsets and outputs in one Kafka transaction
+//! ```
+//!
+//! Modules in reading order. What may import what is in `ARCHITECTURE.md`; `cargo xtask tidy` checks it.
+
+pub mod model;
+pub mod pipeline;
+
+pub mod kafka;
+pub mod source;
+pub mod codec;
+pub mod wasm;
+pub mod sink;
+
+pub mod worker;
+pub mod control;
+pub mod api;
+pub mod telemetry;
+pub mod config;
+
+pub mod app;
+pub mod cli;

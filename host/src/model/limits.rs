@@ -1,0 +1,39 @@
+//! What a guest may use. Units are in the names; defaults are here and nowhere else.
+
+/// Limits of one pipeline's guest instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of one instance in bytes. Default 64 MiB.
+    pub memory_bytes_max: u64,
+    /// Wall time of one invocation in milliseconds. Default 200.
+    pub invocation_ms_max: u64,
+    /// Bytes of all columns that one invocation may emit. Default 16 MiB.
+    pub output_bytes_per_batch_max: u64,
+    /// Guest stack in bytes. Default 512 KiB. One value for the whole host.
+    pub stack_bytes_max: u64,
+    /// Log lines a second that are kept; the rest is counted. Default 100.
+    pub log_lines_per_second_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 64 << 20,
+            invocation_ms_max: 200,
+            output_bytes_per_batch_max: 16 << 20,
+            stack_bytes_max: 512 << 10,
+            log_lines_per_second_max: 100,
+        }
+    }
+}
+
+/// Largest component that an upload takes, in bytes.
+pub const COMPONENT_BYTES_MAX: usize = 50 << 20;
+/// Largest number of columns in one batch or emission.
+pub const COLUMNS_MAX: usize = 4096;
+/// Deepest nesting of a schema.
+pub const SCHEMA_DEPTH_MAX: usize = 64;
+/// Longest log line that is kept, in bytes.
+pub const LOG_LINE_BYTES_MAX: usize = 8 << 10;
+/// Longest reject reason that is kept, in bytes.
+pub const REJECT_REASON_BYTES_MAX: usize = 4 << 10;

@@ -1,0 +1,12 @@
+//! Values that every part of the host shares. No IO.
+
+pub mod arrow_type;
+pub mod avro_type;
+pub mod failure;
+pub mod ids;
+pub mod limits;
+pub mod manifest;
+pub mod pipeline_spec;
+pub mod position;
+pub mod record_batch;
+pub mod schema_table;

@@ -1,0 +1,214 @@
+//! Desired state of a pipeline, validated. `config::pipeline_file` reads it from YAML or JSON.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::model::ids::PipelineName;
+use crate::model::ids::TransformName;
+use crate::model::ids::TransformVersion;
+use crate::model::limits::Limits;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct PipelineSpec {
+    pub name: PipelineName,
+    pub transform: TransformRef,
+    /// By port name, in the file's order.
+    pub inputs: IndexMap<String, InputBinding>,
+    /// By port name, in the file's order.
+    pub outputs: IndexMap<String, OutputBinding>,
+    pub delivery: Delivery,
+    pub start: Start,
+    pub commit: CommitPolicy,
+    pub batch: BatchLimits,
+    pub on_bad_record: OnBadRecord,
+    pub retry: RetryPolicy,
+    pub schemas: SchemaPolicy,
+    pub limits: Limits,
+    /// Worker threads on each host. Default 1.
+    pub workers: u32,
+    /// Passed to the transform.
+    pub config: IndexMap<String, String>,
+    /// Client properties from the allow-list.
+    pub kafka: IndexMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransformRef {
+    /// A version under a name; the newest when none is given.
+    Named { name: TransformName, version: Option<TransformVersion> },
+    /// A local file. Sidecar and dev only.
+    File(PathBuf),
+    /// `sha256:...` of an uploaded component.
+    Digest(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputBinding {
+    pub topic: Arc<str>,
+    pub key: PartBinding,
+    pub value: PartBinding,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputBinding {
+    pub topic: Arc<str>,
+    pub key: PartBinding,
+    pub value: PartBinding,
+    pub partition_by: PartitionBy,
+}
+
+/// How the bytes of a key or value are laid out, and under which registry subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartBinding {
+    pub format: Format,
+    /// Default by topic name: `<topic>-key` or `<topic>-value`. Registry formats only.
+    pub subject: Option<String>,
+}
+
+/// Byte formats of keys and values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Confluent wire format: magic byte 0, schema id, Avro body.
+    Avro,
+    /// JSON without a schema, typed by the port's declaration.
+    Json,
+    /// UTF-8 text.
+    Text,
+    /// Bytes as they are.
+    Raw,
+    /// One byte, 0 or 1.
+    Boolean,
+    /// Big-endian, 2 bytes.
+    Int16,
+    /// Big-endian, 4 bytes.
+    Int32,
+    /// Big-endian, 8 bytes.
+    Int64,
+    /// Big-endian IEEE 754, 4 bytes.
+    Float32,
+    /// Big-endian IEEE 754, 8 bytes.
+    Float64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PartitionBy {
+    /// murmur2 over the encoded key, as the Java client; a null key goes to the source partition
+    /// modulo the count.
+    #[default]
+    Key,
+    /// The source partition modulo the count.
+    SourcePartition,
+    RoundRobin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delivery {
+    #[default]
+    ExactlyOnce,
+    AtLeastOnce,
+}
+
+/// Where a pipeline starts in a partition for which its group has no committed offset.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Start {
+    #[default]
+    Earliest,
+    Latest,
+    /// First record at or after this time, milliseconds since the epoch.
+    Timestamp(i64),
+    /// By topic and partition; partitions not named start at earliest.
+    Offsets(IndexMap<String, IndexMap<i32, i64>>),
+}
+
+/// When a commit cycle ends: whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitPolicy {
+    /// Default 100 ms.
+    pub interval: Duration,
+    /// Default 50,000 input records.
+    pub records_max: u64,
+    /// Default 64 MiB of input.
+    pub bytes_max: u64,
+}
+
+impl Default for CommitPolicy {
+    fn default() -> Self {
+        Self { interval: Duration::from_millis(100), records_max: 50_000, bytes_max: 64 << 20 }
+    }
+}
+
+/// How large one invocation's batch may be: whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Default 4096.
+    pub rows_max: u32,
+    /// Default 1 MiB of keys and values.
+    pub bytes_max: u64,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { rows_max: 4096, bytes_max: 1 << 20 }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnBadRecord {
+    /// Default topic: `<pipeline>.dlq`.
+    DeadLetter { topic: Option<Arc<str>> },
+    /// The pipeline stops at the record.
+    Stop,
+    /// Counted and logged.
+    Drop,
+}
+
+impl Default for OnBadRecord {
+    fn default() -> Self {
+        Self::DeadLetter { topic: None }
+    }
+}
+
+/// Governs a guest's `retry` failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Default 8.
+    pub attempts_max: u32,
+    /// Default 50 ms, doubled each time, with jitter.
+    pub backoff_initial: Duration,
+    /// Default 10 s.
+    pub backoff_max: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { attempts_max: 8, backoff_initial: Duration::from_millis(50), backoff_max: Duration::from_secs(10) }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SchemaPolicy {
+    pub register: Register,
+    pub subject_strategy: SubjectStrategy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Register {
+    /// The output schema must already be registered under its subject.
+    Never,
+    #[default]
+    IfCompatible,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SubjectStrategy {
+    /// `<topic>-key`, `<topic>-value`.
+    #[default]
+    TopicName,
+    /// The record's full name.
+    RecordName,
+    /// `<topic>-<record's full name>`.
+    TopicRecordName,
+}

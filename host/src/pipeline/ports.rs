@@ -1,0 +1,366 @@
+//! What the core needs of the world. Adapters implement these; only `app` names the adapters.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use arrow_array::ArrayRef;
+
+use crate::model::failure::BadRecord;
+use crate::model::failure::Outage;
+use crate::model::failure::Stop;
+use crate::model::ids::SchemaId;
+use crate::model::position::Offset;
+use crate::model::position::Partition;
+use crate::model::position::TopicPartition;
+use crate::model::record_batch::Invoked;
+use crate::model::record_batch::RawRecords;
+use crate::model::record_batch::RecordBatch;
+use crate::model::record_batch::Rows;
+
+/// Offsets to resume at: the next record to read of each partition.
+pub type Positions = Vec<(TopicPartition, Offset)>;
+
+/// Kafka in. Lives on the worker's thread; group changes come as events of [`Source::poll`].
+pub trait Source {
+    type Records: RawRecords;
+    /// A checked snapshot of the consumer's membership, which the transaction's commit carries.
+    type Group;
+
+    /// Waits up to `wait` for the next event. Serves the client meanwhile, so it must be called
+    /// well within `max.poll.interval.ms` even when nothing is wanted (pause the partitions first).
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn poll(&mut self, wait: Duration) -> Result<SourceEvent<Self::Records>, SourceFailure>;
+
+    /// Answers [`SourceEvent::Assigned`]: begins to consume at these positions.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn start(&mut self, positions: &[(TopicPartition, Offset)]) -> Result<(), SourceFailure>;
+
+    /// Answers [`SourceEvent::Revoked`] and [`SourceEvent::Lost`]: gives the partitions up.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), SourceFailure>;
+
+    /// The group's stable committed offset of each partition, or none.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, SourceFailure>;
+
+    /// First offset still there, and the offset after the last one.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn bounds(&mut self, partition: &TopicPartition) -> Result<Range<Offset>, SourceFailure>;
+
+    /// First offset at or after a time in milliseconds; the end if there is none.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn offset_at(&mut self, partition: &TopicPartition, timestamp_ms: i64) -> Result<Offset, SourceFailure>;
+
+    /// Every partition of an input topic as the broker knows it now.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn partitions(&mut self, topic: &str) -> Result<Vec<TopicPartition>, SourceFailure>;
+
+    /// Stops fetching; what is already fetched is kept or fetched again, never lost.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), SourceFailure>;
+
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn resume(&mut self, partitions: &[TopicPartition]) -> Result<(), SourceFailure>;
+
+    /// Moves back (or forth); records fetched before the call are never returned after it.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn seek(&mut self, positions: &[(TopicPartition, Offset)]) -> Result<(), SourceFailure>;
+
+    /// The membership, if this member still owns its partitions: not lost, generation not negative.
+    fn group(&mut self) -> Option<Self::Group>;
+
+    /// Commits offsets by the consumer itself (at-least-once, and start positions). Waits.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn commit(&mut self, positions: &[(TopicPartition, Offset)]) -> Result<(), SourceFailure>;
+
+    /// Records between the position and the last stable offset, as the client last knew.
+    fn lag(&self, partition: &TopicPartition) -> Option<u64>;
+}
+
+/// What [`Source::poll`] returns.
+#[derive(Debug)]
+pub enum SourceEvent<R> {
+    /// Nothing within the wait.
+    Idle,
+    /// A run of one partition, within the batch limits.
+    Records(R),
+    /// New partitions: answer with [`Source::start`].
+    Assigned(Vec<TopicPartition>),
+    /// Finish and commit what was read of these, then [`Source::release`] them.
+    Revoked(Vec<TopicPartition>),
+    /// These already belong to another member: drop what was read, then [`Source::release`].
+    Lost(Vec<TopicPartition>),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SourceFailure {
+    #[error(transparent)]
+    Outage(#[from] Outage),
+    #[error("offset {offset} of {partition} is gone; the partition now starts at {first}")]
+    OffsetGone { partition: TopicPartition, offset: Offset, first: Offset },
+    /// The client is unusable: make a new one.
+    #[error("the consumer failed for good: {0}")]
+    Fatal(String),
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+/// Bytes to columns, for one input port.
+pub trait Decoder {
+    /// Decodes the records of `range` in one go, except those in `skip` (ascending indexes).
+    ///
+    /// Stops early where the next record needs another batch (a dynamic port's schema changes) or
+    /// a schema that is not there yet: `Decoded::end` says where.
+    ///
+    /// # Errors
+    /// When not even the first record can be decoded *yet*; bad records are no error.
+    fn decode(
+        &mut self,
+        records: &dyn RawRecords,
+        range: Range<usize>,
+        skip: &[usize],
+    ) -> Result<Decoded, DecodeFailure>;
+}
+
+#[derive(Debug)]
+pub struct Decoded {
+    pub rows: Rows,
+    /// Writer schema of the values, on dynamic ports.
+    pub schema: Option<SchemaId>,
+    /// The index in the raw records of each row, ascending.
+    pub records: Vec<u32>,
+    /// Records that cannot be decoded, ascending.
+    pub bad: Vec<(u32, BadRecord)>,
+    /// Index after the last record dealt with.
+    pub end: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeFailure {
+    /// The schema is being fetched in the background: try again soon; other partitions go on.
+    #[error("the schema {0} is still being fetched")]
+    SchemaPending(u32),
+    #[error(transparent)]
+    Outage(#[from] Outage),
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+/// User code. Lives on the worker's thread. Instances come and go behind it.
+pub trait Guest {
+    /// One call. After any failure but [`InvokeFailure::Retry`] the next call has a new instance.
+    ///
+    /// # Errors
+    /// See [`InvokeFailure`]; nothing of the failed call is returned.
+    fn invoke(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure>;
+
+    /// Drops the instance until it is needed again.
+    fn release(&mut self);
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum InvokeFailure {
+    #[error("the transform trapped: {message}")]
+    Trap { message: String, backtrace: String },
+    #[error("the transform ran longer than {limit_ms} ms")]
+    Deadline {
+        limit_ms: u64,
+        /// Whether the thread itself used that much CPU time, so that the machine is not to blame.
+        by_cpu_time: bool,
+    },
+    #[error("the transform needs more memory than {limit_bytes} bytes")]
+    Memory { limit_bytes: u64 },
+    #[error("the transform emitted more than {limit_bytes} bytes for one batch")]
+    Output { limit_bytes: u64 },
+    /// Broke the contract in a way that only shows at the end of the call.
+    #[error("the transform broke the contract: {0}")]
+    Contract(String),
+    #[error("the transform asks for a retry: {0}")]
+    Retry(String),
+    #[error("the transform cannot go on: {0}")]
+    Fatal(String),
+}
+
+/// Columns to bytes, for the key or the value of one output port.
+pub trait Encoder {
+    /// Appends one entry a row to `out`, in order; a bad row's entry is null and stands in the
+    /// returned list (ascending).
+    ///
+    /// # Errors
+    /// When no row can be encoded *now*.
+    fn encode(
+        &mut self,
+        column: &ArrayRef,
+        schema: Option<SchemaId>,
+        out: &mut EncodedPart,
+    ) -> Result<Vec<(u32, BadRecord)>, EncodeFailure>;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeFailure {
+    #[error(transparent)]
+    Outage(#[from] Outage),
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+/// Encoded keys or values of a run of rows, one after another in one buffer.
+#[derive(Debug, Default, Clone)]
+pub struct EncodedPart {
+    pub bytes: Vec<u8>,
+    /// End of each entry in `bytes`.
+    pub ends: Vec<u32>,
+    /// Whether each entry is null; empty when none is.
+    pub nulls: Vec<bool>,
+}
+
+impl EncodedPart {
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.nulls.clear();
+    }
+
+    /// The bytes of one entry; none when it is null or not there.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, row: usize) -> Option<&[u8]> {
+        if self.nulls.get(row).copied().unwrap_or(false) {
+            return None;
+        }
+        let end = *self.ends.get(row)? as usize;
+        let start = if row == 0 { 0 } else { *self.ends.get(row - 1)? as usize };
+        self.bytes.get(start..end)
+    }
+
+    /// Ends an entry at the current end of `bytes`.
+    #[inline]
+    pub fn end_entry(&mut self, null: bool) {
+        self.ends.push(self.bytes.len() as u32);
+        if null {
+            self.nulls.resize(self.ends.len() - 1, false);
+            self.nulls.push(true);
+        } else if !self.nulls.is_empty() {
+            self.nulls.push(false);
+        }
+    }
+}
+
+/// Index of an output topic as the sink numbers them at its creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TopicIndex(pub u32);
+
+/// A record to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputRecord<'a> {
+    pub topic: TopicIndex,
+    pub partition: Partition,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    /// Milliseconds.
+    pub timestamp: Option<i64>,
+    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+    /// Comes back in [`Refused`] when the broker refuses the record.
+    pub token: u64,
+}
+
+/// Kafka out. Lives on the worker's thread.
+pub trait Sink {
+    type Group;
+
+    /// Opens a transaction unless one is open; nothing under at-least-once.
+    ///
+    /// # Errors
+    /// See [`SinkFailure`].
+    fn begin(&mut self) -> Result<(), SinkFailure>;
+
+    /// How many partitions an output topic has.
+    ///
+    /// # Errors
+    /// See [`SinkFailure`].
+    fn partition_count(&mut self, topic: TopicIndex) -> Result<u32, SinkFailure>;
+
+    /// Hands a record over; its bytes are copied. Records of one partition keep their order.
+    ///
+    /// # Errors
+    /// See [`SendFailure`].
+    fn send(&mut self, record: &OutputRecord<'_>) -> Result<(), SendFailure>;
+
+    /// Waits until everything sent is written, then commits it with the offsets in one
+    /// transaction. Under at-least-once it only waits; the caller commits by the consumer.
+    ///
+    /// # Errors
+    /// See [`CommitFailure`]. After an error the caller calls [`Sink::abort`].
+    fn commit(&mut self, positions: &[(TopicPartition, Offset)], group: &Self::Group) -> Result<(), CommitFailure>;
+
+    /// Drops the open transaction and whatever is queued. Afterwards the sink is as new.
+    ///
+    /// # Errors
+    /// See [`SinkFailure`].
+    fn abort(&mut self) -> Result<(), SinkFailure>;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SinkFailure {
+    #[error(transparent)]
+    Outage(#[from] Outage),
+    /// Another producer has this worker's transactional id. The client is unusable.
+    #[error("fenced: another worker took over: {0}")]
+    Fenced(String),
+    #[error("the producer failed for good: {0}")]
+    Fatal(String),
+    #[error(transparent)]
+    Stop(#[from] Stop),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SendFailure {
+    /// The queue is full: serve the source, then try this record again.
+    #[error("the producer's queue is full")]
+    Full,
+    /// This record can never be written (too large, invalid).
+    #[error("the record is refused: {0}")]
+    Refused(BadRecord),
+    #[error(transparent)]
+    Sink(#[from] SinkFailure),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CommitFailure {
+    /// The broker refused these records for good; abort, and send everything but them.
+    #[error("the broker refused {} records", .0.len())]
+    Refused(Vec<Refused>),
+    /// The transaction must be aborted and its work done again.
+    #[error("the transaction was not committed: {0}")]
+    Abort(String),
+    #[error(transparent)]
+    Sink(#[from] SinkFailure),
+}
+
+/// A record that the broker refused after it was sent.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    pub token: u64,
+    pub cause: BadRecord,
+}
