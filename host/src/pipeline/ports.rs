@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::time::Duration;
+use std::time::Instant;
 
 use arrow_array::ArrayRef;
 
@@ -25,6 +26,19 @@ pub trait Source {
     type Records: RawRecords;
     /// A checked snapshot of the consumer's membership, which the transaction's commit carries.
     type Group;
+
+    /// Subscribes and joins the group.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn join(&mut self) -> Result<(), SourceFailure>;
+
+    /// Commits offsets from outside of the group, before [`Source::join`]. False, and nothing is
+    /// committed, when the group has members.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn commit_outside(&mut self, positions: &[(TopicPartition, Offset)]) -> Result<bool, SourceFailure>;
 
     /// Waits up to `wait` for the next event. Serves the client meanwhile, so it must be called
     /// well within `max.poll.interval.ms` even when nothing is wanted (pause the partitions first).
@@ -88,7 +102,7 @@ pub trait Source {
     /// The membership, if this member still owns its partitions: not lost, generation not negative.
     fn group(&mut self) -> Option<Self::Group>;
 
-    /// Commits offsets by the consumer itself (at-least-once, and start positions). Waits.
+    /// Commits offsets as a member of the group (at-least-once). Waits.
     ///
     /// # Errors
     /// See [`SourceFailure`].
@@ -295,11 +309,16 @@ pub trait Sink {
     /// See [`SinkFailure`].
     fn begin(&mut self) -> Result<(), SinkFailure>;
 
-    /// How many partitions an output topic has.
+    /// The partition of `topic` that a record goes to, by the topic's binding.
     ///
     /// # Errors
     /// See [`SinkFailure`].
-    fn partition_count(&mut self, topic: TopicIndex) -> Result<u32, SinkFailure>;
+    fn route(
+        &mut self,
+        topic: TopicIndex,
+        key: Option<&[u8]>,
+        source: Partition,
+    ) -> Result<Partition, SinkFailure>;
 
     /// Hands a record over; its bytes are copied. Records of one partition keep their order.
     ///
@@ -319,6 +338,10 @@ pub trait Sink {
     /// # Errors
     /// See [`SinkFailure`].
     fn abort(&mut self) -> Result<(), SinkFailure>;
+
+    /// Gives up what an idle pipeline does not need, until it is needed again. Only called when
+    /// nothing is open.
+    fn release(&mut self);
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -339,9 +362,9 @@ pub enum SendFailure {
     /// The queue is full: serve the source, then try this record again.
     #[error("the producer's queue is full")]
     Full,
-    /// This record can never be written (too large, invalid).
+    /// This record can never be written (too large, invalid), with its token.
     #[error("the record is refused: {0}")]
-    Refused(BadRecord),
+    Refused(BadRecord, u64),
     #[error(transparent)]
     Sink(#[from] SinkFailure),
 }
@@ -356,6 +379,33 @@ pub enum CommitFailure {
     Abort(String),
     #[error(transparent)]
     Sink(#[from] SinkFailure),
+}
+
+/// The headers that a dead letter carries after those of its record.
+pub trait LetterHeaders {
+    /// In order. `value_omitted` marks a letter whose value was left out because it is too large.
+    fn headers(
+        &self,
+        records: &dyn RawRecords,
+        index: usize,
+        cause: &BadRecord,
+        value_omitted: bool,
+    ) -> Vec<(&'static str, Vec<u8>)>;
+}
+
+/// Time, so that tests can set it.
+pub trait Clock: Send {
+    fn now(&self) -> Instant;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// A record that the broker refused after it was sent.
