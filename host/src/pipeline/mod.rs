@@ -22,4 +22,6 @@ pub mod status;
 pub mod task;
 
 #[cfg(test)]
+mod driver_tests;
+#[cfg(test)]
 mod fakes;
