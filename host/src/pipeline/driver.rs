@@ -81,6 +81,7 @@ pub struct Driver<S: Source, K> {
     status: StatusBoard,
     status_at: Option<std::time::Instant>,
     last_work: Option<std::time::Instant>,
+    has_committed: bool,
 }
 
 impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
@@ -108,6 +109,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             status,
             status_at: None,
             last_work: None,
+            has_committed: false,
         })
     }
 
@@ -142,6 +144,12 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         }
         self.publish(false);
         Ok(())
+    }
+
+    /// Whether any cycle was committed, so that the clients once worked.
+    #[must_use]
+    pub fn has_committed(&self) -> bool {
+        self.has_committed
     }
 
     /// Finishes the cycle and commits it. The driver is done afterwards.
@@ -369,6 +377,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         for task in self.tasks.values_mut() {
             task.commit();
         }
+        self.has_committed = true;
         self.cycle.close();
         self.lane.observer.commit(self.lane.clock.now().saturating_duration_since(began));
         Ok(())
