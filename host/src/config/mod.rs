@@ -4,11 +4,14 @@ pub mod pipeline_document;
 pub mod pipeline_file;
 pub mod pipeline_schema;
 pub mod secret;
+pub mod settings;
 pub mod units;
 
 mod bindings;
-mod client_properties;
 mod policies;
 mod section;
+mod settings_keys;
+mod settings_layers;
+mod settings_reader;
 mod suggest;
 mod tree;

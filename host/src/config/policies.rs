@@ -5,10 +5,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use crate::config::bindings::topic_name;
-use crate::config::client_properties;
 use crate::config::section::Item;
 use crate::config::section::Problems;
-use crate::config::suggest;
 use crate::config::tree::Value;
 use crate::model::limits::Limits;
 use crate::model::pipeline_spec::BatchLimits;
@@ -305,33 +303,11 @@ fn secret_name(item: &Item<'_>, problems: &mut Problems) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Client properties from the allow-list.
+/// Client properties as text. Which of them a pipeline may set, and whether the client takes the
+/// value, is checked where the client is known: `kafka::overrides`.
 pub(crate) fn kafka(item: &Item<'_>, problems: &mut Problems) -> IndexMap<String, String> {
     let mut properties = IndexMap::new();
     for (property, item) in item.entries(problems).unwrap_or_default() {
-        if !client_properties::ALLOWED.contains(&property) {
-            let (message, remedy) = match client_properties::refusal(property) {
-                Some(reason) => (
-                    format!("a pipeline may not set this property: {reason}"),
-                    "Remove it.".to_owned(),
-                ),
-                None => (
-                    "this client property is not on the list of those that a pipeline may set".to_owned(),
-                    suggest::remedy(property, client_properties::ALLOWED),
-                ),
-            };
-            let message = format!("{message}{}", item.node.place);
-            let found = format!("the property `{property}`");
-            problems.add(
-                "client-property",
-                &item.path,
-                message,
-                found,
-                "a property of the list",
-                remedy,
-            );
-            continue;
-        }
         let value = match &item.node.value {
             Value::Text(text) => Some(text.clone()),
             Value::Integer(value) => Some(value.to_string()),
