@@ -1,1 +1,51 @@
-//! Placeholder.
+//! A client for Confluent-compatible schema registries.
+pub mod cache;
+
+mod answer;
+mod builder;
+mod canonical;
+mod client;
+mod compatibility;
+mod deploy;
+mod endpoint;
+mod error;
+mod references;
+mod retry;
+mod schema;
+mod secret;
+mod settings_error;
+mod transport;
+
+pub use builder::RegistryClientBuilder;
+pub use cache::CacheLimits;
+pub use cache::Lookup;
+pub use cache::SchemaCache;
+pub use canonical::canonical_avro;
+pub use canonical::same_schema;
+pub use client::RegistryClient;
+pub use compatibility::Against;
+pub use compatibility::CompatibilityLevel;
+pub use compatibility::CompatibilityReport;
+pub use compatibility::Mode;
+pub use compatibility::Scope;
+pub use deploy::Registration;
+pub use deploy::VERSIONS_COMPARED_MAX;
+pub use error::Asked;
+pub use error::Missing;
+pub use error::Outage;
+pub use error::Recovery;
+pub use error::RegistryError;
+pub use references::REFERENCES_MAX;
+pub use references::REFERENCE_DEPTH_MAX;
+pub use retry::RetryPolicy;
+pub use schema::Deletion;
+pub use schema::Listing;
+pub use schema::Reference;
+pub use schema::RegisteredSchema;
+pub use schema::ResolvedReference;
+pub use schema::Schema;
+pub use schema::SchemaType;
+pub use schema::SubjectVersion;
+pub use schema::Version;
+pub use secret::Secret;
+pub use settings_error::SettingsError;
