@@ -1,5 +1,7 @@
 //! A client for Confluent-compatible schema registries.
 pub mod cache;
+#[cfg(feature = "memory")]
+pub mod memory;
 
 mod answer;
 mod builder;
