@@ -74,7 +74,10 @@ pub enum Lookup {
     /// [`CacheLimits::unknown_ttl`].
     Unknown(Arc<RegistryError>),
     /// The registry cannot be asked, since that time. It is tried again without limit: ask again.
-    Unavailable { since: SystemTime, error: Arc<RegistryError> },
+    Unavailable {
+        since: SystemTime,
+        error: Arc<RegistryError>,
+    },
 }
 
 /// Schemas by id, each fetched once however many ask, in the background.
@@ -109,7 +112,13 @@ impl SchemaCache {
 
     #[must_use]
     pub fn with_limits(client: RegistryClient, runtime: Handle, limits: CacheLimits) -> Self {
-        Self { client, limits, entries: Arc::new(Entries::new(limits)), runtime, tasks: Mutex::new(JoinSet::new()) }
+        Self {
+            client,
+            limits,
+            entries: Arc::new(Entries::new(limits)),
+            runtime,
+            tasks: Mutex::new(JoinSet::new()),
+        }
     }
 
     #[must_use]
@@ -172,7 +181,14 @@ impl SchemaCache {
             entries::TakeOff::Joined(flight) => return Some(flight),
             entries::TakeOff::Refused => return None,
         };
-        let pilot = Pilot::new(id, self.client.clone(), self.limits, Arc::clone(&self.entries), Arc::clone(&flight), progress);
+        let pilot = Pilot::new(
+            id,
+            self.client.clone(),
+            self.limits,
+            Arc::clone(&self.entries),
+            Arc::clone(&flight),
+            progress,
+        );
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn_on(pilot.fly(), &self.runtime);

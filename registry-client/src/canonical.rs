@@ -10,7 +10,9 @@ use serde_json::Value;
 use crate::schema::Schema;
 use crate::schema::SchemaType;
 
-const PRIMITIVES: [&str; 8] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
+const PRIMITIVES: [&str; 8] = [
+    "null", "boolean", "int", "long", "float", "double", "bytes", "string",
+];
 
 /// One spelling for all Avro texts that differ only in formatting: white space, order of attributes,
 /// `{"type": "int"}` for `"int"`, `namespace` + `name` for a full name, a name in its own namespace
@@ -28,7 +30,9 @@ pub fn canonical_avro(text: &str) -> Result<String, serde_json::Error> {
 /// order of keys, for Protobuf line ends and white space at either end. References must be the same.
 #[must_use]
 pub fn same_schema(one: &Schema, other: &Schema) -> bool {
-    one.schema_type == other.schema_type && sorted_references(one) == sorted_references(other) && same_text(one, other)
+    one.schema_type == other.schema_type
+        && sorted_references(one) == sorted_references(other)
+        && same_text(one, other)
 }
 
 fn same_text(one: &Schema, other: &Schema) -> bool {
@@ -44,9 +48,11 @@ fn same_text(one: &Schema, other: &Schema) -> bool {
             let parsed = |text: &str| serde_json::from_str::<Value>(text);
             matches!((parsed(&one.text), parsed(&other.text)), (Ok(one), Ok(other)) if one == other)
         }
-        SchemaType::Protobuf | SchemaType::Other(_) => {
-            one.text.trim().lines().map(str::trim_end).eq(other.text.trim().lines().map(str::trim_end))
-        }
+        SchemaType::Protobuf | SchemaType::Other(_) => one.text.trim().lines().map(str::trim_end).eq(other
+            .text
+            .trim()
+            .lines()
+            .map(str::trim_end)),
     }
 }
 
@@ -60,14 +66,18 @@ fn sorted_references(schema: &Schema) -> Vec<&crate::schema::Reference> {
 fn avro(schema: &Value, namespace: Option<&str>) -> Value {
     match schema {
         Value::String(name) => Value::String(full_name(name, namespace)),
-        Value::Array(branches) => Value::Array(branches.iter().map(|branch| avro(branch, namespace)).collect()),
+        Value::Array(branches) => {
+            Value::Array(branches.iter().map(|branch| avro(branch, namespace)).collect())
+        }
         Value::Object(attributes) => avro_object(attributes, namespace),
         other => other.clone(),
     }
 }
 
 fn avro_object(attributes: &Map<String, Value>, namespace: Option<&str>) -> Value {
-    let Some(kind) = attributes.get("type") else { return Value::Object(attributes.clone()) };
+    let Some(kind) = attributes.get("type") else {
+        return Value::Object(attributes.clone());
+    };
     match kind.as_str() {
         Some("record" | "error" | "enum" | "fixed") => named(attributes, namespace),
         // A complex type without further attributes, or a primitive spelled as an object.
@@ -93,7 +103,10 @@ fn avro_object(attributes: &Map<String, Value>, namespace: Option<&str>) -> Valu
 
 fn named(attributes: &Map<String, Value>, enclosing: Option<&str>) -> Value {
     let name = attributes.get("name").and_then(Value::as_str).unwrap_or_default();
-    let own = match (name.rsplit_once('.'), attributes.get("namespace").and_then(Value::as_str)) {
+    let own = match (
+        name.rsplit_once('.'),
+        attributes.get("namespace").and_then(Value::as_str),
+    ) {
         (Some((namespace, _)), _) => Some(namespace),
         (None, Some(namespace)) => Some(namespace),
         (None, None) => enclosing,
@@ -107,7 +120,11 @@ fn named(attributes: &Map<String, Value>, enclosing: Option<&str>) -> Value {
             ("aliases", Value::Array(aliases)) if aliases.is_empty() => continue,
             ("aliases", Value::Array(aliases)) => aliases
                 .iter()
-                .map(|alias| alias.as_str().map_or_else(|| alias.clone(), |alias| Value::String(qualified(alias, own))))
+                .map(|alias| {
+                    alias
+                        .as_str()
+                        .map_or_else(|| alias.clone(), |alias| Value::String(qualified(alias, own)))
+                })
                 .collect(),
             ("fields", Value::Array(fields)) => fields.iter().map(|field| record_field(field, own)).collect(),
             _ => value.clone(),
@@ -118,7 +135,9 @@ fn named(attributes: &Map<String, Value>, enclosing: Option<&str>) -> Value {
 }
 
 fn record_field(field: &Value, namespace: Option<&str>) -> Value {
-    let Value::Object(attributes) = field else { return field.clone() };
+    let Value::Object(attributes) = field else {
+        return field.clone();
+    };
     let mut out = Map::new();
     for (key, value) in attributes {
         let value = match (key.as_str(), value) {
@@ -133,7 +152,11 @@ fn record_field(field: &Value, namespace: Option<&str>) -> Value {
 }
 
 fn full_name(name: &str, namespace: Option<&str>) -> String {
-    if PRIMITIVES.contains(&name) { name.to_owned() } else { qualified(name, namespace) }
+    if PRIMITIVES.contains(&name) {
+        name.to_owned()
+    } else {
+        qualified(name, namespace)
+    }
 }
 
 fn qualified(name: &str, namespace: Option<&str>) -> String {
@@ -214,7 +237,9 @@ mod tests {
     #[test]
     fn a_default_is_a_value_not_a_schema() {
         let with_default = |default: &str| {
-            format!(r#"{{"type":"record","name":"x.U","fields":[{{"name":"a","type":"string","default":{default}}}]}}"#)
+            format!(
+                r#"{{"type":"record","name":"x.U","fields":[{{"name":"a","type":"string","default":{default}}}]}}"#
+            )
         };
         assert!(!same(&with_default(r#""E""#), &with_default(r#""x.E""#)));
         assert!(!same(&with_default("[1,2]"), &with_default("[2,1]")));
@@ -224,18 +249,37 @@ mod tests {
     fn the_canonical_text_is_its_own_canonical_text() {
         let text = r#"{"namespace":"x","type":"record","name":"U","fields":[{"type":"V","name":"a"}]}"#;
         let once = canonical_avro(text).expect("JSON");
-        assert_eq!(once, r#"{"fields":[{"name":"a","type":"x.V"}],"name":"x.U","type":"record"}"#);
+        assert_eq!(
+            once,
+            r#"{"fields":[{"name":"a","type":"x.V"}],"name":"x.U","type":"record"}"#
+        );
         assert_eq!(canonical_avro(&once).expect("JSON"), once);
     }
 
     #[test]
     fn references_and_type_count() {
-        let reference = |version| crate::schema::Reference { name: "x.A".into(), subject: "a".into(), version };
+        let reference = |version| crate::schema::Reference {
+            name: "x.A".into(),
+            subject: "a".into(),
+            version,
+        };
         let one = Schema::avro("\"x.A\"").with_references(vec![reference(1)]);
-        assert!(!same_schema(&one, &Schema::avro("\"x.A\"").with_references(vec![reference(2)])));
+        assert!(!same_schema(
+            &one,
+            &Schema::avro("\"x.A\"").with_references(vec![reference(2)])
+        ));
         assert!(!same_schema(&Schema::avro("{}"), &Schema::json("{}")));
-        assert!(same_schema(&Schema::json(r#"{"a":1,"b":2}"#), &Schema::json(r#"{"b": 2, "a": 1}"#)));
-        assert!(same_schema(&Schema::protobuf("message A {}\r\n"), &Schema::protobuf("message A {}")));
-        assert!(!same_schema(&Schema::protobuf("message A {}"), &Schema::protobuf("message B {}")));
+        assert!(same_schema(
+            &Schema::json(r#"{"a":1,"b":2}"#),
+            &Schema::json(r#"{"b": 2, "a": 1}"#)
+        ));
+        assert!(same_schema(
+            &Schema::protobuf("message A {}\r\n"),
+            &Schema::protobuf("message A {}")
+        ));
+        assert!(!same_schema(
+            &Schema::protobuf("message A {}"),
+            &Schema::protobuf("message B {}")
+        ));
     }
 }

@@ -43,7 +43,11 @@ impl RegistryClient {
     ///
     /// # Errors
     /// [`RegistryError::Invalid`] when the schema does not parse, and what any call may fail with.
-    pub async fn find(&self, subject: &str, schema: &Schema) -> Result<Option<SubjectVersion>, RegistryError> {
+    pub async fn find(
+        &self,
+        subject: &str,
+        schema: &Schema,
+    ) -> Result<Option<SubjectVersion>, RegistryError> {
         match self.lookup(subject, schema).await {
             Ok(found) => return Ok(Some(found)),
             Err(RegistryError::NotFound { code: 40401, .. }) => return Ok(None),
@@ -72,7 +76,11 @@ impl RegistryClient {
     /// # Errors
     /// [`RegistryError::Incompatible`] with the registry's reasons; nothing was registered then.
     /// [`RegistryError::Invalid`] when the schema does not parse. What any call may fail with.
-    pub async fn register_if_needed(&self, subject: &str, schema: &Schema) -> Result<Registration, RegistryError> {
+    pub async fn register_if_needed(
+        &self,
+        subject: &str,
+        schema: &Schema,
+    ) -> Result<Registration, RegistryError> {
         if let Some(found) = self.find(subject, schema).await? {
             return Ok(Registration::Found(found.id));
         }

@@ -98,22 +98,39 @@ pub enum RegistryError {
     /// The registry works and does not hold what was asked for. `code` is the registry's own:
     /// 40401 subject, 40402 version, 40403 schema.
     #[error("{asked}: {what} (registry error {code}: {message}); check the name, or register it first")]
-    NotFound { asked: Box<Asked>, what: Missing, code: u32, message: String },
+    NotFound {
+        asked: Box<Asked>,
+        what: Missing,
+        code: u32,
+        message: String,
+    },
 
     /// The schema breaks the subject's compatibility rule. Nothing was registered.
     #[error(
         "{asked}: incompatible with what subject {subject:?} holds: {}; \
          change the schema (say, give new fields a default) or the subject's compatibility level", reasons(.messages)
     )]
-    Incompatible { asked: Box<Asked>, subject: String, messages: Vec<String> },
+    Incompatible {
+        asked: Box<Asked>,
+        subject: String,
+        messages: Vec<String>,
+    },
 
     /// The registry understood the request and refuses its content (400, 422): a schema that does not
     /// parse, a version out of range, an operation its mode forbids.
-    #[error("{asked}: refused as invalid (registry error {code}: {message}); correct the schema or the request")]
-    Invalid { asked: Box<Asked>, code: u32, message: String },
+    #[error(
+        "{asked}: refused as invalid (registry error {code}: {message}); correct the schema or the request"
+    )]
+    Invalid {
+        asked: Box<Asked>,
+        code: u32,
+        message: String,
+    },
 
     /// Status 401.
-    #[error("{asked}: not authenticated: {message}; give the user and password, or the token, of a registry user")]
+    #[error(
+        "{asked}: not authenticated: {message}; give the user and password, or the token, of a registry user"
+    )]
     Unauthorized { asked: Box<Asked>, message: String },
 
     /// Status 403.
@@ -138,11 +155,19 @@ pub enum RegistryError {
     },
 
     /// Something answered, but not as a schema registry does.
-    #[error("{asked}: unexpected answer, status {status}: {detail}; check that the base URL is the registry's, its path included")]
-    Protocol { asked: Box<Asked>, status: u16, detail: String },
+    #[error(
+        "{asked}: unexpected answer, status {status}: {detail}; check that the base URL is the registry's, its path included"
+    )]
+    Protocol {
+        asked: Box<Asked>,
+        status: u16,
+        detail: String,
+    },
 
     /// The references of a schema cannot be followed: a cycle, or more of them than the bounds allow.
-    #[error("{asked}: cannot resolve its references: {detail}; correct the references of the registered schema")]
+    #[error(
+        "{asked}: cannot resolve its references: {detail}; correct the references of the registered schema"
+    )]
     References { asked: Box<Asked>, detail: String },
 
     /// A subject name that no URL can carry: empty, `.` or `..`.
@@ -151,7 +176,11 @@ pub enum RegistryError {
 }
 
 fn reasons(messages: &[String]) -> String {
-    if messages.is_empty() { "the registry gives no reason".to_owned() } else { messages.join("; ") }
+    if messages.is_empty() {
+        "the registry gives no reason".to_owned()
+    } else {
+        messages.join("; ")
+    }
 }
 
 impl RegistryError {

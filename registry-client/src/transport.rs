@@ -8,12 +8,13 @@ use std::time::Duration;
 use reqwest::Method;
 use reqwest::header::ACCEPT;
 use reqwest::header::CONTENT_TYPE;
+use reqwest::header::HeaderMap;
 use reqwest::header::LOCATION;
 use reqwest::header::RETRY_AFTER;
-use reqwest::header::HeaderMap;
 use tracing::debug;
 
 use crate::answer::Answer;
+use crate::answer::message;
 use crate::endpoint::Endpoint;
 use crate::endpoint::Endpoints;
 use crate::error::Asked;
@@ -67,8 +68,14 @@ impl fmt::Debug for Transport {
 
 enum Failure {
     /// Another server, or the same one later, may answer.
-    Outage { cause: Outage, retry_after: Option<Duration> },
-    Unusable { status: u16, detail: String },
+    Outage {
+        cause: Outage,
+        retry_after: Option<Duration>,
+    },
+    Unusable {
+        status: u16,
+        detail: String,
+    },
 }
 
 impl Transport {
@@ -88,10 +95,19 @@ impl Transport {
                 let (cause, asks_for) = match self.attempt(endpoint, call).await {
                     Ok((status, body)) => {
                         self.endpoints.prefer(index);
-                        return Ok(Answer { asked, status, body, secrets: Arc::clone(&self.secrets) });
+                        return Ok(Answer {
+                            asked,
+                            status,
+                            body,
+                            secrets: Arc::clone(&self.secrets),
+                        });
                     }
                     Err(Failure::Unusable { status, detail }) => {
-                        return Err(RegistryError::Protocol { asked: Box::new(asked), status, detail });
+                        return Err(RegistryError::Protocol {
+                            asked: Box::new(asked),
+                            status,
+                            detail,
+                        });
                     }
                     Err(Failure::Outage { cause, retry_after }) => (cause, retry_after),
                 };
@@ -114,8 +130,10 @@ impl Transport {
     }
 
     async fn attempt(&self, endpoint: &Endpoint, call: &Call) -> Result<(u16, Vec<u8>), Failure> {
-        let mut request =
-            self.http.request(call.method.clone(), endpoint.join(&call.path)).header(ACCEPT, ACCEPTED);
+        let mut request = self
+            .http
+            .request(call.method.clone(), endpoint.join(&call.path))
+            .header(ACCEPT, ACCEPTED);
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, MEDIA_TYPE).body(body.clone());
         }
@@ -123,20 +141,29 @@ impl Transport {
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
         if response.status().is_redirection() {
-            return Err(Failure::Unusable { status, detail: self.redirection(response.headers()) });
+            return Err(Failure::Unusable {
+                status,
+                detail: self.redirection(response.headers()),
+            });
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.outage(error))? {
             if body.len() + chunk.len() > self.response_bytes_max {
-                let detail = format!("the answer is longer than the {} bytes allowed", self.response_bytes_max);
+                let detail = format!(
+                    "the answer is longer than the {} bytes allowed",
+                    self.response_bytes_max
+                );
                 return Err(Failure::Unusable { status, detail });
             }
             body.extend_from_slice(&chunk);
         }
         // 501 and 505 do not pass by themselves.
         if matches!(status, 408 | 429 | 500 | 502..=504 | 506..) {
-            let message = crate::answer::message(&body);
-            let cause = Outage::Status { status, message: self.scrub(message) };
+            let message = message(&body, &self.secrets);
+            let cause = Outage::Status {
+                status,
+                message: self.scrub(message),
+            };
             return Err(Failure::Outage { cause, retry_after });
         }
         Ok((status, body))
@@ -151,15 +178,19 @@ impl Transport {
         } else {
             Outage::Broken(self.scrub(chain(&error)))
         };
-        Failure::Outage { cause, retry_after: None }
+        Failure::Outage {
+            cause,
+            retry_after: None,
+        }
     }
 
     fn redirection(&self, headers: &HeaderMap) -> String {
         let target = headers.get(LOCATION).and_then(|target| target.to_str().ok());
         match target.and_then(|target| Endpoint::parse(target).ok()) {
-            Some((endpoint, _)) => {
-                self.scrub(format!("a redirection to {}, which is not followed; give that server's base URL", endpoint.join("")))
-            }
+            Some((endpoint, _)) => self.scrub(format!(
+                "a redirection to {}, which is not followed; give that server's base URL",
+                endpoint.join("")
+            )),
             None => "a redirection, which is not followed; give the base URL it leads to".to_owned(),
         }
     }
@@ -187,7 +218,13 @@ fn unavailable(
     retryable: bool,
     retry_after: Option<Duration>,
 ) -> RegistryError {
-    RegistryError::Unavailable { asked: Box::new(asked), cause, attempts, retryable, retry_after }
+    RegistryError::Unavailable {
+        asked: Box::new(asked),
+        cause,
+        attempts,
+        retryable,
+        retry_after,
+    }
 }
 
 fn method_name(method: &Method) -> &'static str {
@@ -201,7 +238,14 @@ fn method_name(method: &Method) -> &'static str {
 
 /// Seconds only: the other form, a date, would need both clocks to agree.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }
 
 fn chain(error: &dyn Error) -> String {

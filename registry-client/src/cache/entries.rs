@@ -22,8 +22,15 @@ const ENTRY_BYTES: usize = 256;
 
 enum Entry {
     Flying(Arc<Flight>),
-    Ready { schema: Arc<RegisteredSchema>, used: AtomicU64 },
-    Unknown { error: Arc<RegistryError>, until: Instant, used: AtomicU64 },
+    Ready {
+        schema: Arc<RegisteredSchema>,
+        used: AtomicU64,
+    },
+    Unknown {
+        error: Arc<RegistryError>,
+        until: Instant,
+        used: AtomicU64,
+    },
 }
 
 pub(super) enum Found {
@@ -34,7 +41,10 @@ pub(super) enum Found {
 }
 
 pub(super) enum TakeOff {
-    Started { flight: Arc<Flight>, progress: watch::Sender<Progress> },
+    Started {
+        flight: Arc<Flight>,
+        progress: watch::Sender<Progress>,
+    },
     Joined(Arc<Flight>),
     Refused,
 }
@@ -72,7 +82,9 @@ impl Entries {
     }
 
     pub(super) fn find(&self, id: u32) -> Found {
-        let Some(entry) = self.by_id.get(&id) else { return Found::Absent };
+        let Some(entry) = self.by_id.get(&id) else {
+            return Found::Absent;
+        };
         match entry.value() {
             Entry::Ready { schema, used } => {
                 used.store(self.tick(), Ordering::Relaxed);
@@ -123,11 +135,18 @@ impl Entries {
         let entry = match outcome {
             Ok(schema) => {
                 self.text_bytes.fetch_add(cost(schema), Ordering::Relaxed);
-                Entry::Ready { schema: Arc::clone(schema), used }
+                Entry::Ready {
+                    schema: Arc::clone(schema),
+                    used,
+                }
             }
             Err(error) => {
                 let until = Instant::now() + self.limits.unknown_ttl;
-                Entry::Unknown { error: Arc::clone(error), until, used }
+                Entry::Unknown {
+                    error: Arc::clone(error),
+                    until,
+                    used,
+                }
             }
         };
         self.by_id.insert(id, entry);
@@ -136,7 +155,10 @@ impl Entries {
 
     /// The flight is over; without an outcome the id is as if never asked for.
     pub(super) fn end(&self, id: u32, flight: &Arc<Flight>) {
-        self.by_id.remove_if(&id, |_, entry| matches!(entry, Entry::Flying(other) if Arc::ptr_eq(other, flight)));
+        self.by_id.remove_if(
+            &id,
+            |_, entry| matches!(entry, Entry::Flying(other) if Arc::ptr_eq(other, flight)),
+        );
         self.flights.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -146,7 +168,10 @@ impl Entries {
 
     // Runs in a fetch, never in a `get`. A tenth at once, so that it runs rarely.
     fn evict(&self) {
-        let settled = self.by_id.len().saturating_sub(self.flights.load(Ordering::Relaxed));
+        let settled = self
+            .by_id
+            .len()
+            .saturating_sub(self.flights.load(Ordering::Relaxed));
         let bytes = self.text_bytes.load(Ordering::Relaxed);
         if settled <= self.limits.entries_max && bytes <= self.limits.text_bytes_max {
             return;
@@ -156,20 +181,28 @@ impl Entries {
             .iter()
             .filter_map(|entry| match entry.value() {
                 Entry::Flying(_) => None,
-                Entry::Ready { schema, used } => Some((used.load(Ordering::Relaxed), *entry.key(), cost(schema))),
+                Entry::Ready { schema, used } => {
+                    Some((used.load(Ordering::Relaxed), *entry.key(), cost(schema)))
+                }
                 Entry::Unknown { used, .. } => Some((used.load(Ordering::Relaxed), *entry.key(), 0)),
             })
             .collect();
         by_use.sort_unstable();
         // The one just fetched stays, or it would be fetched for ever.
         by_use.pop();
-        let (entries_kept, bytes_kept) = (self.limits.entries_max / 10 * 9, self.limits.text_bytes_max / 10 * 9);
+        let (entries_kept, bytes_kept) = (
+            self.limits.entries_max / 10 * 9,
+            self.limits.text_bytes_max / 10 * 9,
+        );
         let (mut entries, mut bytes) = (settled, bytes);
         for (_, id, cost) in by_use {
             if entries <= entries_kept && bytes <= bytes_kept {
                 return;
             }
-            if let Some((_, Entry::Ready { .. })) = self.by_id.remove_if(&id, |_, entry| !matches!(entry, Entry::Flying(_))) {
+            if let Some((_, Entry::Ready { .. })) = self
+                .by_id
+                .remove_if(&id, |_, entry| !matches!(entry, Entry::Flying(_)))
+            {
                 self.text_bytes.fetch_sub(cost, Ordering::Relaxed);
             }
             entries = entries.saturating_sub(1);

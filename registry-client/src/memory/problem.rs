@@ -14,15 +14,27 @@ pub(super) struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, code: u32, message: String) -> Self {
-        Self { status, code, message }
+        Self {
+            status,
+            code,
+            message,
+        }
     }
 
     pub(super) fn no_subject(subject: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, 40401, format!("Subject '{subject}' not found."))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            40401,
+            format!("Subject '{subject}' not found."),
+        )
     }
 
     pub(super) fn no_version(version: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, 40402, format!("Version {version} not found."))
+        Self::new(
+            StatusCode::NOT_FOUND,
+            40402,
+            format!("Version {version} not found."),
+        )
     }
 
     pub(super) fn no_schema(detail: &str) -> Self {
@@ -35,8 +47,9 @@ impl Problem {
     }
 
     pub(super) fn version_not_soft_deleted(subject: &str, version: u32) -> Self {
-        let message =
-            format!("Subject '{subject}' Version {version} was not deleted first before being permanently deleted");
+        let message = format!(
+            "Subject '{subject}' Version {version} was not deleted first before being permanently deleted"
+        );
         Self::new(StatusCode::NOT_FOUND, 40407, message)
     }
 
@@ -59,7 +72,11 @@ impl Problem {
     }
 
     pub(super) fn invalid_schema(detail: &str) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, 42201, format!("Invalid schema: {detail}"))
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            42201,
+            format!("Invalid schema: {detail}"),
+        )
     }
 
     pub(super) fn invalid_version(version: &str) -> Self {
@@ -87,12 +104,17 @@ impl Problem {
     }
 
     pub(super) fn referenced(subject: &str, version: u32) -> Self {
-        let message = format!("One or more references exist to the schema {{subject={subject},version={version}}}");
+        let message =
+            format!("One or more references exist to the schema {{subject={subject},version={version}}}");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, 42206, message)
     }
 
     pub(super) fn malformed(detail: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, 400, format!("Malformed request: {detail}"))
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            400,
+            format!("Malformed request: {detail}"),
+        )
     }
 
     pub(super) fn no_route() -> Self {
@@ -100,12 +122,20 @@ impl Problem {
     }
 
     pub(super) fn wrong_method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, 405, "HTTP 405 Method Not Allowed".to_owned())
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            405,
+            "HTTP 405 Method Not Allowed".to_owned(),
+        )
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error_code": self.code, "message": self.message }))).into_response()
+        (
+            self.status,
+            Json(json!({ "error_code": self.code, "message": self.message })),
+        )
+            .into_response()
     }
 }

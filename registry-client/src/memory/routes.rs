@@ -36,11 +36,19 @@ struct Switches {
 
 impl Switches {
     fn listing(&self) -> Listing {
-        if self.deleted { Listing::WithDeleted } else { Listing::Live }
+        if self.deleted {
+            Listing::WithDeleted
+        } else {
+            Listing::Live
+        }
     }
 
     fn deletion(&self) -> Deletion {
-        if self.permanent { Deletion::Permanent } else { Deletion::Soft }
+        if self.permanent {
+            Deletion::Permanent
+        } else {
+            Deletion::Soft
+        }
     }
 }
 
@@ -56,11 +64,23 @@ pub(super) fn router(registry: MemoryRegistry) -> Router {
         .route("/subjects", get(subjects))
         .route("/subjects/{subject}", post(lookup).delete(delete_subject))
         .route("/subjects/{subject}/versions", get(versions).post(register))
-        .route("/subjects/{subject}/versions/{version}", get(version).delete(delete_version))
+        .route(
+            "/subjects/{subject}/versions/{version}",
+            get(version).delete(delete_version),
+        )
         .route("/subjects/{subject}/versions/{version}/schema", get(version_text))
-        .route("/subjects/{subject}/versions/{version}/referencedby", get(referenced_by))
-        .route("/compatibility/subjects/{subject}/versions", post(check_configured))
-        .route("/compatibility/subjects/{subject}/versions/{version}", post(check_version))
+        .route(
+            "/subjects/{subject}/versions/{version}/referencedby",
+            get(referenced_by),
+        )
+        .route(
+            "/compatibility/subjects/{subject}/versions",
+            post(check_configured),
+        )
+        .route(
+            "/compatibility/subjects/{subject}/versions/{version}",
+            post(check_version),
+        )
         .route("/config", get(global_level).put(set_global_level))
         .route("/config/{subject}", get(level).put(set_level).delete(clear_level))
         .route("/mode", get(global_mode).put(set_global_mode))
@@ -93,7 +113,10 @@ async fn schema(State(registry): State<MemoryRegistry>, Path(id): Path<String>) 
     Ok(Json(registry.state().schema(id_of(&id)?)?.clone()))
 }
 
-async fn schema_text(State(registry): State<MemoryRegistry>, Path(id): Path<String>) -> Result<String, Problem> {
+async fn schema_text(
+    State(registry): State<MemoryRegistry>,
+    Path(id): Path<String>,
+) -> Result<String, Problem> {
     Ok(registry.state().schema(id_of(&id)?)?.text.clone())
 }
 
@@ -102,8 +125,12 @@ async fn schema_subjects(
     Path(id): Path<String>,
     Query(switches): Query<Switches>,
 ) -> Answer<Vec<String>> {
-    let mut subjects: Vec<String> =
-        registry.state().places(id_of(&id)?, switches.listing())?.into_iter().map(|(subject, _)| subject).collect();
+    let mut subjects: Vec<String> = registry
+        .state()
+        .places(id_of(&id)?, switches.listing())?
+        .into_iter()
+        .map(|(subject, _)| subject)
+        .collect();
     subjects.dedup();
     Ok(Json(subjects))
 }
@@ -114,10 +141,18 @@ async fn schema_versions(
     Query(switches): Query<Switches>,
 ) -> Answer<Vec<Value>> {
     let places = registry.state().places(id_of(&id)?, switches.listing())?;
-    Ok(Json(places.into_iter().map(|(subject, version)| json!({ "subject": subject, "version": version })).collect()))
+    Ok(Json(
+        places
+            .into_iter()
+            .map(|(subject, version)| json!({ "subject": subject, "version": version }))
+            .collect(),
+    ))
 }
 
-async fn subjects(State(registry): State<MemoryRegistry>, Query(switches): Query<Switches>) -> Json<Vec<String>> {
+async fn subjects(
+    State(registry): State<MemoryRegistry>,
+    Query(switches): Query<Switches>,
+) -> Json<Vec<String>> {
     Json(registry.state().subjects(switches.listing()))
 }
 
@@ -127,7 +162,11 @@ async fn lookup(
     Query(switches): Query<Switches>,
     bytes: Bytes,
 ) -> Answer<SubjectVersion> {
-    Ok(Json(registry.state().lookup(&subject, &body(&bytes)?, switches.listing())?))
+    Ok(Json(registry.state().lookup(
+        &subject,
+        &body(&bytes)?,
+        switches.listing(),
+    )?))
 }
 
 async fn delete_subject(
@@ -135,7 +174,9 @@ async fn delete_subject(
     Path(subject): Path<String>,
     Query(switches): Query<Switches>,
 ) -> Answer<Vec<u32>> {
-    Ok(Json(registry.state().delete_subject(&subject, switches.deletion())?))
+    Ok(Json(
+        registry.state().delete_subject(&subject, switches.deletion())?,
+    ))
 }
 
 async fn versions(
@@ -160,7 +201,11 @@ async fn version(
     Path((subject, version)): Path<(String, String)>,
     Query(switches): Query<Switches>,
 ) -> Answer<SubjectVersion> {
-    Ok(Json(registry.state().version(&subject, version_of(&version)?, switches.listing())?))
+    Ok(Json(registry.state().version(
+        &subject,
+        version_of(&version)?,
+        switches.listing(),
+    )?))
 }
 
 async fn version_text(
@@ -168,7 +213,11 @@ async fn version_text(
     Path((subject, version)): Path<(String, String)>,
     Query(switches): Query<Switches>,
 ) -> Result<String, Problem> {
-    Ok(registry.state().version(&subject, version_of(&version)?, switches.listing())?.schema.text)
+    Ok(registry
+        .state()
+        .version(&subject, version_of(&version)?, switches.listing())?
+        .schema
+        .text)
 }
 
 async fn delete_version(
@@ -176,14 +225,20 @@ async fn delete_version(
     Path((subject, version)): Path<(String, String)>,
     Query(switches): Query<Switches>,
 ) -> Answer<u32> {
-    Ok(Json(registry.state().delete_version(&subject, version_of(&version)?, switches.deletion())?))
+    Ok(Json(registry.state().delete_version(
+        &subject,
+        version_of(&version)?,
+        switches.deletion(),
+    )?))
 }
 
 async fn referenced_by(
     State(registry): State<MemoryRegistry>,
     Path((subject, version)): Path<(String, String)>,
 ) -> Answer<Vec<u32>> {
-    Ok(Json(registry.state().referenced_by(&subject, version_of(&version)?)?))
+    Ok(Json(
+        registry.state().referenced_by(&subject, version_of(&version)?)?,
+    ))
 }
 
 async fn check_configured(
@@ -192,7 +247,10 @@ async fn check_configured(
     Query(switches): Query<Switches>,
     bytes: Bytes,
 ) -> Answer<Value> {
-    Ok(report(registry.state().check(&subject, None, &body(&bytes)?)?, &switches))
+    Ok(report(
+        registry.state().check(&subject, None, &body(&bytes)?)?,
+        &switches,
+    ))
 }
 
 async fn check_version(
@@ -202,7 +260,10 @@ async fn check_version(
     bytes: Bytes,
 ) -> Answer<Value> {
     let version = version_of(&version)?;
-    Ok(report(registry.state().check(&subject, Some(version), &body(&bytes)?)?, &switches))
+    Ok(report(
+        registry.state().check(&subject, Some(version), &body(&bytes)?)?,
+        &switches,
+    ))
 }
 
 fn report(messages: Vec<String>, switches: &Switches) -> Json<Value> {
@@ -216,12 +277,17 @@ fn report(messages: Vec<String>, switches: &Switches) -> Json<Value> {
 
 fn level_asked(bytes: &Bytes) -> Result<CompatibilityLevel, Problem> {
     let asked: Value = body(bytes)?;
-    let name = asked.get("compatibility").and_then(Value::as_str).map(str::to_ascii_uppercase);
+    let name = asked
+        .get("compatibility")
+        .and_then(Value::as_str)
+        .map(str::to_ascii_uppercase);
     serde_json::from_value(json!(name)).map_err(|_| Problem::invalid_level())
 }
 
 async fn global_level(State(registry): State<MemoryRegistry>) -> Answer<Value> {
-    Ok(Json(json!({ "compatibilityLevel": registry.state().level(Scope::Global)? })))
+    Ok(Json(
+        json!({ "compatibilityLevel": registry.state().level(Scope::Global)? }),
+    ))
 }
 
 async fn set_global_level(State(registry): State<MemoryRegistry>, bytes: Bytes) -> Answer<Value> {
@@ -254,12 +320,17 @@ async fn set_level(
 }
 
 async fn clear_level(State(registry): State<MemoryRegistry>, Path(subject): Path<String>) -> Answer<Value> {
-    Ok(Json(json!({ "compatibilityLevel": registry.state().clear_level(&subject)? })))
+    Ok(Json(
+        json!({ "compatibilityLevel": registry.state().clear_level(&subject)? }),
+    ))
 }
 
 fn mode_asked(bytes: &Bytes) -> Result<Mode, Problem> {
     let asked: Value = body(bytes)?;
-    let name = asked.get("mode").and_then(Value::as_str).map(str::to_ascii_uppercase);
+    let name = asked
+        .get("mode")
+        .and_then(Value::as_str)
+        .map(str::to_ascii_uppercase);
     match serde_json::from_value(json!(name)) {
         Ok(mode @ (Mode::ReadWrite | Mode::ReadOnly | Mode::ReadOnlyOverride)) => Ok(mode),
         _ => Err(Problem::invalid_mode()),

@@ -69,17 +69,27 @@ impl State {
     }
 
     pub(super) fn versions(&self, subject: &str, listing: Listing) -> Result<Vec<u32>, Problem> {
-        Ok(self.entries(subject, listing)?.iter().map(|entry| entry.version).collect())
+        Ok(self
+            .entries(subject, listing)?
+            .iter()
+            .map(|entry| entry.version)
+            .collect())
     }
 
     pub(super) fn schema(&self, id: u32) -> Result<&Schema, Problem> {
-        self.schemas.get(&id).map(|stored| &stored.schema).ok_or_else(|| Problem::no_schema(&id.to_string()))
+        self.schemas
+            .get(&id)
+            .map(|stored| &stored.schema)
+            .ok_or_else(|| Problem::no_schema(&id.to_string()))
     }
 
     /// Where an id stands.
     pub(super) fn places(&self, id: u32, listing: Listing) -> Result<Vec<(String, u32)>, Problem> {
         self.schema(id)?;
-        let all = self.subjects.iter().flat_map(|(subject, entries)| entries.iter().map(move |entry| (subject, entry)));
+        let all = self
+            .subjects
+            .iter()
+            .flat_map(|(subject, entries)| entries.iter().map(move |entry| (subject, entry)));
         Ok(all
             .filter(|(_, entry)| entry.id == id && shows(entry, listing))
             .map(|(subject, entry)| (subject.clone(), entry.version))
@@ -94,7 +104,12 @@ impl State {
     ) -> Result<SubjectVersion, Problem> {
         let entry = self.entry(subject, version, listing)?;
         let schema = self.schema(entry.id)?.clone();
-        Ok(SubjectVersion { subject: subject.to_owned(), version: entry.version, id: entry.id, schema })
+        Ok(SubjectVersion {
+            subject: subject.to_owned(),
+            version: entry.version,
+            id: entry.id,
+            schema,
+        })
     }
 
     pub(super) fn lookup(
@@ -127,10 +142,17 @@ impl State {
         }
         let id = known.unwrap_or_else(|| self.schemas.last_key_value().map_or(1, |(last, _)| last + 1));
         self.ids.insert(key, id);
-        self.schemas.entry(id).or_insert_with(|| Stored { schema: schema.clone(), parsed });
+        self.schemas.entry(id).or_insert_with(|| Stored {
+            schema: schema.clone(),
+            parsed,
+        });
         let entries = self.subjects.entry(subject.to_owned()).or_default();
         let version = entries.last().map_or(1, |last| last.version + 1);
-        entries.push(Entry { version, id, deleted: false });
+        entries.push(Entry {
+            version,
+            id,
+            deleted: false,
+        });
         Ok(id)
     }
 
@@ -142,7 +164,9 @@ impl State {
         schema: &Schema,
     ) -> Result<Vec<String>, Problem> {
         let (_, parsed) = self.parse(schema)?;
-        let entry = version.map(|version| self.entry(subject, version, Listing::Live)).transpose()?;
+        let entry = version
+            .map(|version| self.entry(subject, version, Listing::Live))
+            .transpose()?;
         Ok(self.obstacles(subject, &parsed, entry))
     }
 
@@ -161,7 +185,9 @@ impl State {
         let backward = !matches!(level, L::Forward | L::ForwardTransitive);
         let forward = !matches!(level, L::Backward | L::BackwardTransitive);
         for entry in against {
-            let Some(old) = self.schemas.get(&entry.id) else { continue };
+            let Some(old) = self.schemas.get(&entry.id) else {
+                continue;
+            };
             let mut messages = Vec::new();
             if backward {
                 messages.extend(obstacles(new, &old.parsed));
@@ -180,9 +206,16 @@ impl State {
 
     pub(super) fn delete_subject(&mut self, subject: &str, deletion: Deletion) -> Result<Vec<u32>, Problem> {
         self.require_writable(subject)?;
-        let listing = if deletion == Deletion::Soft { Listing::Live } else { Listing::WithDeleted };
+        let listing = if deletion == Deletion::Soft {
+            Listing::Live
+        } else {
+            Listing::WithDeleted
+        };
         let doomed = self.entries(subject, listing)?;
-        if let Some(entry) = doomed.iter().find(|entry| !self.referrers(subject, entry.version).is_empty()) {
+        if let Some(entry) = doomed
+            .iter()
+            .find(|entry| !self.referrers(subject, entry.version).is_empty())
+        {
             return Err(Problem::referenced(subject, entry.version));
         }
         if deletion == Deletion::Permanent && doomed.iter().any(|entry| !entry.deleted) {
@@ -209,7 +242,11 @@ impl State {
         deletion: Deletion,
     ) -> Result<u32, Problem> {
         self.require_writable(subject)?;
-        let listing = if deletion == Deletion::Soft { Listing::Live } else { Listing::WithDeleted };
+        let listing = if deletion == Deletion::Soft {
+            Listing::Live
+        } else {
+            Listing::WithDeleted
+        };
         let doomed = self.entry(subject, version, listing)?;
         if !self.referrers(subject, doomed.version).is_empty() {
             return Err(Problem::referenced(subject, doomed.version));
@@ -240,20 +277,33 @@ impl State {
     /// Ids of the schemas in use that refer to a version.
     fn referrers(&self, subject: &str, version: u32) -> Vec<u32> {
         let refers = |schema: &Schema| {
-            schema.references.iter().any(|reference| reference.subject == subject && reference.version == version)
+            schema
+                .references
+                .iter()
+                .any(|reference| reference.subject == subject && reference.version == version)
         };
-        let live: HashSet<u32> =
-            self.subjects.values().flatten().filter(|entry| !entry.deleted).map(|entry| entry.id).collect();
-        let referring = self.schemas.iter().filter(|(id, stored)| live.contains(id) && refers(&stored.schema));
+        let live: HashSet<u32> = self
+            .subjects
+            .values()
+            .flatten()
+            .filter(|entry| !entry.deleted)
+            .map(|entry| entry.id)
+            .collect();
+        let referring = self
+            .schemas
+            .iter()
+            .filter(|(id, stored)| live.contains(id) && refers(&stored.schema));
         referring.map(|(id, _)| *id).collect()
     }
 
     pub(super) fn level(&self, scope: Scope<'_>) -> Result<CompatibilityLevel, Problem> {
         match scope {
             Scope::Global => Ok(self.level),
-            Scope::Subject(subject) => {
-                self.levels.get(subject).copied().ok_or_else(|| Problem::no_level(subject))
-            }
+            Scope::Subject(subject) => self
+                .levels
+                .get(subject)
+                .copied()
+                .ok_or_else(|| Problem::no_level(subject)),
         }
     }
 
@@ -269,13 +319,19 @@ impl State {
     }
 
     pub(super) fn clear_level(&mut self, subject: &str) -> Result<CompatibilityLevel, Problem> {
-        self.levels.remove(subject).ok_or_else(|| Problem::no_level(subject))
+        self.levels
+            .remove(subject)
+            .ok_or_else(|| Problem::no_level(subject))
     }
 
     pub(super) fn mode(&self, scope: Scope<'_>) -> Result<Mode, Problem> {
         match scope {
             Scope::Global => Ok(self.mode),
-            Scope::Subject(subject) => self.modes.get(subject).copied().ok_or_else(|| Problem::no_mode(subject)),
+            Scope::Subject(subject) => self
+                .modes
+                .get(subject)
+                .copied()
+                .ok_or_else(|| Problem::no_mode(subject)),
         }
     }
 
@@ -294,14 +350,28 @@ impl State {
     }
 
     fn require_writable(&self, subject: &str) -> Result<(), Problem> {
-        if self.effective_mode(subject) == Mode::ReadWrite { Ok(()) } else { Err(Problem::read_only(subject)) }
+        if self.effective_mode(subject) == Mode::ReadWrite {
+            Ok(())
+        } else {
+            Err(Problem::read_only(subject))
+        }
     }
 
     /// At least one, versions ascending.
     fn entries(&self, subject: &str, listing: Listing) -> Result<Vec<Entry>, Problem> {
-        let entries: Vec<Entry> =
-            self.subjects.get(subject).into_iter().flatten().filter(|entry| shows(entry, listing)).copied().collect();
-        if entries.is_empty() { Err(Problem::no_subject(subject)) } else { Ok(entries) }
+        let entries: Vec<Entry> = self
+            .subjects
+            .get(subject)
+            .into_iter()
+            .flatten()
+            .filter(|entry| shows(entry, listing))
+            .copied()
+            .collect();
+        if entries.is_empty() {
+            Err(Problem::no_subject(subject))
+        } else {
+            Ok(entries)
+        }
     }
 
     fn entry(&self, subject: &str, version: Version, listing: Listing) -> Result<Entry, Problem> {
@@ -310,7 +380,9 @@ impl State {
             Version::Latest => entries.last(),
             Version::Number(number) => entries.iter().find(|entry| entry.version == number),
         };
-        found.copied().ok_or_else(|| Problem::no_version(&version.to_string()))
+        found
+            .copied()
+            .ok_or_else(|| Problem::no_version(&version.to_string()))
     }
 
     fn parse(&self, schema: &Schema) -> Result<(Key, Parsed), Problem> {
@@ -323,7 +395,8 @@ impl State {
         }
         let mut texts = Vec::new();
         self.collect(&schema.references, &mut HashSet::new(), &mut texts)?;
-        let invalid = |detail: &str| Problem::invalid_schema(&format!("{detail}, in {}", shortened(&schema.text)));
+        let invalid =
+            |detail: &str| Problem::invalid_schema(&format!("{detail}, in {}", shortened(&schema.text)));
         let canonical = canonical_avro(&schema.text).map_err(|error| invalid(&error.to_string()))?;
         let parsed = Parsed::new(&schema.text, &texts).map_err(|error| invalid(&error))?;
         let mut references = schema.references.clone();
@@ -341,11 +414,13 @@ impl State {
     ) -> Result<(), Problem> {
         for reference in references {
             let Reference { subject, version, .. } = reference;
-            let entry = self.entry(subject, Version::Number(*version), Listing::WithDeleted).map_err(|_| {
-                Problem::invalid_schema(&format!(
-                    "no schema reference found for subject \"{subject}\" and version {version}"
-                ))
-            })?;
+            let entry = self
+                .entry(subject, Version::Number(*version), Listing::WithDeleted)
+                .map_err(|_| {
+                    Problem::invalid_schema(&format!(
+                        "no schema reference found for subject \"{subject}\" and version {version}"
+                    ))
+                })?;
             if seen.insert(entry.id) {
                 let schema = self.schema(entry.id)?;
                 self.collect(&schema.references, seen, texts)?;
@@ -362,5 +437,9 @@ fn shows(entry: &Entry, listing: Listing) -> bool {
 
 fn shortened(text: &str) -> String {
     let shown: String = text.chars().take(200).collect();
-    if shown.len() < text.len() { format!("{shown}…") } else { shown }
+    if shown.len() < text.len() {
+        format!("{shown}…")
+    } else {
+        shown
+    }
 }
