@@ -1,1 +1,29 @@
-//! (in work)
+//! librdkafka, wrapped once: every unsafe call to it stands in this module.
+//!
+//! `source` and `sink` build on these types and hold no raw pointer. Why not the safe calls of the
+//! `rdkafka` crate: they cost an event and an `Arc` a consumed message, a C string a produced one,
+//! and up to 100 ms a commit. The contract with the C library that everything here rests on:
+//!
+//! - a client ([`client::Client`]) outlives whatever was made from it: queues, topic handles and
+//!   messages hold it by `Arc`;
+//! - callbacks run only inside calls that serve the client's queue, except the log callback, which
+//!   runs on any thread, and the token callback, which runs on librdkafka's background thread;
+//! - error codes are read as integers, because brokers send codes that no enum lists.
+#![expect(unsafe_code, reason = "this module is the boundary to librdkafka")]
+
+pub mod client;
+pub mod config;
+pub mod consumer;
+pub mod error;
+pub mod events;
+pub mod group;
+pub mod headers;
+mod layout;
+pub mod messages;
+pub mod murmur2;
+pub mod overrides;
+pub mod partition_list;
+pub mod secret;
+pub mod security;
+pub mod settings;
+pub mod statistics;
