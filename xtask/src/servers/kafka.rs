@@ -195,7 +195,7 @@ fn format_template(home: &Path) -> Result<()> {
     };
     let id = crate::command::output(tool().arg("random-uuid"))?;
     crate::command::output(tool().args(["format", "--cluster-id", id.trim(), "--config"]).arg(&properties))?;
-    Ok(())
+    fs::remove_file(&properties).with_context(|| format!("remove {}", properties.display()))
 }
 
 /// Makes `data` the folder of a broker, unless it is one.

@@ -31,8 +31,10 @@ fn maven(goal: &str) -> Command {
 
 fn run(mut maven: Command, dir: &Path) -> Result<()> {
     maven.arg(format!("-DoutputDirectory={}", dir.display()));
-    crate::command::run(&mut maven).context(
+    // Captured: Maven writes colour codes to the output even when told to be quiet.
+    crate::command::output(&mut maven).context(
         "Maven could not download a test server: it needs Maven Central or a mirror of it in ~/.m2/settings.xml; \
          `cargo xtask setup --for test` checks for Maven and Java",
-    )
+    )?;
+    Ok(())
 }
