@@ -14,6 +14,7 @@ use crate::model::ids::PipelineId;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::pipeline::status::WorkerStatus;
+use crate::telemetry::guest_logs::GuestLogs;
 use crate::worker::supervisor::DrainTimeout;
 
 /// A component that passed every upload check.
@@ -61,7 +62,11 @@ pub enum RunState {
     NotRunning,
     Running,
     /// Running, but all of it waits for something that passes by itself.
-    Retrying { since: SystemTime, code: Code, reason: String },
+    Retrying {
+        since: SystemTime,
+        code: Code,
+        reason: String,
+    },
     /// Stopped by itself, until someone acts.
     Stopped(Stop),
 }
@@ -70,27 +75,6 @@ pub enum RunState {
 pub struct RunStatus {
     pub state: RunState,
     pub workers: Vec<WorkerStatus>,
-}
-
-/// A line that a guest logged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LogLine {
-    /// Position in the pipeline's log; ascends by one.
-    pub cursor: u64,
-    /// Milliseconds since the Unix epoch.
-    pub at_ms: i64,
-    pub level: &'static str,
-    pub target: String,
-    pub message: String,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct LogPage {
-    pub lines: Vec<LogLine>,
-    /// What to ask for next: lines after this cursor.
-    pub next: u64,
-    /// Lines that were dropped because the guest logged too fast or the page came too late.
-    pub dropped: u64,
 }
 
 /// Runs pipelines. Every method may block: call it off the async threads.
@@ -108,7 +92,12 @@ pub trait Runner: Send + Sync + 'static {
     ///
     /// # Errors
     /// See [`StartFailure`]; nothing runs then.
-    fn start(&self, id: &PipelineId, spec: &PipelineSpec, component: &ComponentRef) -> Result<(), StartFailure>;
+    fn start(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        component: &ComponentRef,
+    ) -> Result<(), StartFailure>;
 
     /// Drains and stops a pipeline; nothing if it is not running.
     ///
@@ -124,6 +113,6 @@ pub trait Runner: Send + Sync + 'static {
 
     fn status(&self, id: &PipelineId) -> RunStatus;
 
-    /// Up to `limit` lines after a cursor.
-    fn logs(&self, id: &PipelineId, after: u64, limit: usize) -> LogPage;
+    /// The log of a pipeline's guests since the host started; none if it never ran.
+    fn logs(&self, id: &PipelineId) -> Option<Arc<GuestLogs>>;
 }

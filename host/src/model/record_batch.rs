@@ -26,7 +26,7 @@ pub trait RawRecords {
     /// Milliseconds since the epoch; none where the broker has none.
     fn timestamp(&self, index: usize) -> Option<i64>;
     /// Calls `visit` with each header, in order, duplicates included.
-    fn headers<'a>(&'a self, index: usize, visit: &mut dyn FnMut(&'a str, Option<&'a [u8]>));
+    fn headers(&self, index: usize, visit: &mut dyn FnMut(&str, Option<&[u8]>));
     /// Whether the record has any header. Cheaper than visiting them.
     fn has_headers(&self, index: usize) -> bool;
 }

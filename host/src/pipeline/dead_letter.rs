@@ -3,6 +3,7 @@
 use crate::model::failure::BadRecord;
 use crate::model::failure::Stop;
 use crate::model::record_batch::RawRecords;
+use crate::pipeline::header_copy::HeaderCopy;
 use crate::pipeline::observer::Fate;
 use crate::pipeline::observer::Observer;
 use crate::pipeline::ports::LetterHeaders;
@@ -47,7 +48,9 @@ impl BadRecordPolicy {
     /// # Errors
     /// The stop, naming the record.
     pub fn check(&self, records: &dyn RawRecords, aside: &[SetAside]) -> Result<(), Stop> {
-        let (Self::Stop, Some(first)) = (self, aside.first()) else { return Ok(()) };
+        let (Self::Stop, Some(first)) = (self, aside.first()) else {
+            return Ok(());
+        };
         Err(Stop::new(
             "bad-record",
             format!(
@@ -105,10 +108,16 @@ struct Letter<'a> {
 }
 
 impl Letter<'_> {
-    fn send<K: Sink>(&self, sink: &mut K, headers: &dyn LetterHeaders, omit_value: bool) -> Result<(), RunFailure> {
+    fn send<K: Sink>(
+        &self,
+        sink: &mut K,
+        headers: &dyn LetterHeaders,
+        omit_value: bool,
+    ) -> Result<(), RunFailure> {
         let added = headers.headers(self.records, self.at, self.cause, omit_value);
-        let mut all: Vec<(&str, Option<&[u8]>)> = Vec::new();
-        self.records.headers(self.at, &mut |name, value| all.push((name, value)));
+        let mut own = HeaderCopy::default();
+        own.copy(self.records, self.at);
+        let mut all = own.list();
         all.extend(added.iter().map(|(name, value)| (*name, Some(value.as_slice()))));
         let key = self.records.key(self.at);
         let source = self.records.topic_partition().partition;

@@ -181,7 +181,10 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
 
     fn wait(&self) -> Duration {
         let now = self.lane.clock.now();
-        let tasks = self.tasks.values().filter_map(|task| Some(task.waiting.as_ref()?.0.saturating_duration_since(now)));
+        let tasks = self
+            .tasks
+            .values()
+            .filter_map(|task| Some(task.waiting.as_ref()?.0.saturating_duration_since(now)));
         tasks.chain(self.cycle.due_in(now)).min().unwrap_or(IDLE_WAIT).min(IDLE_WAIT)
     }
 
@@ -200,7 +203,9 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         let positions = start::resolve(&mut self.source, partitions).map_err(source_failed)?;
         self.source.start(&positions).map_err(source_failed)?;
         for (partition, offset) in positions {
-            let Some(port) = self.settings.inputs.get(&partition.topic) else { continue };
+            let Some(port) = self.settings.inputs.get(&partition.topic) else {
+                continue;
+            };
             let slot = self.next_slot;
             self.next_slot = (self.next_slot + 1) % Token::SLOTS;
             let mut task = Task::new(partition.clone(), *port, slot, offset);
@@ -272,7 +277,9 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
 
     /// Takes a task's runs as far as they go.
     fn work(&mut self, partition: &TopicPartition) -> Result<(), DriverFailure> {
-        let Some(task) = self.tasks.get_mut(partition) else { return Ok(()) };
+        let Some(task) = self.tasks.get_mut(partition) else {
+            return Ok(());
+        };
         let now = self.lane.clock.now();
         self.last_work = Some(now);
         while let Some(run) = task.held.front_mut() {
@@ -282,7 +289,9 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             let outcome = self.lane.advance(of, run);
             let done = run.at();
             let bytes = (before..done)
-                .map(|i| run.records.key(i).map_or(0, <[u8]>::len) + run.records.value(i).map_or(0, <[u8]>::len))
+                .map(|i| {
+                    run.records.key(i).map_or(0, <[u8]>::len) + run.records.value(i).map_or(0, <[u8]>::len)
+                })
                 .sum::<usize>();
             self.cycle.add((done - before) as u64, bytes as u64);
             if let Some(last) = done.checked_sub(1) {
@@ -295,7 +304,8 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 }
                 Ok(RunOutcome::Wait { wait, code, reason }) => {
                     self.lane.observer.waiting(code);
-                    let since = task.waiting.take().map_or_else(SystemTime::now, |(_, waiting)| waiting.since);
+                    let since =
+                        task.waiting.take().map_or_else(SystemTime::now, |(_, waiting)| waiting.since);
                     task.waiting = Some((now + wait, Waiting { since, code, reason }));
                     if task.phase != TaskPhase::Waiting {
                         advance(task, TaskEvent::Waits);
@@ -410,7 +420,9 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             let token = Token(*token);
             let offset: Offset = token.offset();
             tracing::debug!(%offset, code = %cause.code, letter = token.is_letter(), "the broker refused a record");
-            let Some(task) = self.tasks.values_mut().find(|task| task.slot == token.slot()) else { continue };
+            let Some(task) = self.tasks.values_mut().find(|task| task.slot == token.slot()) else {
+                continue;
+            };
             if token.is_letter() {
                 task.poison.omit_value(offset, cause.clone());
             } else if token.is_unknown_source() {

@@ -29,11 +29,17 @@ pub fn emit_order(emissions: &[Emission], order: &mut Vec<EmittedRow>) {
     for (emission, emitted) in (0_u32..).zip(emissions) {
         if emitted.sources.is_empty() {
             let unknown = EmittedRow::UNKNOWN;
-            order.extend((0..emitted.rows.count as u32).map(|row| EmittedRow { source: unknown, emission, row }));
+            order.extend((0..emitted.rows.count as u32).map(|row| EmittedRow {
+                source: unknown,
+                emission,
+                row,
+            }));
         } else {
-            order.extend(
-                (0_u32..).zip(&emitted.sources).map(|(row, source)| EmittedRow { source: *source, emission, row }),
-            );
+            order.extend((0_u32..).zip(&emitted.sources).map(|(row, source)| EmittedRow {
+                source: *source,
+                emission,
+                row,
+            }));
         }
     }
     if !order.is_sorted() {

@@ -139,7 +139,7 @@ impl RawRecords for Numbers {
     fn timestamp(&self, index: usize) -> Option<i64> {
         Some(index as i64)
     }
-    fn headers<'a>(&'a self, _: usize, visit: &mut dyn FnMut(&'a str, Option<&'a [u8]>)) {
+    fn headers(&self, _: usize, visit: &mut dyn FnMut(&str, Option<&[u8]>)) {
         visit("own", None);
     }
     fn has_headers(&self, _: usize) -> bool {
@@ -222,7 +222,12 @@ impl Sink for FakeSink {
     fn begin(&mut self) -> Result<(), SinkFailure> {
         Ok(())
     }
-    fn route(&mut self, _: TopicIndex, _: Option<&[u8]>, source: Partition) -> Result<Partition, SinkFailure> {
+    fn route(
+        &mut self,
+        _: TopicIndex,
+        _: Option<&[u8]>,
+        source: Partition,
+    ) -> Result<Partition, SinkFailure> {
         Ok(source)
     }
     fn send(&mut self, record: &OutputRecord<'_>) -> Result<(), SendFailure> {
@@ -269,7 +274,12 @@ fn bad(code: &'static str, stage: Stage) -> BadRecord {
 struct FakeDecoder(Shared);
 
 impl Decoder for FakeDecoder {
-    fn decode(&mut self, records: &dyn RawRecords, range: Range<usize>, skip: &[usize]) -> Result<Decoded, DecodeFailure> {
+    fn decode(
+        &mut self,
+        records: &dyn RawRecords,
+        range: Range<usize>,
+        skip: &[usize],
+    ) -> Result<Decoded, DecodeFailure> {
         let mut world = self.0.borrow_mut();
         if let Some(left @ 1..) = world.pending.get_mut(&records.topic_partition().partition.0) {
             *left -= 1;
@@ -303,7 +313,10 @@ impl Guest for FakeGuest {
         let mut rejections = Vec::new();
         for (row, value) in (0..).zip(values) {
             if world.traps.contains(value) {
-                return Err(InvokeFailure::Trap { message: "scripted".to_owned(), backtrace: "main".to_owned() });
+                return Err(InvokeFailure::Trap {
+                    message: "scripted".to_owned(),
+                    backtrace: "main".to_owned(),
+                });
             }
             if let Some(left @ 1..) = world.retries.get_mut(value) {
                 *left -= 1;
@@ -315,7 +328,10 @@ impl Guest for FakeGuest {
         }
         let sources = (0..batch.rows.count as u32).collect();
         let rows = Rows { count: batch.rows.count, value: Some(column.clone()), ..Rows::default() };
-        Ok(Invoked { emissions: vec![Emission { port: PortIndex(0), schema: None, rows, sources }], rejections })
+        Ok(Invoked {
+            emissions: vec![Emission { port: PortIndex(0), schema: None, rows, sources }],
+            rejections,
+        })
     }
     fn release(&mut self) {}
 }
@@ -347,7 +363,13 @@ impl Encoder for FakeEncoder {
 struct FakeHeaders;
 
 impl LetterHeaders for FakeHeaders {
-    fn headers(&self, _: &dyn RawRecords, _: usize, cause: &BadRecord, omitted: bool) -> Vec<(&'static str, Vec<u8>)> {
+    fn headers(
+        &self,
+        _: &dyn RawRecords,
+        _: usize,
+        cause: &BadRecord,
+        omitted: bool,
+    ) -> Vec<(&'static str, Vec<u8>)> {
         let mut headers = vec![(cause.code.0, Vec::new())];
         if omitted {
             headers.push(("omitted", Vec::new()));

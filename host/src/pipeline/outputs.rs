@@ -70,10 +70,16 @@ impl Outputs {
                 return Err(unbound(emission).into());
             };
             let mut note = |rows: Vec<(u32, BadRecord)>| {
-                bad.extend(rows.into_iter().map(|(row, cause)| BadEmittedRow { emission: index, row, cause }));
+                bad.extend(rows.into_iter().map(|(row, cause)| BadEmittedRow {
+                    emission: index,
+                    row,
+                    cause,
+                }));
             };
             if let Some(key) = &rows.key {
-                let Some(encoder) = &mut port.key else { return Err(unbound(emission).into()) };
+                let Some(encoder) = &mut port.key else {
+                    return Err(unbound(emission).into());
+                };
                 note(encoder.encode(key, None, &mut encoded.key)?);
             }
             note(port.value.encode(value, emission.schema, &mut encoded.value)?);

@@ -331,7 +331,11 @@ pub trait Sink {
     ///
     /// # Errors
     /// See [`CommitFailure`]. After an error the caller calls [`Sink::abort`].
-    fn commit(&mut self, positions: &[(TopicPartition, Offset)], group: &Self::Group) -> Result<(), CommitFailure>;
+    fn commit(
+        &mut self,
+        positions: &[(TopicPartition, Offset)],
+        group: &Self::Group,
+    ) -> Result<(), CommitFailure>;
 
     /// Drops the open transaction and whatever is queued. Afterwards the sink is as new.
     ///

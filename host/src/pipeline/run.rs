@@ -133,7 +133,11 @@ impl<K: Sink> Lane<K> {
     ///
     /// # Errors
     /// See [`RunFailure`].
-    pub fn advance<R: RawRecords>(&mut self, of: RunOf<'_>, run: &mut HeldRun<R>) -> Result<RunOutcome, RunFailure> {
+    pub fn advance<R: RawRecords>(
+        &mut self,
+        of: RunOf<'_>,
+        run: &mut HeldRun<R>,
+    ) -> Result<RunOutcome, RunFailure> {
         while let Some(window) = run.bisection.window() {
             let began = self.clock.now();
             let mut aside = poisoned(&run.records, window.clone(), of.poison);
@@ -304,8 +308,11 @@ pub fn send<K: Sink>(sink: &mut K, record: &OutputRecord<'_>) -> Result<(), RunF
             Err(SendFailure::Full) => {
                 let since = *since.get_or_insert_with(Instant::now);
                 if since.elapsed() >= QUEUE_FULL_MAX {
-                    let message = format!("the producer's queue stayed full for {} s", QUEUE_FULL_MAX.as_secs());
-                    return Err(SendFailure::Sink(SinkFailure::Outage(Outage::new("queue-full", message))).into());
+                    let message =
+                        format!("the producer's queue stayed full for {} s", QUEUE_FULL_MAX.as_secs());
+                    return Err(
+                        SendFailure::Sink(SinkFailure::Outage(Outage::new("queue-full", message))).into()
+                    );
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -314,7 +321,11 @@ pub fn send<K: Sink>(sink: &mut K, record: &OutputRecord<'_>) -> Result<(), RunF
     }
 }
 
-fn poisoned<R: RawRecords>(records: &R, window: std::ops::Range<usize>, poison: &PoisonList) -> Vec<SetAside> {
+fn poisoned<R: RawRecords>(
+    records: &R,
+    window: std::ops::Range<usize>,
+    poison: &PoisonList,
+) -> Vec<SetAside> {
     if poison.is_empty() {
         return Vec::new();
     }

@@ -9,6 +9,7 @@ use arrow_array::StructArray;
 use crate::model::record_batch::Emission;
 use crate::model::record_batch::RawRecords;
 use crate::pipeline::emit_order::EmittedRow;
+use crate::pipeline::header_copy::HeaderCopy;
 use crate::pipeline::observer::BatchFigures;
 use crate::pipeline::outputs::Outputs;
 use crate::pipeline::ports::Decoded;
@@ -78,12 +79,18 @@ impl<R: RawRecords> Sending<'_, R> {
         let source_partition = self.records.topic_partition().partition;
         // A row of unknown source in a batch of one row has that row as its source for refusals.
         let lone = (self.decoded.records.len() == 1).then(|| self.decoded.records.first().copied()).flatten();
-        let mut headers: Vec<(&str, Option<&[u8]>)> = Vec::new();
+        let mut copy = HeaderCopy::default();
         let mut unknown_timestamp = None;
         for emitted in order {
-            let Some(emission) = self.emissions.get(emitted.emission as usize) else { continue };
-            let Some(encoded) = self.outputs.encoded().get(emitted.emission as usize) else { continue };
-            let Some(topic) = self.outputs.topic(emission) else { continue };
+            let Some(emission) = self.emissions.get(emitted.emission as usize) else {
+                continue;
+            };
+            let Some(encoded) = self.outputs.encoded().get(emitted.emission as usize) else {
+                continue;
+            };
+            let Some(topic) = self.outputs.topic(emission) else {
+                continue;
+            };
             let row = emitted.row as usize;
             let source = match emitted.known_source() {
                 Some(source) if self.rows.is_dropped(source) => continue,
@@ -97,18 +104,18 @@ impl<R: RawRecords> Sending<'_, R> {
                 (None, None) => None,
             };
             let timestamp = match (&emission.rows.timestamp, source) {
-                (Some(column), _) => (!column.is_null(row)).then(|| column.values().get(row).copied()).flatten(),
+                (Some(column), _) => {
+                    (!column.is_null(row)).then(|| column.values().get(row).copied()).flatten()
+                }
                 (None, Some(source)) => self.records.timestamp(source),
                 (None, None) => *unknown_timestamp.get_or_insert_with(|| self.largest_timestamp()),
             };
-            headers.clear();
             match (&emission.rows.headers, source) {
-                (Some(column), _) => header_row(column.as_ref(), row, &mut headers),
-                (None, Some(source)) if self.records.has_headers(source) => {
-                    self.records.headers(source, &mut |name, value| headers.push((name, value)));
-                }
-                (None, _) => {}
+                (Some(column), _) => header_row(column.as_ref(), row, &mut copy),
+                (None, Some(source)) if self.records.has_headers(source) => copy.copy(self.records, source),
+                (None, _) => copy.clear(),
             }
+            let headers = copy.list();
             let token = match (source, lone) {
                 (Some(source), _) => Token::output(self.slot, self.records.offset(source)),
                 (None, Some(lone)) => Token::output(self.slot, self.records.offset(lone as usize)),
@@ -116,7 +123,8 @@ impl<R: RawRecords> Sending<'_, R> {
             };
             let value = encoded.value.get(row);
             let partition = sink.route(topic, key, source_partition).map_err(SendFailure::Sink)?;
-            let record = OutputRecord { topic, partition, key, value, timestamp, headers: &headers, token: token.0 };
+            let record =
+                OutputRecord { topic, partition, key, value, timestamp, headers: &headers, token: token.0 };
             send(sink, &record)?;
             figures.records_out += 1;
             figures.bytes_out += (key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)) as u64;
@@ -131,9 +139,14 @@ impl<R: RawRecords> Sending<'_, R> {
 
 /// Reads one row of a `List<Struct<key: Utf8, value: Binary>>` column. The boundary has validated
 /// the column's type.
-fn header_row<'a>(column: &'a dyn Array, row: usize, headers: &mut Vec<(&'a str, Option<&'a [u8]>)>) {
-    let Some(list) = column.as_any().downcast_ref::<ListArray>() else { return };
-    let Some(entries) = list.values().as_any().downcast_ref::<StructArray>() else { return };
+fn header_row(column: &dyn Array, row: usize, copy: &mut HeaderCopy) {
+    copy.clear();
+    let Some(list) = column.as_any().downcast_ref::<ListArray>() else {
+        return;
+    };
+    let Some(entries) = list.values().as_any().downcast_ref::<StructArray>() else {
+        return;
+    };
     let (Some(names), Some(values)) = (
         entries.columns().first().and_then(|c| c.as_any().downcast_ref::<StringArray>()),
         entries.columns().get(1).and_then(|c| c.as_any().downcast_ref::<BinaryArray>()),
@@ -141,9 +154,11 @@ fn header_row<'a>(column: &'a dyn Array, row: usize, headers: &mut Vec<(&'a str,
         return;
     };
     let offsets = list.value_offsets();
-    let (Some(start), Some(end)) = (offsets.get(row), offsets.get(row + 1)) else { return };
+    let (Some(start), Some(end)) = (offsets.get(row), offsets.get(row + 1)) else {
+        return;
+    };
     for entry in *start as usize..*end as usize {
         let value = (!values.is_null(entry)).then(|| values.value(entry));
-        headers.push((names.value(entry), value));
+        copy.push(names.value(entry), value);
     }
 }

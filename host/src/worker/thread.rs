@@ -25,7 +25,8 @@ pub fn run<F: WorkerFactory>(
     stop: &StopSignal,
     status: &StatusBoard,
 ) -> Result<(), Stop> {
-    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| attempts(factory.as_ref(), worker, stop, status)));
+    let outcome =
+        std::panic::catch_unwind(AssertUnwindSafe(|| attempts(factory.as_ref(), worker, stop, status)));
     outcome.unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()
