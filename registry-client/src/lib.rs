@@ -1,5 +1,4 @@
-//! A client for Confluent-compatible schema registries: Confluent, Apicurio (`/apis/ccompat/v7`),
-//! Karapace, Redpanda.
+//! A client for Confluent-compatible schema registries.
 //!
 //! Three parts, each useful alone:
 //! - [`RegistryClient`]: the registry's calls, async, with failover over several servers, timeouts,

@@ -191,8 +191,8 @@ impl Entries {
         // The one just fetched stays, or it would be fetched for ever.
         by_use.pop();
         let (entries_kept, bytes_kept) = (
-            self.limits.entries_max / 10 * 9,
-            self.limits.text_bytes_max / 10 * 9,
+            tenth_less(self.limits.entries_max),
+            tenth_less(self.limits.text_bytes_max),
         );
         let (mut entries, mut bytes) = (settled, bytes);
         for (_, id, cost) in by_use {
@@ -213,4 +213,8 @@ impl Entries {
 
 fn cost(schema: &RegisteredSchema) -> usize {
     schema.text_bytes() + ENTRY_BYTES
+}
+
+fn tenth_less(bound: usize) -> usize {
+    bound - bound.div_ceil(10)
 }

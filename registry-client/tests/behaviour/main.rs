@@ -5,6 +5,7 @@ mod calls;
 mod deploy;
 mod memory;
 mod outages;
+mod real;
 mod secrets;
 mod server;
 mod subjects;
