@@ -1,1 +1,20 @@
-//! (in work)
+//! Bytes to columns and back.
+//!
+//! ```text
+//! avro      schema resolution, decoding, encoding
+//! json      the same for JSON
+//! formats   which port types go through which format
+//! decode    the decoder of an input port
+//! encode    the encoder of an output port's key or value
+//! columns   builders that survive a bad row
+//! ```
+
+pub mod avro;
+mod columns;
+pub mod decode;
+pub mod encode;
+pub mod fault;
+pub mod formats;
+mod json;
+pub mod wire_format;
+pub mod writer_schemas;
