@@ -3,4 +3,12 @@
 pub mod cache;
 pub mod checkout;
 pub mod command;
+pub mod guests;
+pub mod licences;
 pub mod servers;
+pub mod setup;
+pub mod suite;
+pub mod tally;
+pub mod task;
+pub mod tidy;
+pub mod wasm_target;

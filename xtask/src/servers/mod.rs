@@ -8,6 +8,7 @@ mod process;
 mod registry;
 mod scratch;
 
+pub(crate) use java::program as java_program;
 pub use kafka::KAFKA_VERSION;
 pub use kafka::KafkaServer;
 pub use kafka::install as install_kafka;

@@ -60,8 +60,13 @@ impl RegistryServer {
         };
         fs::create_dir_all(&data).with_context(|| format!("create {}", data.display()))?;
         let log = data.join("registry.log");
-        let mut server =
-            Self { process: None, log, home: home.to_path_buf(), port: PortLease::take()?, _scratch: scratch };
+        let mut server = Self {
+            process: None,
+            log,
+            home: home.to_path_buf(),
+            port: PortLease::take()?,
+            _scratch: scratch,
+        };
         server.launch(java)?;
         Ok(server)
     }
@@ -117,7 +122,10 @@ impl RegistryServer {
             .arg(format!("-Dquarkus.http.port={port}"))
             .arg("-Dquarkus.banner.enabled=false")
             .arg("-jar")
-            .arg(self.home.join(format!("{ARTIFACT}-{REGISTRY_VERSION}.Final-runner.jar")));
+            .arg(
+                self.home
+                    .join(format!("{ARTIFACT}-{REGISTRY_VERSION}.Final-runner.jar")),
+            );
         let mut process = ServerProcess::start("the schema registry", &command, &self.log)?;
         process.wait_until(START_LIMIT, || answers(port).unwrap_or(false))?;
         self.process = Some(process);
@@ -134,7 +142,10 @@ pub fn install() -> Result<PathBuf> {
     let home = crate::cache::entry(&format!("registry-{REGISTRY_VERSION}"), |dir| {
         eprintln!("Fetching the schema registry Apicurio {REGISTRY_VERSION} from Maven Central (142 MB)");
         let name = format!("{ARTIFACT}-{REGISTRY_VERSION}.Final-all.tar.gz");
-        maven::copy_artifact(&format!("io.apicurio:{ARTIFACT}:{REGISTRY_VERSION}.Final:tar.gz:all"), dir)?;
+        maven::copy_artifact(
+            &format!("io.apicurio:{ARTIFACT}:{REGISTRY_VERSION}.Final:tar.gz:all"),
+            dir,
+        )?;
         let packed = dir.join(name);
         crate::command::run(Command::new("tar").arg("-xzf").arg(&packed).arg("-C").arg(dir))?;
         fs::remove_file(&packed).with_context(|| format!("remove {}", packed.display()))

@@ -26,11 +26,19 @@ impl Scratch {
         let dir = crate::cache::dir()?.join("run");
         fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         sweep(&dir);
-        let unique = format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let unique = format!(
+            "{name}-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let (path, lock_path) = (dir.join(&unique), dir.join(format!("{unique}.lock")));
         let lock = crate::cache::lock(&lock_path)?;
         fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
-        Ok(Self { path, lock_path, _lock: lock })
+        Ok(Self {
+            path,
+            lock_path,
+            _lock: lock,
+        })
     }
 
     /// The folder.
@@ -54,7 +62,9 @@ fn sweep(dir: &Path) {
         if lock_path.extension().is_none_or(|extension| extension != "lock") {
             continue;
         }
-        let Ok(lock) = File::open(&lock_path) else { continue };
+        let Ok(lock) = File::open(&lock_path) else {
+            continue;
+        };
         if lock.try_lock().is_ok() {
             let _ = fs::remove_dir_all(lock_path.with_extension(""));
             let _ = fs::remove_file(&lock_path);
