@@ -23,6 +23,8 @@ use crate::pipeline::ports::TopicIndex;
 /// Every port with its binding. It can be had only for a pair that fits.
 #[derive(Debug, Clone)]
 pub struct Contract {
+    /// The transform's own name.
+    pub transform: String,
     /// By port index.
     pub inputs: Vec<(InputPort, InputBinding)>,
     /// By port index.
@@ -63,7 +65,7 @@ impl Contract {
         };
         let config = bind_config(config, manifest, &mut refusals);
         if refusals.is_empty() {
-            Ok(Self { inputs, outputs, topics: topics.list, letters, config })
+            Ok(Self { transform: manifest.name.clone(), inputs, outputs, topics: topics.list, letters, config })
         } else {
             Err(refusals)
         }

@@ -8,7 +8,7 @@ use crate::app::registry::RegisterFailure;
 use crate::app::registry::Registry;
 use crate::app::subjects::Part;
 use crate::app::subjects::subject;
-use crate::codec::avro::check_resolves;
+use crate::codec::check::check_resolves;
 use crate::kafka::admin::Admin;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::app::contract::Contract;
 use crate::app::deploy::OutputIds;
@@ -12,10 +13,10 @@ use crate::app::registry::RegisterFailure;
 use crate::app::registry::Registry;
 use crate::app::subjects::Part;
 use crate::app::subjects::subject;
-use crate::codec::decode::input::InputDecoder;
-use crate::codec::encode::output::PartEncoder;
-use crate::codec::encode::output::RegisterSchema;
-use crate::codec::encode::output::Registration;
+use crate::codec::decode::InputDecoder;
+use crate::codec::encode::PartEncoder;
+use crate::codec::encode::RegisterSchema;
+use crate::codec::encode::Registration;
 use crate::codec::writer_schemas::WriterSchemas;
 use crate::kafka::overrides::Overrides;
 use crate::kafka::settings::ClientSettings;
@@ -41,12 +42,13 @@ use crate::pipeline::ports::Decoder;
 use crate::pipeline::ports::EncodeFailure;
 use crate::pipeline::ports::SystemClock;
 use crate::pipeline::run::Lane;
-use crate::sink::dead_letter::LetterLabels;
+use crate::sink::dead_letter::Sender;
 use crate::sink::kafka_sink::KafkaSink;
 use crate::sink::sink_settings::SinkSettings;
 use crate::source::flow_control::FlowControl;
 use crate::source::kafka_source::KafkaSource;
 use crate::source::source_settings::CoPartitioned;
+use crate::source::source_settings::SESSION_TIMEOUT;
 use crate::source::source_settings::SourceSettings;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::telemetry::pipeline_metrics::PipelineMetrics;
@@ -104,9 +106,10 @@ impl WorkerFactory for PipelineFactory {
         let sink = KafkaSink::new(SinkSettings {
             client: self.kafka.clone(),
             delivery: self.spec.delivery,
-            transactional_id: member.clone(),
+            member: member.clone(),
             topics: self.contract.topics.clone(),
             overrides: self.overrides.clone(),
+            session_timeout: session_timeout(&self.overrides),
         })?;
         let source = KafkaSource::new(SourceSettings {
             client: self.kafka.clone(),
@@ -191,15 +194,19 @@ impl PipelineFactory {
             (OnBadRecord::Drop, _) | (OnBadRecord::DeadLetter { .. }, None) => BadRecordPolicy::Drop,
             (OnBadRecord::DeadLetter { .. }, Some(topic)) => BadRecordPolicy::DeadLetter {
                 topic,
-                headers: Box::new(LetterLabels {
-                    tenant: self.id.tenant.to_string(),
-                    pipeline: self.id.pipeline.to_string(),
+                format: Box::new(Sender {
+                    pipeline: self.id.clone(),
+                    transform: self.contract.transform.clone(),
                     version: self.version.clone(),
-                    connector: self.id.group(),
                 }),
             },
         }
     }
+}
+
+fn session_timeout(overrides: &Overrides) -> Duration {
+    let set = overrides.get("session.timeout.ms").and_then(|text| text.parse().ok());
+    set.map_or(SESSION_TIMEOUT, Duration::from_millis)
 }
 
 /// A refusal that shows only when a worker starts.

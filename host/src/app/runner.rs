@@ -202,6 +202,37 @@ impl PipelineHost {
         }
     }
 
+    /// Everything in the text form of Prometheus.
+    #[must_use]
+    pub fn render_metrics(&self) -> String {
+        self.publish();
+        self.metrics.render().unwrap_or_else(|error| format!("# {error}\n"))
+    }
+
+    /// What keeps pipelines from being ready: those that have not started, wait, or have stopped.
+    #[must_use]
+    pub fn not_ready(&self, ids: &[PipelineId]) -> Vec<String> {
+        let reason = |id: &PipelineId| match self.status(id).state {
+            RunState::Running => None,
+            RunState::NotRunning => Some(format!("{id} has not started")),
+            RunState::Retrying { code, reason, .. } => Some(format!("{id} waits: {code}: {reason}")),
+            RunState::Stopped(stop) => Some(format!("{id} has stopped: {stop}")),
+        };
+        ids.iter().filter_map(reason).collect()
+    }
+
+    /// Drains every pipeline at once. Returns how many did not end within the deadline.
+    pub fn drain_all(&self, deadline: Duration) -> usize {
+        let taken: Vec<Workers> =
+            self.running.lock().values_mut().filter_map(|running| running.workers.take()).collect();
+        for workers in &taken {
+            workers.signal();
+        }
+        let until = std::time::Instant::now() + deadline;
+        let left = || until.saturating_duration_since(std::time::Instant::now());
+        taken.into_iter().filter_map(|workers| workers.drain(left()).err()).count()
+    }
+
     /// Why a pipeline stopped by itself, of those that did.
     #[must_use]
     pub fn failures(&self) -> Vec<(PipelineId, crate::model::failure::Stop)> {

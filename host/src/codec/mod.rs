@@ -10,11 +10,13 @@
 //! ```
 
 pub mod avro;
+pub mod check;
 mod columns;
 pub mod decode;
 pub mod encode;
 pub mod fault;
 pub mod formats;
 mod json;
+pub mod registry_schemas;
 pub mod wire_format;
 pub mod writer_schemas;

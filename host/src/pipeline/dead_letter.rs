@@ -3,10 +3,9 @@
 use crate::model::failure::BadRecord;
 use crate::model::failure::Stop;
 use crate::model::record_batch::RawRecords;
-use crate::pipeline::header_copy::HeaderCopy;
 use crate::pipeline::observer::Fate;
 use crate::pipeline::observer::Observer;
-use crate::pipeline::ports::LetterHeaders;
+use crate::pipeline::ports::LetterFormat;
 use crate::pipeline::ports::OutputRecord;
 use crate::pipeline::ports::SendFailure;
 use crate::pipeline::ports::Sink;
@@ -17,7 +16,7 @@ use crate::pipeline::task::Token;
 
 /// The pipeline's `on_bad_record`, ready to act.
 pub enum BadRecordPolicy {
-    DeadLetter { topic: TopicIndex, headers: Box<dyn LetterHeaders> },
+    DeadLetter { topic: TopicIndex, format: Box<dyn LetterFormat> },
     Stop,
     Drop,
 }
@@ -79,12 +78,14 @@ impl BadRecordPolicy {
             let at = *index as usize;
             let offset = records.offset(at);
             let fate = match self {
-                Self::DeadLetter { topic, headers } => {
+                Self::DeadLetter { topic, format } => {
                     let token = Token::letter(slot, offset);
-                    let letter = Letter { topic: *topic, records, at, cause, token };
-                    match letter.send(sink, headers.as_ref(), *omit_value) {
+                    let letter = Addressed { topic: *topic, records, at, cause, token };
+                    let known_max = sink.record_bytes_max(*topic);
+                    let bytes_max = if *omit_value { letter.without_value() } else { known_max };
+                    match letter.send(sink, format.as_ref(), bytes_max) {
                         Err(RunFailure::Send(SendFailure::Refused(..))) if !*omit_value => {
-                            letter.send(sink, headers.as_ref(), true)?;
+                            letter.send(sink, format.as_ref(), letter.without_value())?;
                         }
                         outcome => outcome?,
                     }
@@ -99,7 +100,7 @@ impl BadRecordPolicy {
     }
 }
 
-struct Letter<'a> {
+struct Addressed<'a> {
     topic: TopicIndex,
     records: &'a dyn RawRecords,
     at: usize,
@@ -107,30 +108,34 @@ struct Letter<'a> {
     token: Token,
 }
 
-impl Letter<'_> {
+impl Addressed<'_> {
     fn send<K: Sink>(
         &self,
         sink: &mut K,
-        headers: &dyn LetterHeaders,
-        omit_value: bool,
+        format: &dyn LetterFormat,
+        bytes_max: usize,
     ) -> Result<(), RunFailure> {
-        let added = headers.headers(self.records, self.at, self.cause, omit_value);
-        let mut own = HeaderCopy::default();
-        own.copy(self.records, self.at);
-        let mut all = own.list();
-        all.extend(added.iter().map(|(name, value)| (*name, Some(value.as_slice()))));
-        let key = self.records.key(self.at);
+        let letter = format.letter(self.records, self.at, self.cause, bytes_max);
+        let headers: Vec<(&str, Option<&[u8]>)> =
+            letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        // By the original key, even where the letter had to leave it out.
         let source = self.records.topic_partition().partition;
-        let partition = sink.route(self.topic, key, source).map_err(SendFailure::Sink)?;
+        let partition =
+            sink.route(self.topic, self.records.key(self.at), source).map_err(SendFailure::Sink)?;
         let record = OutputRecord {
             topic: self.topic,
             partition,
-            key,
-            value: if omit_value { None } else { self.records.value(self.at) },
-            timestamp: self.records.timestamp(self.at),
-            headers: &all,
+            key: letter.key.as_deref(),
+            value: letter.value.as_deref(),
+            timestamp: letter.timestamp,
+            headers: &headers,
             token: self.token.0,
         };
         send(sink, &record)
+    }
+
+    /// A bound under which the letter must leave out the value: the broker refused it with it.
+    fn without_value(&self) -> usize {
+        self.records.value(self.at).map_or(0, <[u8]>::len)
     }
 }

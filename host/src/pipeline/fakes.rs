@@ -46,7 +46,8 @@ use crate::pipeline::ports::EncodedPart;
 use crate::pipeline::ports::Encoder;
 use crate::pipeline::ports::Guest;
 use crate::pipeline::ports::InvokeFailure;
-use crate::pipeline::ports::LetterHeaders;
+use crate::pipeline::ports::Letter;
+use crate::pipeline::ports::LetterFormat;
 use crate::pipeline::ports::OutputRecord;
 use crate::pipeline::ports::Refused;
 use crate::pipeline::ports::SendFailure;
@@ -236,6 +237,12 @@ impl Sink for FakeSink {
         self.0.borrow_mut().open.push(Sent { topic: record.topic, value, headers, token: record.token });
         Ok(())
     }
+    fn end_batch(&mut self) -> Result<(), SendFailure> {
+        Ok(())
+    }
+    fn record_bytes_max(&self, _: TopicIndex) -> usize {
+        1 << 20
+    }
     fn commit(&mut self, positions: &[(TopicPartition, Offset)], (): &()) -> Result<(), CommitFailure> {
         let mut world = self.0.borrow_mut();
         let cause = bad("record-too-large", Stage::Produce);
@@ -360,26 +367,21 @@ impl Encoder for FakeEncoder {
     }
 }
 
-struct FakeHeaders;
+struct FakeLetters;
 
-impl LetterHeaders for FakeHeaders {
-    fn headers(
-        &self,
-        _: &dyn RawRecords,
-        _: usize,
-        cause: &BadRecord,
-        omitted: bool,
-    ) -> Vec<(&'static str, Vec<u8>)> {
-        let mut headers = vec![(cause.code.0, Vec::new())];
-        if omitted {
-            headers.push(("omitted", Vec::new()));
+impl LetterFormat for FakeLetters {
+    fn letter(&self, records: &dyn RawRecords, index: usize, cause: &BadRecord, bytes_max: usize) -> Letter {
+        let mut headers = vec![("own".to_owned(), None), (cause.code.0.to_owned(), None)];
+        let value = records.value(index).filter(|value| value.len() < bytes_max);
+        if value.is_none() {
+            headers.push(("omitted".to_owned(), None));
         }
-        headers
+        Letter { key: None, value: value.map(<[u8]>::to_vec), timestamp: None, headers }
     }
 }
 
 pub(crate) fn letters() -> BadRecordPolicy {
-    BadRecordPolicy::DeadLetter { topic: LETTERS, headers: Box::new(FakeHeaders) }
+    BadRecordPolicy::DeadLetter { topic: LETTERS, format: Box::new(FakeLetters) }
 }
 
 /// A driver over the world, which owns partitions 0 and 1 after its first turn. Commits at once.

@@ -326,6 +326,16 @@ pub trait Sink {
     /// See [`SendFailure`].
     fn send(&mut self, record: &OutputRecord<'_>) -> Result<(), SendFailure>;
 
+    /// Everything of a batch was sent. Under at-least-once it goes out now; within a transaction
+    /// nobody sees a record before the commit, so that it may be gathered further.
+    ///
+    /// # Errors
+    /// See [`SendFailure`].
+    fn end_batch(&mut self) -> Result<(), SendFailure>;
+
+    /// The largest record that a topic is known to take, in bytes.
+    fn record_bytes_max(&self, topic: TopicIndex) -> usize;
+
     /// Waits until everything sent is written, then commits it with the offsets in one
     /// transaction. Under at-least-once it only waits; the caller commits by the consumer.
     ///
@@ -385,16 +395,22 @@ pub enum CommitFailure {
     Sink(#[from] SinkFailure),
 }
 
-/// The headers that a dead letter carries after those of its record.
-pub trait LetterHeaders {
-    /// In order. `value_omitted` marks a letter whose value was left out because it is too large.
-    fn headers(
-        &self,
-        records: &dyn RawRecords,
-        index: usize,
-        cause: &BadRecord,
-        value_omitted: bool,
-    ) -> Vec<(&'static str, Vec<u8>)>;
+/// A dead letter: the original record, untouched but for what had to be left out, and headers that
+/// say what happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    /// Milliseconds.
+    pub timestamp: Option<i64>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Writes dead letters.
+pub trait LetterFormat {
+    /// The letter of one record, of at most `bytes_max` bytes: what would make it larger is left
+    /// out, the value first.
+    fn letter(&self, records: &dyn RawRecords, index: usize, cause: &BadRecord, bytes_max: usize) -> Letter;
 }
 
 /// Time, so that tests can set it.

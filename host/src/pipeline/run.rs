@@ -221,6 +221,7 @@ impl<K: Sink> Lane<K> {
             };
             sending.send_all(&mut self.sink, &self.order, &mut figures)?;
             self.policy.apply(&mut self.sink, &run.records, &aside, of.slot, self.observer.as_ref())?;
+            end_batch(&mut self.sink)?;
             self.observer.batch(&figures);
             run.outage = Backoff::for_outage();
             run.deadlines = 0;
@@ -301,22 +302,27 @@ impl<K: Sink> Lane<K> {
 /// # Errors
 /// Everything but [`SendFailure::Full`], which becomes an outage after a while.
 pub fn send<K: Sink>(sink: &mut K, record: &OutputRecord<'_>) -> Result<(), RunFailure> {
-    let mut since: Option<Instant> = None;
+    match sink.send(record) {
+        Ok(()) => Ok(()),
+        Err(SendFailure::Full) => until_not_full(|| sink.send(record)),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+fn end_batch<K: Sink>(sink: &mut K) -> Result<(), RunFailure> {
+    until_not_full(|| sink.end_batch())
+}
+
+fn until_not_full(mut attempt: impl FnMut() -> Result<(), SendFailure>) -> Result<(), RunFailure> {
+    let since = Instant::now();
     loop {
-        match sink.send(record) {
-            Ok(()) => return Ok(()),
-            Err(SendFailure::Full) => {
-                let since = *since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= QUEUE_FULL_MAX {
-                    let message =
-                        format!("the producer's queue stayed full for {} s", QUEUE_FULL_MAX.as_secs());
-                    return Err(
-                        SendFailure::Sink(SinkFailure::Outage(Outage::new("queue-full", message))).into()
-                    );
-                }
-                std::thread::sleep(Duration::from_millis(1));
+        match attempt() {
+            Err(SendFailure::Full) if since.elapsed() >= QUEUE_FULL_MAX => {
+                let message = format!("the producer's queue stayed full for {} s", QUEUE_FULL_MAX.as_secs());
+                return Err(SendFailure::Sink(SinkFailure::Outage(Outage::new("queue-full", message))).into());
             }
-            Err(failure) => return Err(failure.into()),
+            Err(SendFailure::Full) => std::thread::sleep(Duration::from_millis(1)),
+            outcome => return Ok(outcome?),
         }
     }
 }

@@ -14,7 +14,7 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
 
-use crate::port::free_port;
+use crate::names::free_port;
 
 /// How a sidecar is to be started. Every start uses the same folder, as a restart on one machine.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl SidecarPlan {
         std::fs::write(&file, &self.pipeline)?;
         let log = self.dir.join(format!("{}.log", self.host_id));
         let output = File::options().create(true).append(true).open(&log)?;
-        let port = free_port();
+        let port = free_port()?;
         let mut command = Command::new(binary());
         command
             .arg("run")
@@ -73,7 +73,7 @@ impl SidecarPlan {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        crate::process::die_with_parent(&mut command);
+        die_with_parent(&mut command);
         let child = command.spawn().with_context(|| {
             format!("cannot start {}; build it with `cargo build -p wasmill`", binary().display())
         })?;
@@ -93,13 +93,13 @@ impl Sidecar {
     /// # Errors
     /// When it does not end in time; the log's end is in the message.
     pub fn terminate(&mut self, deadline: Duration) -> Result<ExitStatus> {
-        crate::process::signal(&self.child, libc::SIGTERM);
+        send_signal(&self.child, libc::SIGTERM);
         self.wait(deadline)
     }
 
     /// Any other signal, such as SIGSTOP.
     pub fn signal(&self, signal: i32) {
-        crate::process::signal(&self.child, signal);
+        send_signal(&self.child, signal);
     }
 
     /// How the process ended, within the deadline.
@@ -158,5 +158,27 @@ impl Sidecar {
 impl Drop for Sidecar {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// The host must not outlive the test, however that ends.
+#[expect(unsafe_code, reason = "the standard library has no call for it")]
+fn die_with_parent(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: prctl is async-signal-safe, and nothing else is called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            #[cfg(target_os = "linux")]
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+}
+
+#[expect(unsafe_code, reason = "the standard library sends SIGKILL only")]
+fn send_signal(child: &Child, signal: i32) {
+    // SAFETY: the child is not reaped yet, so that its pid is not another's.
+    unsafe {
+        libc::kill(child.id().cast_signed(), signal);
     }
 }
