@@ -1,0 +1,18 @@
+//! Records across the boundary: Arrow arrays in the host, buffers as bytes in the guest.
+//!
+//! ```text
+//! ArrayRef --lower--> borrowed buffers --wasmtime copies--> guest memory
+//! guest memory --arena: one copy--> aligned Buffers --lift: checks--> ArrayRef
+//! ```
+//!
+//! Nothing here knows wasmtime but [`wire`]: [`lift::lift`] takes plain byte slices, so that it can
+//! be tested with arbitrary bytes.
+
+pub mod arena;
+pub mod bitmap;
+pub mod column_error;
+pub mod lift;
+pub mod lower;
+pub mod primitive;
+pub mod shape;
+pub(in crate::wasm) mod wire;
