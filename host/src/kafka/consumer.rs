@@ -39,7 +39,10 @@ const ANSWER_WAIT: Duration = Duration::from_secs(10);
 pub enum Received {
     Run(Messages),
     /// An error of one partition, or of the client as a whole.
-    Failed { partition: Option<TopicPartition>, error: KafkaError },
+    Failed {
+        partition: Option<TopicPartition>,
+        error: KafkaError,
+    },
 }
 
 /// Properties of a consumer, beyond those that all consumers here have.
@@ -108,12 +111,23 @@ impl Consumer {
             sys::rd_kafka_queue_get_consumer(client.as_ptr())
         };
         if queue.is_null() {
-            return Err(KafkaError::new(ErrorCode::STATE, "the client has no consumer queue: it has no group"));
+            return Err(KafkaError::new(
+                ErrorCode::STATE,
+                "the client has no consumer queue: it has no group",
+            ));
         }
         client.events().wake(queue);
-        let topics =
-            options.topics.iter().map(|topic| (Box::from(topic.as_ref()), Arc::clone(topic))).collect();
-        Ok(Self { queue, buffer: Vec::new(), topics, client })
+        let topics = options
+            .topics
+            .iter()
+            .map(|topic| (Box::from(topic.as_ref()), Arc::clone(topic)))
+            .collect();
+        Ok(Self {
+            queue,
+            buffer: Vec::new(),
+            topics,
+            client,
+        })
     }
 
     /// Takes what is there, up to `rows_max` records; waits for the first up to `wait`, or until
@@ -133,7 +147,9 @@ impl Consumer {
 
     /// Fills the buffer from `start` with up to `max` messages and returns how many.
     fn take(&mut self, wait: Duration, start: usize, max: usize) -> usize {
-        let Some(free) = self.buffer.get_mut(start..) else { return 0 };
+        let Some(free) = self.buffer.get_mut(start..) else {
+            return 0;
+        };
         let size = free.len().min(max);
         if size == 0 {
             return 0;
@@ -148,13 +164,19 @@ impl Consumer {
         let mut run: Option<Messages> = None;
         let mut of: (*mut sys::rd_kafka_topic_t, i32) = (ptr::null_mut(), -1);
         for index in 0..count {
-            let Some(message) = self.buffer.get(index).copied().and_then(NonNull::new) else { continue };
+            let Some(message) = self.buffer.get(index).copied().and_then(NonNull::new) else {
+                continue;
+            };
             // SAFETY: librdkafka gave us the message to free. Its error code may be one that the
             // enum does not list, so it is read as an integer before anything else.
             let (code, topic, partition) = unsafe {
                 let raw = message.as_ptr();
                 let code = ErrorCode((&raw const (*raw).err).cast::<i32>().read());
-                (code, (&raw const (*raw).rkt).read(), (&raw const (*raw).partition).read())
+                (
+                    code,
+                    (&raw const (*raw).rkt).read(),
+                    (&raw const (*raw).partition).read(),
+                )
             };
             if code != ErrorCode::NONE {
                 out.extend(run.take().map(Received::Run));
@@ -181,8 +203,15 @@ impl Consumer {
     fn topic_partition(&self, topic: *mut sys::rd_kafka_topic_t, partition: i32) -> TopicPartition {
         // SAFETY: the topic of a live message is live, and its name is a C string.
         let name = unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(topic)) }.to_string_lossy();
-        let topic = self.topics.get(name.as_ref()).cloned().unwrap_or_else(|| Arc::from(name.as_ref()));
-        TopicPartition { topic, partition: Partition(partition) }
+        let topic = self
+            .topics
+            .get(name.as_ref())
+            .cloned()
+            .unwrap_or_else(|| Arc::from(name.as_ref()));
+        TopicPartition {
+            topic,
+            partition: Partition(partition),
+        }
     }
 
     fn failed(
@@ -197,7 +226,10 @@ impl Consumer {
             let text = text_of(sys::rd_kafka_message_errstr(message.as_ptr()));
             let partition = (!topic.is_null()).then(|| self.topic_partition(topic, partition));
             sys::rd_kafka_message_destroy(message.as_ptr());
-            Received::Failed { partition, error: KafkaError::new(code, text) }
+            Received::Failed {
+                partition,
+                error: KafkaError::new(code, text),
+            }
         }
     }
 
@@ -241,7 +273,10 @@ impl Consumer {
         unsafe {
             if self.is_cooperative() {
                 let list = PartitionList::of_positions(added);
-                KafkaError::take(sys::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr()))
+                KafkaError::take(sys::rd_kafka_incremental_assign(
+                    self.client.as_ptr(),
+                    list.as_ptr(),
+                ))
             } else {
                 let list = PartitionList::of_positions(all);
                 KafkaError::check(sys::rd_kafka_assign(self.client.as_ptr(), list.as_ptr()))
@@ -258,7 +293,10 @@ impl Consumer {
         unsafe {
             if self.is_cooperative() {
                 let list = PartitionList::of_partitions(partitions);
-                KafkaError::take(sys::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr()))
+                KafkaError::take(sys::rd_kafka_incremental_unassign(
+                    self.client.as_ptr(),
+                    list.as_ptr(),
+                ))
             } else {
                 KafkaError::check(sys::rd_kafka_assign(self.client.as_ptr(), ptr::null()))
             }
@@ -336,7 +374,10 @@ impl Consumer {
         list.check()?;
         let entries = list.entries();
         let find = |partition: &TopicPartition| {
-            entries.iter().find(|entry| entry.topic_partition == *partition).map(|entry| entry.offset)
+            entries
+                .iter()
+                .find(|entry| entry.topic_partition == *partition)
+                .map(|entry| entry.offset)
         };
         Ok(partitions
             .iter()
@@ -370,7 +411,11 @@ impl Consumer {
     ///
     /// # Errors
     /// When the leader is away or the partition unknown.
-    pub fn offset_at(&mut self, partition: &TopicPartition, at_ms: i64) -> Result<Option<Offset>, KafkaError> {
+    pub fn offset_at(
+        &mut self,
+        partition: &TopicPartition,
+        at_ms: i64,
+    ) -> Result<Option<Offset>, KafkaError> {
         let list = PartitionList::of_positions(&[(partition.clone(), Offset(at_ms))]);
         // SAFETY: handle and list are live.
         let code = unsafe {
@@ -378,7 +423,12 @@ impl Consumer {
         };
         KafkaError::check(code)?;
         list.check()?;
-        Ok(list.entries().first().map(|entry| entry.offset).filter(|offset| *offset >= 0).map(Offset))
+        Ok(list
+            .entries()
+            .first()
+            .map(|entry| entry.offset)
+            .filter(|offset| *offset >= 0)
+            .map(Offset))
     }
 
     /// # Errors
@@ -394,7 +444,11 @@ impl Consumer {
         let list = PartitionList::of_partitions(std::slice::from_ref(partition));
         // SAFETY: handle and list are live.
         KafkaError::check(unsafe { sys::rd_kafka_position(self.client.as_ptr(), list.as_ptr()) }).ok()?;
-        list.entries().first().map(|entry| entry.offset).filter(|offset| *offset >= 0).map(Offset)
+        list.entries()
+            .first()
+            .map(|entry| entry.offset)
+            .filter(|offset| *offset >= 0)
+            .map(Offset)
     }
 
     /// The end of a partition as the last fetch told it; none before the first.
@@ -421,7 +475,10 @@ impl Consumer {
     pub fn waker(&self) -> Waker {
         // SAFETY: the handle is live; this is a second reference to the same queue.
         let queue = unsafe { sys::rd_kafka_queue_get_consumer(self.client.as_ptr()) };
-        Waker { queue, _client: Arc::clone(&self.client) }
+        Waker {
+            queue,
+            _client: Arc::clone(&self.client),
+        }
     }
 }
 

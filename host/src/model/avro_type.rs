@@ -19,14 +19,21 @@ pub enum AvroType {
     Double,
     Bytes,
     String,
-    Fixed { name: Name, size: usize },
+    Fixed {
+        name: Name,
+        size: usize,
+    },
     Enum(Arc<EnumType>),
     Array(Box<AvroType>),
     /// Keys are strings.
     Map(Box<AvroType>),
     Record(Arc<RecordType>),
     Union(Vec<AvroType>),
-    Decimal { precision: usize, scale: usize, repr: DecimalRepr },
+    Decimal {
+        precision: usize,
+        scale: usize,
+        repr: DecimalRepr,
+    },
     /// int, days since the epoch.
     Date,
     /// int.
@@ -39,7 +46,9 @@ pub enum AvroType {
     LocalTimestamp(TimeUnit),
     Uuid(UuidRepr),
     /// fixed(12): months, days, milliseconds, each an unsigned little-endian 32-bit number.
-    Duration { name: Name },
+    Duration {
+        name: Name,
+    },
 }
 
 /// A full name with aliases, for resolution.

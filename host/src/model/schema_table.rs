@@ -50,6 +50,10 @@ impl TableEntry {
     fn parse(text: &str) -> Result<Self, SchemaError> {
         let avro = AvroType::parse(text, &[])?;
         let data_type = crate::model::arrow_type::data_type(&avro)?;
-        Ok(Self { text: avro.to_json().to_string(), avro, data_type })
+        Ok(Self {
+            text: avro.to_json().to_string(),
+            avro,
+            data_type,
+        })
     }
 }

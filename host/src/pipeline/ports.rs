@@ -118,7 +118,11 @@ pub enum SourceFailure {
     #[error(transparent)]
     Outage(#[from] Outage),
     #[error("offset {offset} of {partition} is gone; the partition now starts at {first}")]
-    OffsetGone { partition: TopicPartition, offset: Offset, first: Offset },
+    OffsetGone {
+        partition: TopicPartition,
+        offset: Offset,
+        first: Offset,
+    },
     /// The client is unusable: make a new one.
     #[error("the consumer failed for good: {0}")]
     Fatal(String),
@@ -250,7 +254,11 @@ impl EncodedPart {
             return None;
         }
         let end = *self.ends.get(row)? as usize;
-        let start = if row == 0 { 0 } else { *self.ends.get(row - 1)? as usize };
+        let start = if row == 0 {
+            0
+        } else {
+            *self.ends.get(row - 1)? as usize
+        };
         self.bytes.get(start..end)
     }
 
@@ -307,12 +315,25 @@ pub trait Sink {
     /// See [`SendFailure`].
     fn send(&mut self, record: &OutputRecord<'_>) -> Result<(), SendFailure>;
 
+    /// Called after the last record of a batch: whatever the sink still gathers goes on its way.
+    /// Under exactly-once it may stay until the commit.
+    ///
+    /// # Errors
+    /// See [`SendFailure`]; after `Full`, serve the source and call again.
+    fn end_batch(&mut self) -> Result<(), SendFailure> {
+        Ok(())
+    }
+
     /// Waits until everything sent is written, then commits it with the offsets in one
     /// transaction. Under at-least-once it only waits; the caller commits by the consumer.
     ///
     /// # Errors
     /// See [`CommitFailure`]. After an error the caller calls [`Sink::abort`].
-    fn commit(&mut self, positions: &[(TopicPartition, Offset)], group: &Self::Group) -> Result<(), CommitFailure>;
+    fn commit(
+        &mut self,
+        positions: &[(TopicPartition, Offset)],
+        group: &Self::Group,
+    ) -> Result<(), CommitFailure>;
 
     /// Drops the open transaction and whatever is queued. Afterwards the sink is as new.
     ///

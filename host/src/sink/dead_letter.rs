@@ -1,0 +1,296 @@
+//! A record set aside: the original untouched, and headers that say what happened.
+
+use crate::kafka::murmur2::partition_of_key;
+use crate::model::failure::BadRecord;
+use crate::model::ids::PipelineId;
+use crate::model::position::Partition;
+use crate::model::record_batch::RawRecords;
+use crate::pipeline::ports::OutputRecord;
+use crate::pipeline::ports::TopicIndex;
+
+/// Longest message and backtrace that a letter carries, in bytes.
+const MESSAGE_BYTES_MAX: usize = 4 << 10;
+const TRACE_BYTES_MAX: usize = 16 << 10;
+/// What framing may add to a record, and each header to itself.
+const RECORD_OVERHEAD: usize = 128;
+const HEADER_OVERHEAD: usize = 10;
+
+/// Says of a null value that the original was left out because the letter was too large; holds its
+/// length in bytes.
+pub const VALUE_OMITTED: &str = "wasmill.value.omitted";
+/// Likewise of the original's headers; holds their number.
+pub const HEADERS_OMITTED: &str = "wasmill.headers.omitted";
+/// Likewise of the key; holds its length in bytes.
+pub const KEY_OMITTED: &str = "wasmill.key.omitted";
+
+/// Whose letters they are.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    pub pipeline: PipelineId,
+    /// Name of the transform, or its file or digest.
+    pub transform: String,
+    /// Version of the transform; a digest where it has no number.
+    pub version: String,
+}
+
+/// A dead letter that owns its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    pub timestamp: Option<i64>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    source: Partition,
+    /// Hash input for the partition, even where the key was left out.
+    original_key: Option<Vec<u8>>,
+}
+
+impl DeadLetter {
+    /// The letter for one record. What it leaves out when it would be larger than `bytes_max`, in
+    /// this order: the value, the original's headers, the key.
+    #[must_use]
+    pub fn new(
+        records: &dyn RawRecords,
+        index: usize,
+        cause: &BadRecord,
+        sender: &Sender,
+        bytes_max: usize,
+    ) -> Self {
+        let origin = records.topic_partition();
+        let mut original: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+        records.headers(index, &mut |name, value| {
+            original.push((name.to_owned(), value.map(<[u8]>::to_vec)));
+        });
+        let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
+        let mut cause_headers = vec![
+            text("__connect.errors.topic", origin.topic.to_string()),
+            text("__connect.errors.partition", origin.partition.to_string()),
+            text("__connect.errors.offset", records.offset(index).to_string()),
+            text(
+                "__connect.errors.connector.name",
+                sender.pipeline.pipeline.to_string(),
+            ),
+            text("__connect.errors.task.id", origin.partition.to_string()),
+            text("__connect.errors.stage", cause.stage.as_str().to_owned()),
+            text("__connect.errors.class.name", sender.transform.clone()),
+            text("__connect.errors.exception.class.name", cause.code.to_string()),
+            text(
+                "__connect.errors.exception.message",
+                cut(&cause.message, MESSAGE_BYTES_MAX),
+            ),
+            text(
+                "__connect.errors.exception.stacktrace",
+                cut(&cause.trace, TRACE_BYTES_MAX),
+            ),
+            text("wasmill.tenant", sender.pipeline.tenant.to_string()),
+            text("wasmill.pipeline", sender.pipeline.pipeline.to_string()),
+            text("wasmill.version", sender.version.clone()),
+            text("wasmill.code", cause.code.to_string()),
+        ];
+        let mut key = records.key(index).map(<[u8]>::to_vec);
+        let mut value = records.value(index).map(<[u8]>::to_vec);
+        let original_key = key.clone();
+        let len = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+        let total =
+            |key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, lists: [&[(String, Option<Vec<u8>>)]; 2]| {
+                let headers: usize = lists
+                    .iter()
+                    .copied()
+                    .flatten()
+                    .map(|(name, value)| name.len() + len(value) + HEADER_OVERHEAD)
+                    .sum();
+                len(key) + len(value) + headers + RECORD_OVERHEAD
+            };
+        if total(&key, &value, [&original, &cause_headers]) > bytes_max
+            && let Some(left_out) = value.take()
+        {
+            cause_headers.push(text(VALUE_OMITTED, left_out.len().to_string()));
+        }
+        if total(&key, &value, [&original, &cause_headers]) > bytes_max && !original.is_empty() {
+            cause_headers.push(text(HEADERS_OMITTED, original.len().to_string()));
+            original.clear();
+        }
+        if total(&key, &value, [&original, &cause_headers]) > bytes_max
+            && let Some(left_out) = key.take()
+        {
+            cause_headers.push(text(KEY_OMITTED, left_out.len().to_string()));
+        }
+        original.append(&mut cause_headers);
+        Self {
+            key,
+            value,
+            timestamp: records.timestamp(index),
+            headers: original,
+            source: origin.partition,
+            original_key,
+        }
+    }
+
+    /// murmur2 of the original key; a null key follows its source partition.
+    #[must_use]
+    pub fn partition(&self, count: u32) -> Partition {
+        match &self.original_key {
+            Some(key) => partition_of_key(key, count),
+            None => {
+                let source = u32::try_from(self.source.0).unwrap_or(0);
+                Partition(source.checked_rem(count).unwrap_or(0) as i32)
+            }
+        }
+    }
+
+    /// Calls `send` with the letter as a record for a topic of `count` partitions.
+    pub fn as_output<T>(
+        &self,
+        topic: TopicIndex,
+        count: u32,
+        token: u64,
+        send: impl FnOnce(&OutputRecord<'_>) -> T,
+    ) -> T {
+        let headers: Vec<(&str, Option<&[u8]>)> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref()))
+            .collect();
+        send(&OutputRecord {
+            topic,
+            partition: self.partition(count),
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            timestamp: self.timestamp,
+            headers: &headers,
+            token,
+        })
+    }
+}
+
+/// At most `bytes_max` bytes of a text, cut between characters.
+fn cut(text: &str, bytes_max: usize) -> String {
+    text.get(..text.floor_char_boundary(bytes_max))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::failure::Code;
+    use crate::model::failure::Stage;
+    use crate::model::ids::PipelineName;
+    use crate::model::ids::TenantName;
+    use crate::model::position::Offset;
+    use crate::model::position::TopicPartition;
+
+    struct One {
+        topic_partition: TopicPartition,
+        value: Vec<u8>,
+        headers: Vec<(&'static str, Option<Vec<u8>>)>,
+    }
+
+    impl RawRecords for One {
+        fn topic_partition(&self) -> &TopicPartition {
+            &self.topic_partition
+        }
+        fn len(&self) -> usize {
+            1
+        }
+        fn offset(&self, _: usize) -> Offset {
+            Offset(41)
+        }
+        fn key(&self, _: usize) -> Option<&[u8]> {
+            Some(b"21")
+        }
+        fn value(&self, _: usize) -> Option<&[u8]> {
+            Some(&self.value)
+        }
+        fn timestamp(&self, _: usize) -> Option<i64> {
+            Some(1234)
+        }
+        fn headers(&self, _: usize, visit: &mut dyn FnMut(&str, Option<&[u8]>)) {
+            for (name, value) in &self.headers {
+                visit(name, value.as_deref());
+            }
+        }
+        fn has_headers(&self, _: usize) -> bool {
+            !self.headers.is_empty()
+        }
+    }
+
+    fn letter(value: usize, header: usize, bytes_max: usize) -> DeadLetter {
+        let records = One {
+            topic_partition: TopicPartition {
+                topic: "in".into(),
+                partition: Partition(2),
+            },
+            value: vec![7; value],
+            headers: vec![("h", Some(vec![1; header])), ("h", None)],
+        };
+        let cause = BadRecord {
+            code: Code("avro-truncated"),
+            stage: Stage::ValueDecode,
+            message: "ä".repeat(5000),
+            trace: String::new(),
+        };
+        let sender = Sender {
+            pipeline: PipelineId {
+                tenant: TenantName::default_tenant(),
+                pipeline: PipelineName::new("p").expect("name"),
+            },
+            transform: "t".to_owned(),
+            version: "3".to_owned(),
+        };
+        DeadLetter::new(&records, 0, &cause, &sender, bytes_max)
+    }
+
+    fn header<'a>(letter: &'a DeadLetter, name: &str) -> Option<&'a str> {
+        let (_, value) = letter.headers.iter().find(|(found, _)| found == name)?;
+        std::str::from_utf8(value.as_deref()?).ok()
+    }
+
+    #[test]
+    fn a_letter_keeps_the_original_and_says_what_happened() {
+        let letter = letter(10, 3, 1 << 20);
+        assert_eq!(letter.key.as_deref(), Some(&b"21"[..]));
+        assert_eq!(letter.value, Some(vec![7; 10]));
+        assert_eq!(letter.timestamp, Some(1234));
+        assert_eq!(letter.headers[0], ("h".to_owned(), Some(vec![1; 3])));
+        assert_eq!(letter.headers[1], ("h".to_owned(), None));
+        let expected = [
+            ("__connect.errors.topic", "in"),
+            ("__connect.errors.partition", "2"),
+            ("__connect.errors.offset", "41"),
+            ("__connect.errors.connector.name", "p"),
+            ("__connect.errors.task.id", "2"),
+            ("__connect.errors.stage", "VALUE_DECODE"),
+            ("__connect.errors.class.name", "t"),
+            ("__connect.errors.exception.class.name", "avro-truncated"),
+            ("__connect.errors.exception.stacktrace", ""),
+            ("wasmill.tenant", "default"),
+            ("wasmill.pipeline", "p"),
+            ("wasmill.version", "3"),
+            ("wasmill.code", "avro-truncated"),
+        ];
+        for (name, value) in expected {
+            assert_eq!(header(&letter, name), Some(value), "{name}");
+        }
+        assert_eq!(
+            header(&letter, "__connect.errors.exception.message").map(str::len),
+            Some(MESSAGE_BYTES_MAX)
+        );
+        assert_eq!(letter.partition(4), partition_of_key(b"21", 4));
+    }
+
+    #[test]
+    fn a_letter_too_large_leaves_out_value_then_headers_then_key() {
+        let without_value = letter(1 << 20, 3, 8 << 10);
+        assert_eq!(without_value.value, None);
+        assert_eq!(header(&without_value, VALUE_OMITTED), Some("1048576"));
+        assert!(without_value.key.is_some() && header(&without_value, HEADERS_OMITTED).is_none());
+        let without_headers = letter(10, 1 << 20, 8 << 10);
+        assert_eq!(header(&without_headers, HEADERS_OMITTED), Some("2"));
+        assert!(without_headers.key.is_some());
+        let without_key = letter(10, 3, 16);
+        assert_eq!(without_key.key, None);
+        assert_eq!(header(&without_key, KEY_OMITTED), Some("2"));
+        assert_eq!(without_key.partition(4), partition_of_key(b"21", 4));
+    }
+}

@@ -1,0 +1,327 @@
+//! The producer of one worker, as the core's sink.
+
+use std::collections::HashMap;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::kafka::admin::Admin;
+use crate::kafka::error::ErrorCode;
+use crate::kafka::error::KafkaError;
+use crate::kafka::group::GroupMembership;
+use crate::kafka::producer::NotSent;
+use crate::kafka::producer::Outgoing;
+use crate::kafka::producer::Producer;
+use crate::model::failure::Stop;
+use crate::model::pipeline_spec::Delivery;
+use crate::model::position::Offset;
+use crate::model::position::TopicPartition;
+use crate::pipeline::ports::CommitFailure;
+use crate::pipeline::ports::OutputRecord;
+use crate::pipeline::ports::SendFailure;
+use crate::pipeline::ports::Sink;
+use crate::pipeline::ports::SinkFailure;
+use crate::pipeline::ports::TopicIndex;
+use crate::sink::sink_settings::SinkSettings;
+use crate::sink::transaction::Open;
+use crate::sink::transaction::Ready;
+use crate::sink::transaction::Starting;
+use crate::sink::transaction::hand_over_all;
+use crate::sink::transaction::settle_all;
+use crate::sink::trouble::sink_failure;
+use crate::sink::trouble::too_large;
+
+/// Longest wait for the cluster in one call; the caller tries again after an outage.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// How long a topic's partition count is taken as still true.
+const COUNT_AGE_MAX: Duration = Duration::from_secs(60);
+/// Kafka's default of `max.message.bytes`, where a topic's own may not be read.
+const TOPIC_BYTES_MAX: usize = 1_048_588;
+
+/// Kafka out, for one worker.
+///
+/// The producer is made when it is first needed, and may be given up while the pipeline is idle.
+#[derive(Debug)]
+pub struct KafkaSink {
+    settings: SinkSettings,
+    state: State,
+    /// By topic: the largest record batch that the broker takes.
+    topic_bytes_max: Vec<usize>,
+    counts: HashMap<u32, (u32, Instant)>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    None,
+    Starting(Starting),
+    Ready(Ready),
+    Open(Open),
+    /// Without transactions.
+    Plain(Producer),
+}
+
+impl KafkaSink {
+    /// Checks the settings; connects later.
+    ///
+    /// # Errors
+    /// When the settings do not fit together.
+    pub fn new(settings: SinkSettings) -> Result<Self, Stop> {
+        settings.check()?;
+        Ok(Self {
+            settings,
+            state: State::None,
+            topic_bytes_max: Vec::new(),
+            counts: HashMap::new(),
+        })
+    }
+
+    /// Drops the producer unless a transaction is open or records are on their way. Tells whether
+    /// there is none now. The next [`Sink::begin`] makes a new one.
+    pub fn release_idle(&mut self) -> bool {
+        match &self.state {
+            State::None => return true,
+            State::Open(_) => return false,
+            State::Plain(producer) if producer.outstanding() > 0 => return false,
+            State::Starting(_) | State::Ready(_) | State::Plain(_) => {}
+        }
+        self.state = State::None;
+        true
+    }
+
+    /// The largest record batch in bytes, compressed, that a topic takes. A guess at Kafka's
+    /// default until the first [`Sink::begin`], or where the topic's configuration is forbidden.
+    #[must_use]
+    pub fn topic_bytes_max(&self, topic: TopicIndex) -> usize {
+        self.topic_bytes_max
+            .get(topic.0 as usize)
+            .copied()
+            .unwrap_or(TOPIC_BYTES_MAX)
+    }
+
+    /// The limits of the topics, read once: a topic whose limit changes later is found out by a
+    /// refusal.
+    fn read_limits(&mut self) -> Result<(), SinkFailure> {
+        if self.topic_bytes_max.len() == self.settings.topics.len() {
+            return Ok(());
+        }
+        let admin = Admin::start(&self.settings.client, ANSWER_WAIT).map_err(|error| cannot_start(&error))?;
+        let mut limits = Vec::new();
+        for topic in &self.settings.topics {
+            let limit = match admin.topic_config(topic, "max.message.bytes") {
+                Ok(limit) => limit
+                    .and_then(|limit| limit.parse().ok())
+                    .unwrap_or(TOPIC_BYTES_MAX),
+                Err(error) if error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
+                    return Err(sink_failure(&KafkaError::new(error.code, format!("`{topic}`"))));
+                }
+                Err(error) if error.code.is_outage() => return Err(SinkFailure::Outage(error.outage())),
+                Err(error) => {
+                    tracing::warn!(%topic, %error, "the topic's largest record is not known");
+                    TOPIC_BYTES_MAX
+                }
+            };
+            limits.push(limit);
+        }
+        self.topic_bytes_max = limits;
+        Ok(())
+    }
+
+    fn start_producer(&mut self) -> Result<Producer, SinkFailure> {
+        self.read_limits()?;
+        let smallest = self
+            .topic_bytes_max
+            .iter()
+            .copied()
+            .min()
+            .unwrap_or(TOPIC_BYTES_MAX);
+        let options = self.settings.options(smallest)?;
+        Producer::start(&self.settings.client, &options).map_err(|error| cannot_start(&error))
+    }
+
+    fn producer(&mut self) -> Option<&mut Producer> {
+        match &mut self.state {
+            State::Plain(producer) => Some(producer),
+            State::Ready(ready) => Some(ready.producer()),
+            State::Open(open) => Some(open.producer()),
+            State::None | State::Starting(_) => None,
+        }
+    }
+
+    /// One step towards a producer that can send.
+    fn advance(&mut self) -> Result<(), SinkFailure> {
+        self.state = match std::mem::take(&mut self.state) {
+            State::None => {
+                let producer = self.start_producer()?;
+                match self.settings.delivery {
+                    Delivery::ExactlyOnce => State::Starting(Starting::new(producer)),
+                    Delivery::AtLeastOnce => State::Plain(producer),
+                }
+            }
+            State::Starting(starting) => match starting.init(ANSWER_WAIT) {
+                Ok(ready) => State::Ready(ready),
+                Err(unready) => {
+                    if let Some(starting) = unready.again {
+                        self.state = State::Starting(starting);
+                        return Err(SinkFailure::Outage(unready.error.outage()));
+                    }
+                    return Err(sink_failure(&unready.error));
+                }
+            },
+            State::Ready(ready) => State::Open(ready.begin().map_err(|error| sink_failure(&error))?),
+            state @ (State::Open(_) | State::Plain(_)) => state,
+        };
+        Ok(())
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_) | State::Plain(_))
+    }
+
+    fn not_sent(&mut self, error: NotSent) -> SendFailure {
+        match error {
+            NotSent::Full => {
+                if let Some(producer) = self.producer() {
+                    producer.serve(Duration::ZERO);
+                }
+                SendFailure::Full
+            }
+            NotSent::TooLarge { bytes, limit } => SendFailure::Refused(too_large(bytes, limit)),
+            NotSent::Client(error) => {
+                let fatal = self.producer().and_then(|producer| producer.fatal_error());
+                SendFailure::Sink(sink_failure(&fatal.unwrap_or(error)))
+            }
+        }
+    }
+}
+
+impl Sink for KafkaSink {
+    type Group = GroupMembership;
+
+    fn begin(&mut self) -> Result<(), SinkFailure> {
+        while !self.is_open() {
+            self.advance()?;
+        }
+        Ok(())
+    }
+
+    fn partition_count(&mut self, topic: TopicIndex) -> Result<u32, SinkFailure> {
+        let now = Instant::now();
+        let known = self.counts.get(&topic.0).copied();
+        if let Some((count, at)) = known
+            && now.duration_since(at) < COUNT_AGE_MAX
+        {
+            return Ok(count);
+        }
+        if self.producer().is_none() {
+            self.begin()?;
+        }
+        let Some(producer) = self.producer() else {
+            return Err(SinkFailure::Fatal("there is no producer to ask".to_owned()));
+        };
+        match (producer.partition_count(topic.0 as usize), known) {
+            (Ok(count), _) => {
+                self.counts.insert(topic.0, (count, now));
+                Ok(count)
+            }
+            // An old count is better than none while the brokers are away.
+            (Err(error), Some((count, _))) if error.code.is_outage() => Ok(count),
+            (Err(error), _) => {
+                let name = self.settings.topics.get(topic.0 as usize);
+                let name = name.map_or("", |name| name);
+                let message = format!("`{name}`: {}", error.message);
+                Err(sink_failure(&KafkaError { message, ..error }))
+            }
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, record: &OutputRecord<'_>) -> Result<(), SendFailure> {
+        let outgoing = Outgoing {
+            topic: record.topic.0 as usize,
+            partition: record.partition,
+            key: record.key,
+            value: record.value,
+            timestamp: record.timestamp,
+            headers: record.headers,
+            token: record.token,
+        };
+        let sent = match &mut self.state {
+            State::Open(open) => open.producer().send(&outgoing),
+            State::Plain(producer) => producer.send(&outgoing),
+            State::None | State::Starting(_) | State::Ready(_) => {
+                self.begin()?;
+                return self.send(record);
+            }
+        };
+        sent.map_err(|error| self.not_sent(error))
+    }
+
+    fn end_batch(&mut self) -> Result<(), SendFailure> {
+        // With transactions nobody sees a record before the commit, so gathering costs nothing.
+        let State::Plain(producer) = &mut self.state else {
+            return Ok(());
+        };
+        let handed = producer.hand_over();
+        handed.map_err(|error| self.not_sent(error))
+    }
+
+    fn commit(
+        &mut self,
+        positions: &[(TopicPartition, Offset)],
+        group: &GroupMembership,
+    ) -> Result<(), CommitFailure> {
+        if matches!(self.settings.delivery, Delivery::ExactlyOnce) {
+            // A commit of offsets alone needs a transaction too.
+            self.begin()?;
+        }
+        match std::mem::take(&mut self.state) {
+            State::Open(open) => match open.commit(positions, group) {
+                Ok(ready) => {
+                    self.state = State::Ready(ready);
+                    Ok(())
+                }
+                Err((open, failure)) => {
+                    self.state = State::Open(open);
+                    Err(failure)
+                }
+            },
+            State::Plain(mut producer) => {
+                let outcome = hand_over_all(&mut producer).and_then(|()| settle_all(&mut producer));
+                self.state = State::Plain(producer);
+                outcome
+            }
+            state @ (State::None | State::Starting(_) | State::Ready(_)) => {
+                self.state = state;
+                Ok(())
+            }
+        }
+    }
+
+    fn abort(&mut self) -> Result<(), SinkFailure> {
+        match std::mem::take(&mut self.state) {
+            State::Open(open) => match open.abort(ANSWER_WAIT) {
+                Ok(ready) => self.state = State::Ready(ready),
+                Err(error) if error.code.is_fenced() => return Err(SinkFailure::Fenced(error.to_string())),
+                // Its successor settles the transaction, or the coordinator by its timeout.
+                Err(error) => tracing::warn!(%error, "a transaction was not aborted; making a new producer"),
+            },
+            // What is on its way cannot be called back but by dropping the producer.
+            State::Plain(mut producer) => {
+                producer.clear();
+                if producer.outstanding() == 0 {
+                    self.state = State::Plain(producer);
+                }
+            }
+            state @ (State::None | State::Starting(_) | State::Ready(_)) => self.state = state,
+        }
+        Ok(())
+    }
+}
+
+fn cannot_start(error: &KafkaError) -> SinkFailure {
+    SinkFailure::Stop(Stop::new(
+        "kafka-producer",
+        format!("the Kafka producer cannot start: {}", error.message),
+        "Correct the setting that the message names",
+    ))
+}

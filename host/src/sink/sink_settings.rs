@@ -1,0 +1,106 @@
+//! What a worker's producer is made of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::kafka::overrides::Overrides;
+use crate::kafka::producer::ProducerOptions;
+use crate::kafka::settings::ClientSettings;
+use crate::model::failure::Stop;
+use crate::model::pipeline_spec::Delivery;
+
+/// `transaction.timeout.ms` unless the pipeline sets it. Below the session timeout, so that a
+/// worker's transaction ends before its partitions go to another.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long an at-least-once producer tries to write a record.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest record that is sent at all, in bytes, unless the pipeline sets `message.max.bytes`. The
+/// broker's own limit, which is of the compressed batch, is mostly lower.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
+/// Client's default of `batch.size`.
+const BATCH_SIZE: usize = 1_000_000;
+/// What a record batch has beside its records.
+const BATCH_OVERHEAD: usize = 128;
+
+/// What a [`crate::sink::kafka_sink::KafkaSink`] is made of.
+#[derive(Debug, Clone)]
+pub struct SinkSettings {
+    pub client: ClientSettings,
+    pub delivery: Delivery,
+    /// This worker's transactional id, and its name in logs. Two live workers never share one.
+    pub member: String,
+    /// Output and dead-letter topics, as [`crate::pipeline::ports::TopicIndex`] numbers them.
+    pub topics: Vec<Arc<str>>,
+    pub overrides: Overrides,
+    /// The consumer's session timeout, which the transaction timeout must stay below.
+    pub session_timeout: Duration,
+}
+
+impl SinkSettings {
+    /// # Errors
+    /// When the transaction timeout is not below the session timeout, or a number is none.
+    pub fn check(&self) -> Result<(), Stop> {
+        let timeout_ms = self.number("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis() as usize)?;
+        let session_ms = self.session_timeout.as_millis() as usize;
+        if self.delivery == Delivery::ExactlyOnce && timeout_ms >= session_ms {
+            return Err(Stop::new(
+                "kafka-timeouts",
+                format!(
+                    "transaction.timeout.ms is {timeout_ms}, expected less than session.timeout.ms, which is {session_ms}"
+                ),
+                "Lower transaction.timeout.ms or raise session.timeout.ms",
+            ));
+        }
+        self.number("message.max.bytes", RECORD_BYTES_MAX)?;
+        self.number("batch.size", BATCH_SIZE)?;
+        Ok(())
+    }
+
+    fn number(&self, name: &'static str, default: usize) -> Result<usize, Stop> {
+        let Some(text) = self.overrides.get(name) else {
+            return Ok(default);
+        };
+        text.parse().map_err(|_| {
+            Stop::new(
+                "kafka-property-value",
+                format!("{name} is `{text}`"),
+                "Write a whole number",
+            )
+        })
+    }
+
+    /// `record_bytes_max` is the smallest limit of all topics: a batch never exceeds it unless it
+    /// holds one record, so a broker that refuses a batch refuses one record.
+    pub(in crate::sink) fn options(&self, topic_bytes_min: usize) -> Result<ProducerOptions, Stop> {
+        let mut properties = vec![
+            ("compression.type", "lz4".to_owned()),
+            ("linger.ms", "5".to_owned()),
+            ("queue.buffering.max.kbytes", "65536".to_owned()),
+            ("retry.backoff.ms", "50".to_owned()),
+        ];
+        let transactional_id = match self.delivery {
+            Delivery::ExactlyOnce => {
+                properties.push((
+                    "transaction.timeout.ms",
+                    TRANSACTION_TIMEOUT.as_millis().to_string(),
+                ));
+                Some(self.member.clone())
+            }
+            Delivery::AtLeastOnce => {
+                properties.push(("message.timeout.ms", MESSAGE_TIMEOUT.as_millis().to_string()));
+                None
+            }
+        };
+        let batch = self.number("batch.size", BATCH_SIZE)?;
+        let batch = batch.min(topic_bytes_min.saturating_sub(BATCH_OVERHEAD)).max(1);
+        Ok(ProducerOptions {
+            name: self.member.clone(),
+            transactional_id,
+            topics: self.topics.clone(),
+            record_bytes_max: self.number("message.max.bytes", RECORD_BYTES_MAX)?,
+            properties,
+            overrides: self.overrides.clone(),
+            final_properties: vec![("batch.size", batch.to_string())],
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! A transactional producer, whose type says whether a transaction is open.
+//!
+//! ```text
+//! Starting --init--> Ready --begin--> Open --commit--> Ready
+//!                                      |----abort----> Ready
+//! ```
+//! Whatever cannot go on drops the producer: its successor's `init` settles what is left.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::kafka::error::KafkaError;
+use crate::kafka::group::GroupMembership;
+use crate::kafka::producer::NotSent;
+use crate::kafka::producer::Producer;
+use crate::model::position::Offset;
+use crate::model::position::TopicPartition;
+use crate::pipeline::ports::CommitFailure;
+use crate::sink::trouble::commit_failure;
+use crate::sink::trouble::undelivered;
+
+/// Wait of one step of a call that is repeated until it is decided.
+const STEP: Duration = Duration::from_millis(500);
+/// Wait for deliveries between two looks at those that failed.
+const SETTLE_STEP: Duration = Duration::from_millis(50);
+/// Wait for room in a full queue.
+const ROOM_STEP: Duration = Duration::from_millis(5);
+
+/// Not yet known to the transaction coordinator.
+#[derive(Debug)]
+pub(in crate::sink) struct Starting(Producer);
+
+/// No transaction is open.
+#[derive(Debug)]
+pub(in crate::sink) struct Ready(Producer);
+
+/// A transaction is open.
+#[derive(Debug)]
+pub(in crate::sink) struct Open(Producer);
+
+/// How a step went wrong.
+#[derive(Debug)]
+pub(in crate::sink) struct Unready<T> {
+    pub(in crate::sink) error: KafkaError,
+    /// The producer, if the step may be tried again with it.
+    pub(in crate::sink) again: Option<T>,
+}
+
+impl Starting {
+    pub(in crate::sink) fn new(producer: Producer) -> Self {
+        Self(producer)
+    }
+
+    /// Fences predecessors of the same id and settles their transaction.
+    pub(in crate::sink) fn init(mut self, wait: Duration) -> Result<Ready, Unready<Self>> {
+        match self.0.init_transactions(wait) {
+            Ok(()) => Ok(Ready(self.0)),
+            Err(error) => {
+                let again = (error.retriable || error.code.is_outage()) && !error.fatal;
+                Err(Unready {
+                    error,
+                    again: again.then_some(self),
+                })
+            }
+        }
+    }
+}
+
+impl Ready {
+    pub(in crate::sink) fn producer(&mut self) -> &mut Producer {
+        &mut self.0
+    }
+
+    pub(in crate::sink) fn begin(mut self) -> Result<Open, KafkaError> {
+        self.0.begin_transaction()?;
+        Ok(Open(self.0))
+    }
+}
+
+impl Open {
+    pub(in crate::sink) fn producer(&mut self) -> &mut Producer {
+        &mut self.0
+    }
+
+    /// Writes what is gathered, adds the offsets, commits. Returns only when the outcome is known:
+    /// a commit that a broker's outage leaves open is asked for again until it is decided.
+    pub(in crate::sink) fn commit(
+        mut self,
+        positions: &[(TopicPartition, Offset)],
+        group: &GroupMembership,
+    ) -> Result<Ready, (Self, CommitFailure)> {
+        if let Err(failure) = self.prepare(positions, group) {
+            return Err((self, failure));
+        }
+        loop {
+            let Err(error) = self.0.commit_transaction(None) else {
+                return Ok(Ready(self.0));
+            };
+            self.0.serve(Duration::ZERO);
+            if error.retriable && !error.requires_abort && !error.fatal {
+                tracing::warn!(%error, "the outcome of a commit is open; asking again");
+                std::thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+            // The cause of an abort stands in the failed deliveries, if there are any.
+            let failed = self.0.take_undelivered();
+            let failure = if failed.is_empty() {
+                commit_failure(&error)
+            } else {
+                undelivered(&failed)
+            };
+            return Err((self, failure));
+        }
+    }
+
+    fn prepare(
+        &mut self,
+        positions: &[(TopicPartition, Offset)],
+        group: &GroupMembership,
+    ) -> Result<(), CommitFailure> {
+        hand_over_all(&mut self.0)?;
+        // The offsets go while the broker writes the records.
+        if !positions.is_empty() {
+            self.send_offsets(positions, group)?;
+        }
+        settle_all(&mut self.0)
+    }
+
+    fn send_offsets(
+        &mut self,
+        positions: &[(TopicPartition, Offset)],
+        group: &GroupMembership,
+    ) -> Result<(), CommitFailure> {
+        loop {
+            let Err(error) = self.0.send_offsets(positions, group, STEP * 10) else {
+                return Ok(());
+            };
+            self.0.serve(Duration::ZERO);
+            if error.retriable && !error.requires_abort && !error.fatal {
+                // The transaction's own timeout ends this: then an abort is required.
+                tracing::debug!(%error, "sending offsets again");
+                continue;
+            }
+            let failed = self.0.take_undelivered();
+            return Err(if failed.is_empty() {
+                commit_failure(&error)
+            } else {
+                undelivered(&failed)
+            });
+        }
+    }
+
+    /// Drops the transaction and what is queued.
+    pub(in crate::sink) fn abort(mut self, wait: Duration) -> Result<Ready, KafkaError> {
+        let deadline = Instant::now() + wait;
+        self.0.clear();
+        loop {
+            match self.0.abort_transaction(STEP) {
+                Ok(()) => {
+                    self.0.serve(Duration::ZERO);
+                    self.0.clear();
+                    return Ok(Ready(self.0));
+                }
+                // Purged records count as outstanding until their reports are served.
+                Err(error) if error.retriable && Instant::now() < deadline => self.0.serve(Duration::ZERO),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Hands over what is gathered, and waits for room where the queue is full.
+pub(in crate::sink) fn hand_over_all(producer: &mut Producer) -> Result<(), CommitFailure> {
+    loop {
+        match producer.hand_over() {
+            Ok(()) => return Ok(()),
+            Err(NotSent::Full) => producer.serve(ROOM_STEP),
+            Err(NotSent::Client(error)) => {
+                producer.serve(Duration::ZERO);
+                let failed = producer.take_undelivered();
+                return Err(if failed.is_empty() {
+                    commit_failure(&error)
+                } else {
+                    undelivered(&failed)
+                });
+            }
+            // Sizes are checked when a record is taken.
+            Err(error @ NotSent::TooLarge { .. }) => return Err(CommitFailure::Abort(error.to_string())),
+        }
+    }
+}
+
+/// Waits until every record is written.
+pub(in crate::sink) fn settle_all(producer: &mut Producer) -> Result<(), CommitFailure> {
+    loop {
+        let settled = producer.settle(SETTLE_STEP);
+        let failed = producer.take_undelivered();
+        if !failed.is_empty() {
+            return Err(undelivered(&failed));
+        }
+        if settled {
+            return Ok(());
+        }
+        if let Some(error) = producer.fatal_error() {
+            return Err(commit_failure(&error));
+        }
+    }
+}

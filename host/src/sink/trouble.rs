@@ -1,0 +1,208 @@
+//! What a producer's error means for the worker.
+
+use crate::kafka::error::ErrorCode;
+use crate::kafka::error::KafkaError;
+use crate::kafka::producer::Undelivered;
+use crate::model::failure::BadRecord;
+use crate::model::failure::Code;
+use crate::model::failure::Outage;
+use crate::model::failure::Stage;
+use crate::model::failure::Stop;
+use crate::pipeline::ports::CommitFailure;
+use crate::pipeline::ports::Refused;
+use crate::pipeline::ports::SinkFailure;
+
+/// The stop that an error is, if someone has to act.
+fn stop(error: &KafkaError) -> Option<Stop> {
+    match error.code {
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC | ErrorCode::UNKNOWN_PARTITION => {
+            Some(Stop::new(
+                "topic-missing",
+                format!(
+                    "an output topic, or a partition of it, does not exist: {}",
+                    error.message
+                ),
+                "Create the topic, or correct its name in the pipeline",
+            ))
+        }
+        ErrorCode::INVALID_TOPIC => Some(Stop::new(
+            "topic-invalid",
+            format!(
+                "an output topic has a name that no topic can have: {}",
+                error.message
+            ),
+            "Correct the topic's name in the pipeline",
+        )),
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED => Some(Stop::new(
+            "topic-forbidden",
+            format!(
+                "the broker does not let this host write an output topic: {}",
+                error.message
+            ),
+            "Allow the host's principal WRITE and DESCRIBE on the topic",
+        )),
+        ErrorCode::GROUP_AUTHORIZATION_FAILED => Some(Stop::new(
+            "group-forbidden",
+            format!(
+                "the broker does not let this host commit for its group: {}",
+                error.message
+            ),
+            "Allow the host's principal READ on the group",
+        )),
+        ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED => {
+            Some(Stop::new(
+                "transactional-id-forbidden",
+                format!(
+                    "the broker does not let this host write in transactions: {}",
+                    error.message
+                ),
+                "Allow the host's principal WRITE and DESCRIBE on transactional ids that begin with `wasmill.`",
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// An error after which nothing can be done with the open work but dropping it.
+pub(in crate::sink) fn sink_failure(error: &KafkaError) -> SinkFailure {
+    if error.code.is_fenced() {
+        return SinkFailure::Fenced(error.to_string());
+    }
+    if let Some(stop) = stop(error) {
+        return SinkFailure::Stop(stop);
+    }
+    if error.code.is_outage() {
+        return SinkFailure::Outage(error.outage());
+    }
+    if error.requires_abort || error.code == ErrorCode::STATE {
+        return SinkFailure::Outage(Outage::new("transaction-failed", error.to_string()));
+    }
+    SinkFailure::Fatal(error.to_string())
+}
+
+/// An error of a commit.
+pub(in crate::sink) fn commit_failure(error: &KafkaError) -> CommitFailure {
+    let lost = matches!(
+        error.code,
+        ErrorCode::ILLEGAL_GENERATION
+            | ErrorCode::UNKNOWN_MEMBER_ID
+            | ErrorCode::FENCED_INSTANCE_ID
+            | ErrorCode::REBALANCE_IN_PROGRESS
+    );
+    if lost {
+        return CommitFailure::Abort(format!("the partitions went to another worker: {error}"));
+    }
+    match sink_failure(error) {
+        SinkFailure::Outage(outage) if outage.code.0 == "transaction-failed" => {
+            CommitFailure::Abort(outage.message)
+        }
+        failure => CommitFailure::Sink(failure),
+    }
+}
+
+/// Deliveries that failed: records that the broker refuses for good come first.
+pub(in crate::sink) fn undelivered(failed: &[Undelivered]) -> CommitFailure {
+    let refused: Vec<Refused> = failed
+        .iter()
+        .filter(|failed| failed.error.code.refuses_record())
+        .map(|failed| Refused {
+            token: failed.token,
+            cause: refused_record(&failed.error),
+        })
+        .collect();
+    if !refused.is_empty() {
+        return CommitFailure::Refused(refused);
+    }
+    // Records that were purged only follow another's failure.
+    let purged =
+        |error: &KafkaError| matches!(error.code, ErrorCode::PURGE_QUEUE | ErrorCode::PURGE_INFLIGHT);
+    match failed
+        .iter()
+        .map(|failed| &failed.error)
+        .find(|error| !purged(error))
+    {
+        Some(error) => match sink_failure(error) {
+            SinkFailure::Fatal(message) => CommitFailure::Abort(message),
+            failure => CommitFailure::Sink(failure),
+        },
+        None => CommitFailure::Abort("records were dropped before they were written".to_owned()),
+    }
+}
+
+fn refused_record(error: &KafkaError) -> BadRecord {
+    let code = match error.code {
+        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::INVALID_MESSAGE_SIZE => "record-too-large",
+        ErrorCode::INVALID_TIMESTAMP => "record-timestamp-refused",
+        _ => "record-refused",
+    };
+    BadRecord {
+        code: Code(code),
+        stage: Stage::Produce,
+        message: format!("the broker refuses the output record: {error}"),
+        trace: String::new(),
+    }
+}
+
+pub(in crate::sink) fn too_large(bytes: usize, limit: usize) -> BadRecord {
+    BadRecord {
+        code: Code("record-too-large"),
+        stage: Stage::Produce,
+        message: format!("the output record has {bytes} bytes, expected at most {limit}"),
+        trace: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: ErrorCode) -> KafkaError {
+        KafkaError::of(code)
+    }
+
+    #[test]
+    fn refused_records_are_told_apart_from_outages() {
+        let failed = [
+            Undelivered {
+                token: 1,
+                error: error(ErrorCode::PURGE_QUEUE),
+            },
+            Undelivered {
+                token: 2,
+                error: error(ErrorCode::MESSAGE_TOO_LARGE),
+            },
+        ];
+        let CommitFailure::Refused(refused) = undelivered(&failed) else {
+            panic!("refused expected")
+        };
+        assert_eq!(
+            (refused.len(), refused[0].token, refused[0].cause.code.0),
+            (1, 2, "record-too-large")
+        );
+        let failed = [Undelivered {
+            token: 1,
+            error: error(ErrorCode::MESSAGE_TIMED_OUT),
+        }];
+        assert!(matches!(
+            undelivered(&failed),
+            CommitFailure::Sink(SinkFailure::Outage(_))
+        ));
+        assert!(matches!(undelivered(&[]), CommitFailure::Abort(_)));
+    }
+
+    #[test]
+    fn a_lost_membership_aborts_and_a_newer_producer_fences() {
+        assert!(matches!(
+            commit_failure(&error(ErrorCode::ILLEGAL_GENERATION)),
+            CommitFailure::Abort(_)
+        ));
+        assert!(matches!(
+            commit_failure(&error(ErrorCode::FENCED)),
+            CommitFailure::Sink(SinkFailure::Fenced(_))
+        ));
+        assert!(matches!(
+            commit_failure(&error(ErrorCode::TOPIC_AUTHORIZATION_FAILED)),
+            CommitFailure::Sink(SinkFailure::Stop(_))
+        ));
+    }
+}
