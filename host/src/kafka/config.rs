@@ -24,7 +24,10 @@ unsafe impl Send for ClientConfig {}
 impl ClientConfig {
     pub(in crate::kafka) fn new() -> Self {
         // SAFETY: allocates; the object is freed in `drop` unless a client takes it over.
-        Self { conf: unsafe { sys::rd_kafka_conf_new() }, token_file: None }
+        Self {
+            conf: unsafe { sys::rd_kafka_conf_new() },
+            token_file: None,
+        }
     }
 
     /// Sets a property.
@@ -43,12 +46,20 @@ impl ClientConfig {
         let mut text = ErrorText::new();
         // SAFETY: `conf` is live, the strings are C strings, the buffer has the length given.
         let result = unsafe {
-            sys::rd_kafka_conf_set(self.conf, c_name.as_ptr(), c_value.as_ptr(), text.as_mut_ptr(), text.len())
+            sys::rd_kafka_conf_set(
+                self.conf,
+                c_name.as_ptr(),
+                c_value.as_ptr(),
+                text.as_mut_ptr(),
+                text.len(),
+            )
         };
         if result == ConfRes::RD_KAFKA_CONF_OK {
             return Ok(());
         }
-        let secret = ["password", "secret", "key.pem", "jaas"].iter().any(|part| name.contains(part));
+        let secret = ["password", "secret", "key.pem", "jaas"]
+            .iter()
+            .any(|part| name.contains(part));
         if secret {
             return Err(refused(format!("the value of `{name}` is refused")));
         }

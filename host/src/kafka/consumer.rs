@@ -39,7 +39,10 @@ const ANSWER_WAIT: Duration = Duration::from_secs(10);
 pub enum Received {
     Run(Messages),
     /// An error of one partition, or of the client as a whole.
-    Failed { partition: Option<TopicPartition>, error: KafkaError },
+    Failed {
+        partition: Option<TopicPartition>,
+        error: KafkaError,
+    },
 }
 
 /// Properties of a consumer, beyond those that all consumers here have.
@@ -73,11 +76,11 @@ pub struct Consumer {
 unsafe impl Send for Consumer {}
 
 impl Consumer {
-    /// Joins the group.
+    /// A consumer that is no member of its group yet: see [`Consumer::subscribe`].
     ///
     /// # Errors
     /// When librdkafka refuses a property or cannot start its threads.
-    pub fn join(settings: &ClientSettings, options: &ConsumerOptions) -> Result<Self, KafkaError> {
+    pub fn new(settings: &ClientSettings, options: &ConsumerOptions) -> Result<Self, KafkaError> {
         let mut config = settings.base_config()?;
         config.set("group.id", &options.group)?;
         config.set("group.instance.id", &options.instance)?;
@@ -91,11 +94,17 @@ impl Consumer {
             config.set(name, value)?;
         }
         options.overrides.apply_to_consumer(&mut config)?;
-        let consumer = Self::start(options, config)?;
-        let list = PartitionList::of_topics(options.topics.iter().map(AsRef::as_ref));
+        Self::start(options, config)
+    }
+
+    /// Joins the group.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the topics.
+    pub fn subscribe(&mut self, topics: &[Arc<str>]) -> Result<(), KafkaError> {
+        let list = PartitionList::of_topics(topics.iter().map(AsRef::as_ref));
         // SAFETY: handle and list are live; the list is copied.
-        KafkaError::check(unsafe { sys::rd_kafka_subscribe(consumer.client.as_ptr(), list.as_ptr()) })?;
-        Ok(consumer)
+        KafkaError::check(unsafe { sys::rd_kafka_subscribe(self.client.as_ptr(), list.as_ptr()) })
     }
 
     fn start(options: &ConsumerOptions, config: ClientConfig) -> Result<Self, KafkaError> {
@@ -108,7 +117,10 @@ impl Consumer {
             sys::rd_kafka_queue_get_consumer(client.as_ptr())
         };
         if queue.is_null() {
-            return Err(KafkaError::new(ErrorCode::STATE, "the client has no consumer queue: it has no group"));
+            return Err(KafkaError::new(
+                ErrorCode::STATE,
+                "the client has no consumer queue: it has no group",
+            ));
         }
         client.events().wake(queue);
         let topics =
@@ -133,7 +145,9 @@ impl Consumer {
 
     /// Fills the buffer from `start` with up to `max` messages and returns how many.
     fn take(&mut self, wait: Duration, start: usize, max: usize) -> usize {
-        let Some(free) = self.buffer.get_mut(start..) else { return 0 };
+        let Some(free) = self.buffer.get_mut(start..) else {
+            return 0;
+        };
         let size = free.len().min(max);
         if size == 0 {
             return 0;
@@ -148,7 +162,9 @@ impl Consumer {
         let mut run: Option<Messages> = None;
         let mut of: (*mut sys::rd_kafka_topic_t, i32) = (ptr::null_mut(), -1);
         for index in 0..count {
-            let Some(message) = self.buffer.get(index).copied().and_then(NonNull::new) else { continue };
+            let Some(message) = self.buffer.get(index).copied().and_then(NonNull::new) else {
+                continue;
+            };
             // SAFETY: librdkafka gave us the message to free. Its error code may be one that the
             // enum does not list, so it is read as an integer before anything else.
             let (code, topic, partition) = unsafe {
@@ -370,7 +386,11 @@ impl Consumer {
     ///
     /// # Errors
     /// When the leader is away or the partition unknown.
-    pub fn offset_at(&mut self, partition: &TopicPartition, at_ms: i64) -> Result<Option<Offset>, KafkaError> {
+    pub fn offset_at(
+        &mut self,
+        partition: &TopicPartition,
+        at_ms: i64,
+    ) -> Result<Option<Offset>, KafkaError> {
         let list = PartitionList::of_positions(&[(partition.clone(), Offset(at_ms))]);
         // SAFETY: handle and list are live.
         let code = unsafe {

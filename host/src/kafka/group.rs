@@ -22,7 +22,9 @@ impl GroupMembership {
     ///
     /// # Safety
     /// The pointer is null or a live object that nobody else frees.
-    pub(in crate::kafka) unsafe fn checked(object: *mut sys::rd_kafka_consumer_group_metadata_t) -> Option<Self> {
+    pub(in crate::kafka) unsafe fn checked(
+        object: *mut sys::rd_kafka_consumer_group_metadata_t,
+    ) -> Option<Self> {
         if object.is_null() {
             return None;
         }

@@ -13,7 +13,9 @@ pub(in crate::kafka) fn visit_encoded(encoded: &[u8], visit: &mut dyn FnMut(&str
     let mut rest = encoded;
     let count = varint(&mut rest).unwrap_or(0);
     for _ in 0..count {
-        let Some(name) = sized(&mut rest).flatten() else { return };
+        let Some(name) = sized(&mut rest).flatten() else {
+            return;
+        };
         let Some(value) = sized(&mut rest) else { return };
         match std::str::from_utf8(name) {
             Ok(name) => visit(name, value),
@@ -30,7 +32,9 @@ pub(in crate::kafka) fn any_encoded(encoded: &[u8]) -> bool {
 
 /// Bytes with their length before them; the inner none is a null.
 fn sized<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
-    let Ok(len) = usize::try_from(varint(rest)?) else { return Some(None) };
+    let Ok(len) = usize::try_from(varint(rest)?) else {
+        return Some(None);
+    };
     let (bytes, after) = rest.split_at_checked(len)?;
     *rest = after;
     Some(Some(bytes))
@@ -112,7 +116,9 @@ mod tests {
 
     fn seen(encoded: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
         let mut seen = Vec::new();
-        visit_encoded(encoded, &mut |name, value| seen.push((name.to_owned(), value.map(<[u8]>::to_vec))));
+        visit_encoded(encoded, &mut |name, value| {
+            seen.push((name.to_owned(), value.map(<[u8]>::to_vec)))
+        });
         seen
     }
 

@@ -45,7 +45,8 @@ impl Message {
     fn key(&self) -> Option<&[u8]> {
         let message = self.get();
         // SAFETY: a key that is not null has `key_len` bytes in the fetch buffer.
-        (!message.key.is_null()).then(|| unsafe { std::slice::from_raw_parts(message.key.cast(), message.key_len) })
+        (!message.key.is_null())
+            .then(|| unsafe { std::slice::from_raw_parts(message.key.cast(), message.key_len) })
     }
 
     #[inline]
@@ -113,7 +114,12 @@ unsafe impl Send for Messages {}
 
 impl Messages {
     pub(in crate::kafka) fn new(topic_partition: TopicPartition, client: Arc<Client>) -> Self {
-        Self { topic_partition, messages: Vec::new(), bytes: 0, _client: client }
+        Self {
+            topic_partition,
+            messages: Vec::new(),
+            bytes: 0,
+            _client: client,
+        }
     }
 
     pub(in crate::kafka) fn push(&mut self, message: Message) {
@@ -137,7 +143,11 @@ impl Messages {
     pub fn skip_before(&mut self, offset: Offset) {
         let stale = self.messages.partition_point(|message| message.offset() < offset);
         if stale > 0 {
-            self.bytes -= self.messages.drain(..stale).map(|message| message.size()).sum::<u64>();
+            self.bytes -= self
+                .messages
+                .drain(..stale)
+                .map(|message| message.size())
+                .sum::<u64>();
         }
     }
 
@@ -162,7 +172,6 @@ impl Messages {
         later.bytes -= moved;
         (!later.messages.is_empty()).then_some(later)
     }
-
 }
 
 impl RawRecords for Messages {

@@ -11,18 +11,22 @@
 //! - error codes are read as integers, because brokers send codes that no enum lists.
 #![expect(unsafe_code, reason = "this module is the boundary to librdkafka")]
 
-pub mod client;
+pub mod admin;
+mod bucket;
+mod client;
 pub mod config;
 pub mod consumer;
+pub mod dev_broker;
 pub mod error;
 pub mod events;
 pub mod group;
-pub mod headers;
+mod headers;
 mod layout;
 pub mod messages;
 pub mod murmur2;
 pub mod overrides;
-pub mod partition_list;
+mod partition_list;
+pub mod producer;
 pub mod secret;
 pub mod security;
 pub mod settings;

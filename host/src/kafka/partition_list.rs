@@ -27,7 +27,11 @@ pub(in crate::kafka) struct Entry {
 
 impl PartitionList {
     pub(in crate::kafka) fn of_partitions(partitions: &[TopicPartition]) -> Self {
-        Self::build(partitions.iter().map(|partition| (partition, sys::RD_KAFKA_OFFSET_INVALID.into())))
+        Self::build(
+            partitions
+                .iter()
+                .map(|partition| (partition, sys::RD_KAFKA_OFFSET_INVALID.into())),
+        )
     }
 
     pub(in crate::kafka) fn of_positions(positions: &[(TopicPartition, Offset)]) -> Self {
@@ -89,9 +93,14 @@ impl PartitionList {
     ///
     /// # Safety
     /// `list` is null or a live list.
-    pub(in crate::kafka) unsafe fn read(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<TopicPartition> {
+    pub(in crate::kafka) unsafe fn read(
+        list: *const sys::rd_kafka_topic_partition_list_t,
+    ) -> Vec<TopicPartition> {
         // SAFETY: by the caller.
-        unsafe { entries_of(list) }.into_iter().map(|entry| entry.topic_partition).collect()
+        unsafe { entries_of(list) }
+            .into_iter()
+            .map(|entry| entry.topic_partition)
+            .collect()
     }
 }
 
@@ -108,7 +117,9 @@ unsafe fn entries_of(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<E
     // SAFETY: by the caller; the list holds `cnt` entries; the code is read as an integer, because
     // it may be one that the enum does not list.
     unsafe {
-        let Some(list) = list.as_ref() else { return Vec::new() };
+        let Some(list) = list.as_ref() else {
+            return Vec::new();
+        };
         let mut topic: Arc<str> = Arc::from("");
         (0..usize::try_from(list.cnt).unwrap_or(0))
             .map(|index| {
@@ -136,10 +147,21 @@ mod tests {
 
     #[test]
     fn positions_come_back_as_they_went_in() {
-        let partition = |topic: &str, index| TopicPartition { topic: topic.into(), partition: Partition(index) };
-        let positions = vec![(partition("a", 0), Offset(7)), (partition("a", 1), Offset(0)), (partition("b", 0), Offset(9))];
+        let partition = |topic: &str, index| TopicPartition {
+            topic: topic.into(),
+            partition: Partition(index),
+        };
+        let positions = vec![
+            (partition("a", 0), Offset(7)),
+            (partition("a", 1), Offset(0)),
+            (partition("b", 0), Offset(9)),
+        ];
         let list = PartitionList::of_positions(&positions);
-        let back: Vec<_> = list.entries().into_iter().map(|entry| (entry.topic_partition, Offset(entry.offset))).collect();
+        let back: Vec<_> = list
+            .entries()
+            .into_iter()
+            .map(|entry| (entry.topic_partition, Offset(entry.offset)))
+            .collect();
         assert_eq!(back, positions);
         list.check().expect("no error");
     }

@@ -39,11 +39,22 @@ impl Default for Tls {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sasl {
-    Plain { username: String, password: Secret },
-    ScramSha256 { username: String, password: Secret },
-    ScramSha512 { username: String, password: Secret },
+    Plain {
+        username: String,
+        password: Secret,
+    },
+    ScramSha256 {
+        username: String,
+        password: Secret,
+    },
+    ScramSha512 {
+        username: String,
+        password: Secret,
+    },
     /// A JSON web token in a file, which is read again whenever the client needs a new one.
-    OauthBearer { token_file: PathBuf },
+    OauthBearer {
+        token_file: PathBuf,
+    },
 }
 
 impl Security {
@@ -104,8 +115,14 @@ mod tests {
     #[test]
     fn secrets_are_not_in_debug_output() {
         let security = Security {
-            tls: Some(Tls { key_password: Some(Secret::new("hidden-key")), ..Tls::default() }),
-            sasl: Some(Sasl::Plain { username: "me".to_owned(), password: Secret::new("hidden-pass") }),
+            tls: Some(Tls {
+                key_password: Some(Secret::new("hidden-key")),
+                ..Tls::default()
+            }),
+            sasl: Some(Sasl::Plain {
+                username: "me".to_owned(),
+                password: Secret::new("hidden-pass"),
+            }),
         };
         let shown = format!("{security:?}");
         assert!(!shown.contains("hidden"), "{shown}");

@@ -57,7 +57,10 @@ impl Statistics {
                 .collect();
             last_stable_offsets.insert(topic, known);
         }
-        Some(Self { connected, last_stable_offsets })
+        Some(Self {
+            connected,
+            last_stable_offsets,
+        })
     }
 
     #[must_use]

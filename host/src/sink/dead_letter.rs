@@ -40,66 +40,56 @@ fn dead_letter(
     sender: &Sender,
     bytes_max: usize,
 ) -> Letter {
-        let origin = records.topic_partition();
-        let mut original: Vec<(String, Option<Vec<u8>>)> = Vec::new();
-        records.headers(index, &mut |name, value| {
-            original.push((name.to_owned(), value.map(<[u8]>::to_vec)));
-        });
-        let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
-        let mut cause_headers = vec![
-            text("__connect.errors.topic", origin.topic.to_string()),
-            text("__connect.errors.partition", origin.partition.to_string()),
-            text("__connect.errors.offset", records.offset(index).to_string()),
-            text(
-                "__connect.errors.connector.name",
-                sender.pipeline.pipeline.to_string(),
-            ),
-            text("__connect.errors.task.id", origin.partition.to_string()),
-            text("__connect.errors.stage", cause.stage.as_str().to_owned()),
-            text("__connect.errors.class.name", sender.transform.clone()),
-            text("__connect.errors.exception.class.name", cause.code.to_string()),
-            text(
-                "__connect.errors.exception.message",
-                cut(&cause.message, MESSAGE_BYTES_MAX),
-            ),
-            text(
-                "__connect.errors.exception.stacktrace",
-                cut(&cause.trace, TRACE_BYTES_MAX),
-            ),
-            text("wasmill.tenant", sender.pipeline.tenant.to_string()),
-            text("wasmill.pipeline", sender.pipeline.pipeline.to_string()),
-            text("wasmill.version", sender.version.clone()),
-            text("wasmill.code", cause.code.to_string()),
-        ];
-        let mut key = records.key(index).map(<[u8]>::to_vec);
-        let mut value = records.value(index).map(<[u8]>::to_vec);
-        let len = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
-        let total =
-            |key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, lists: [&[(String, Option<Vec<u8>>)]; 2]| {
-                let headers: usize = lists
-                    .iter()
-                    .copied()
-                    .flatten()
-                    .map(|(name, value)| name.len() + len(value) + HEADER_OVERHEAD)
-                    .sum();
-                len(key) + len(value) + headers + RECORD_OVERHEAD
-            };
-        if total(&key, &value, [&original, &cause_headers]) > bytes_max
-            && let Some(left_out) = value.take()
-        {
-            cause_headers.push(text(VALUE_OMITTED, left_out.len().to_string()));
-        }
-        if total(&key, &value, [&original, &cause_headers]) > bytes_max && !original.is_empty() {
-            cause_headers.push(text(HEADERS_OMITTED, original.len().to_string()));
-            original.clear();
-        }
-        if total(&key, &value, [&original, &cause_headers]) > bytes_max
-            && let Some(left_out) = key.take()
-        {
-            cause_headers.push(text(KEY_OMITTED, left_out.len().to_string()));
-        }
-        original.append(&mut cause_headers);
-        Letter { key, value, timestamp: records.timestamp(index), headers: original }
+    let origin = records.topic_partition();
+    let mut original: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+    records.headers(index, &mut |name, value| {
+        original.push((name.to_owned(), value.map(<[u8]>::to_vec)));
+    });
+    let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
+    let mut cause_headers = vec![
+        text("__connect.errors.topic", origin.topic.to_string()),
+        text("__connect.errors.partition", origin.partition.to_string()),
+        text("__connect.errors.offset", records.offset(index).to_string()),
+        text("__connect.errors.connector.name", sender.pipeline.pipeline.to_string()),
+        text("__connect.errors.task.id", origin.partition.to_string()),
+        text("__connect.errors.stage", cause.stage.as_str().to_owned()),
+        text("__connect.errors.class.name", sender.transform.clone()),
+        text("__connect.errors.exception.class.name", cause.code.to_string()),
+        text("__connect.errors.exception.message", cut(&cause.message, MESSAGE_BYTES_MAX)),
+        text("__connect.errors.exception.stacktrace", cut(&cause.trace, TRACE_BYTES_MAX)),
+        text("wasmill.tenant", sender.pipeline.tenant.to_string()),
+        text("wasmill.pipeline", sender.pipeline.pipeline.to_string()),
+        text("wasmill.version", sender.version.clone()),
+        text("wasmill.code", cause.code.to_string()),
+    ];
+    let mut key = records.key(index).map(<[u8]>::to_vec);
+    let mut value = records.value(index).map(<[u8]>::to_vec);
+    let len = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+    let total = |key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, lists: [&[(String, Option<Vec<u8>>)]; 2]| {
+        let headers: usize = lists
+            .iter()
+            .copied()
+            .flatten()
+            .map(|(name, value)| name.len() + len(value) + HEADER_OVERHEAD)
+            .sum();
+        len(key) + len(value) + headers + RECORD_OVERHEAD
+    };
+    if total(&key, &value, [&original, &cause_headers]) > bytes_max
+        && let Some(left_out) = value.take()
+    {
+        cause_headers.push(text(VALUE_OMITTED, left_out.len().to_string()));
+    }
+    if total(&key, &value, [&original, &cause_headers]) > bytes_max && !original.is_empty() {
+        cause_headers.push(text(HEADERS_OMITTED, original.len().to_string()));
+        original.clear();
+    }
+    if total(&key, &value, [&original, &cause_headers]) > bytes_max
+        && let Some(left_out) = key.take()
+    {
+        cause_headers.push(text(KEY_OMITTED, left_out.len().to_string()));
+    }
+    original.append(&mut cause_headers);
+    Letter { key, value, timestamp: records.timestamp(index), headers: original }
 }
 
 impl LetterFormat for Sender {
@@ -110,9 +100,7 @@ impl LetterFormat for Sender {
 
 /// At most `bytes_max` bytes of a text, cut between characters.
 fn cut(text: &str, bytes_max: usize) -> String {
-    text.get(..text.floor_char_boundary(bytes_max))
-        .unwrap_or_default()
-        .to_owned()
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -162,10 +150,7 @@ mod tests {
 
     fn letter(value: usize, header: usize, bytes_max: usize) -> Letter {
         let records = One {
-            topic_partition: TopicPartition {
-                topic: "in".into(),
-                partition: Partition(2),
-            },
+            topic_partition: TopicPartition { topic: "in".into(), partition: Partition(2) },
             value: vec![7; value],
             headers: vec![("h", Some(vec![1; header])), ("h", None)],
         };

@@ -91,10 +91,7 @@ impl KafkaSink {
     /// default until the first [`Sink::begin`], or where the topic's configuration is forbidden.
     #[must_use]
     pub fn topic_bytes_max(&self, topic: TopicIndex) -> usize {
-        self.topic_bytes_max
-            .get(topic.0 as usize)
-            .copied()
-            .unwrap_or(TOPIC_BYTES_MAX)
+        self.topic_bytes_max.get(topic.0 as usize).copied().unwrap_or(TOPIC_BYTES_MAX)
     }
 
     /// The limits of the topics, read once: a topic whose limit changes later is found out by a
@@ -107,9 +104,7 @@ impl KafkaSink {
         let mut limits = Vec::new();
         for (topic, _) in &self.settings.topics {
             let limit = match admin.topic_config(topic, "max.message.bytes") {
-                Ok(limit) => limit
-                    .and_then(|limit| limit.parse().ok())
-                    .unwrap_or(TOPIC_BYTES_MAX),
+                Ok(limit) => limit.and_then(|limit| limit.parse().ok()).unwrap_or(TOPIC_BYTES_MAX),
                 Err(error) if error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
                     return Err(sink_failure(&KafkaError::new(error.code, format!("`{topic}`"))));
                 }
@@ -127,12 +122,7 @@ impl KafkaSink {
 
     fn start_producer(&mut self) -> Result<Producer, SinkFailure> {
         self.read_limits()?;
-        let smallest = self
-            .topic_bytes_max
-            .iter()
-            .copied()
-            .min()
-            .unwrap_or(TOPIC_BYTES_MAX);
+        let smallest = self.topic_bytes_max.iter().copied().min().unwrap_or(TOPIC_BYTES_MAX);
         let options = self.settings.options(smallest)?;
         Producer::start(&self.settings.client, &options).map_err(|error| cannot_start(&error))
     }

@@ -62,11 +62,7 @@ impl SinkSettings {
             return Ok(default);
         };
         text.parse().map_err(|_| {
-            Stop::new(
-                "kafka-property-value",
-                format!("{name} is `{text}`"),
-                "Write a whole number",
-            )
+            Stop::new("kafka-property-value", format!("{name} is `{text}`"), "Write a whole number")
         })
     }
 
@@ -81,10 +77,7 @@ impl SinkSettings {
         ];
         let transactional_id = match self.delivery {
             Delivery::ExactlyOnce => {
-                properties.push((
-                    "transaction.timeout.ms",
-                    TRANSACTION_TIMEOUT.as_millis().to_string(),
-                ));
+                properties.push(("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string()));
                 Some(self.member.clone())
             }
             Delivery::AtLeastOnce => {

@@ -1,1 +1,10 @@
-//! (in work)
+//! Kafka in: records of the partitions that the group gives to this worker.
+//!
+//! [`kafka_source::KafkaSource`] implements the core's port [`crate::pipeline::ports::Source`].
+
+pub mod flow_control;
+pub mod kafka_source;
+mod lag;
+mod partitions;
+pub mod source_settings;
+mod topic_check;
