@@ -16,5 +16,7 @@ pub mod encode;
 pub mod fault;
 pub mod formats;
 mod json;
+#[cfg(test)]
+mod testing;
 pub mod wire_format;
 pub mod writer_schemas;

@@ -6,4 +6,5 @@ mod plain;
 mod tests;
 
 pub use output::PartEncoder;
+pub use output::RegisterSchema;
 pub use output::Registration;
