@@ -96,15 +96,18 @@ impl RawRecords for Records {
 /// Payments as JSON decodes them, encoded by the encoder under measurement.
 fn payments() -> Vec<u8> {
     let mut text = String::new();
+    let countries = ["DE", "FR", "US", "BR", "JP"];
     let mut state = 42u64;
     let mut next = |bound: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % bound
     };
     for id in 0..BATCH as u64 {
         let record = json!({
             "id": id * 7919 % 5_000_000, "account": format!("acct-{}", next(100_000)), "amount": next(100_000) as f64 / 100.0,
-            "country": ["DE", "FR", "US", "BR", "JP"].get(next(5) as usize), "ts": 1_700_000_000_000 + id, "card_present": next(2) == 0,
+            "country": countries.get(next(5) as usize), "ts": 1_700_000_000_000 + id, "card_present": next(2) == 0,
         });
         text.push_str(&record.to_string());
         text.push('\n');
@@ -114,7 +117,10 @@ fn payments() -> Vec<u8> {
 
 fn records(lines: &[u8], convert: impl Fn(&[u8]) -> Vec<u8>) -> Records {
     let mut records = Records {
-        at: TopicPartition { topic: "payments".into(), partition: Partition(0) },
+        at: TopicPartition {
+            topic: "payments".into(),
+            partition: Partition(0),
+        },
         bytes: Vec::new(),
         ends: Vec::new(),
     };
@@ -126,21 +132,51 @@ fn records(lines: &[u8], convert: impl Fn(&[u8]) -> Vec<u8>) -> Records {
 }
 
 fn decoder(schema: serde_json::Value, format: Format) -> Result<InputDecoder, Box<dyn std::error::Error>> {
-    let port: InputPort = serde_json::from_value(json!({ "name": "in", "value": { "kind": "typed", "schema": schema } }))?;
-    let part = |format| PartBinding { format, subject: None };
-    let binding = InputBinding { topic: "payments".into(), key: part(Format::Raw), value: part(format) };
-    let writer = WriterText { text: self::schema().to_string(), references: Vec::new() };
+    let port: InputPort =
+        serde_json::from_value(json!({ "name": "in", "value": { "kind": "typed", "schema": schema } }))?;
+    let part = |format| PartBinding {
+        format,
+        subject: None,
+    };
+    let binding = InputBinding {
+        topic: "payments".into(),
+        key: part(Format::Raw),
+        value: part(format),
+    };
+    let writer = WriterText {
+        text: self::schema().to_string(),
+        references: Vec::new(),
+    };
     let schemas: Arc<dyn WriterSchemas> = Arc::new(OneSchema(Arc::new(writer)));
-    Ok(InputDecoder::new(&port, &binding, &schemas, &Arc::new(SchemaTable::default()))?)
+    Ok(InputDecoder::new(
+        &port,
+        &binding,
+        &schemas,
+        &Arc::new(SchemaTable::default()),
+    )?)
+}
+
+/// CPU time of this thread where the system tells it, so that a busy machine does not count.
+fn cpu_ns() -> Option<u64> {
+    std::fs::read_to_string("/proc/thread-self/schedstat")
+        .ok()?
+        .split(' ')
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// Median over samples of nanoseconds per record.
 fn measure(mut round: impl FnMut() -> usize) -> f64 {
     let mut samples: Vec<f64> = (0..SAMPLES)
         .map(|_| {
-            let start = Instant::now();
+            let (start, cpu_start) = (Instant::now(), cpu_ns());
             let count: usize = (0..ROUNDS).map(|_| round()).sum();
-            start.elapsed().as_nanos() as f64 / count as f64
+            let wall = start.elapsed().as_nanos() as f64;
+            let spent = cpu_ns()
+                .zip(cpu_start)
+                .map_or(wall, |(end, start)| (end - start) as f64);
+            spent / count as f64
         })
         .collect();
     samples.sort_by(f64::total_cmp);
@@ -156,7 +192,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let part = PartType::Typed { schema: schema() };
     let new = |format| {
-        PartEncoder::new(&part, format, Stage::ValueEncode, "outputs.out.value", Registration::Id(RegistryId(1)))
+        PartEncoder::new(
+            &part,
+            format,
+            Stage::ValueEncode,
+            "outputs.out.value",
+            Registration::Id(RegistryId(1)),
+        )
     };
     let mut encoder = new(Format::Avro)?;
     let mut out = EncodedPart::default();
@@ -169,19 +211,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut figures = IndexMap::new();
     for (name, schema, format, records) in [
         ("decode_avro_ns_per_record", schema(), Format::Avro, &avro_records),
-        ("decode_avro_projected_ns_per_record", projected(), Format::Avro, &avro_records),
+        (
+            "decode_avro_projected_ns_per_record",
+            projected(),
+            Format::Avro,
+            &avro_records,
+        ),
         ("decode_json_ns_per_record", schema(), Format::Json, &json_records),
     ] {
         let mut decoder = decoder(schema, format)?;
-        figures.insert(name, measure(|| decoder.decode(records, all.clone(), &[]).map_or(0, |d| d.rows.count)));
+        figures.insert(
+            name,
+            measure(|| {
+                decoder
+                    .decode(records, all.clone(), &[])
+                    .map_or(0, |d| d.rows.count)
+            }),
+        );
     }
-    for (name, format) in
-        [("encode_avro_ns_per_record", Format::Avro), ("encode_json_ns_per_record", Format::Json)]
-    {
+    for (name, format) in [
+        ("encode_avro_ns_per_record", Format::Avro),
+        ("encode_json_ns_per_record", Format::Json),
+    ] {
         let mut encoder = new(format)?;
         let round = || {
             out.clear();
-            encoder.encode(&column, None, &mut out).map_or(0, |_| out.ends.len())
+            encoder
+                .encode(&column, None, &mut out)
+                .map_or(0, |_| out.ends.len())
         };
         figures.insert(name, measure(round));
     }

@@ -122,7 +122,12 @@ impl Trail {
         if let Some(path) = self.path.as_ref().filter(|path| !path.is_empty()) {
             message = format!("{message}, in `{path}`");
         }
-        BadRecord { code: fault.code(), stage, message, trace: String::new() }
+        BadRecord {
+            code: fault.code(),
+            stage,
+            message,
+            trace: String::new(),
+        }
     }
 }
 

@@ -33,7 +33,10 @@ pub(crate) enum Carried {
     Avro(AvroType),
     Json(AvroType),
     /// A format without structure, as the Avro type that its payloads stand for.
-    Plain { reader: AvroType, writer: AvroType },
+    Plain {
+        reader: AvroType,
+        writer: AvroType,
+    },
 }
 
 /// The Avro type that a format's payloads stand for; none for formats with structure.
@@ -91,12 +94,15 @@ pub(crate) fn carry(
 ) -> Result<Carried, Refusal> {
     let schema = match part {
         PartType::Raw => return Ok(Carried::Raw),
-        PartType::Dynamic if format == Format::Avro && !field.ends_with(".key") => return Ok(Carried::Dynamic),
+        PartType::Dynamic if format == Format::Avro && !field.ends_with(".key") => {
+            return Ok(Carried::Dynamic);
+        }
         PartType::Dynamic => {
             return Err(Refusal {
                 code: Code("format-unsupported"),
                 field: field.to_owned(),
-                message: "a dynamic part needs records that carry a schema id, and is for values only".to_owned(),
+                message: "a dynamic part needs records that carry a schema id, and is for values only"
+                    .to_owned(),
                 found: format!("format {}", name(format)),
                 expected: "format avro on a value".to_owned(),
                 remedy: "Bind the port to an Avro topic, or declare it typed or raw.".to_owned(),
@@ -121,11 +127,16 @@ pub(crate) fn carry(
             Some(ambiguity) => Err(Refusal {
                 code: Code("json-ambiguous"),
                 field: format!("{field}.schema"),
-                message: format!("JSON cannot tell the branches of the union at {} apart", ambiguity.path),
+                message: format!(
+                    "JSON cannot tell the branches of the union at {} apart",
+                    ambiguity.path
+                ),
                 found: ambiguity.branches,
-                expected: "at most one branch of each JSON kind (null, boolean, number, string, array, object)"
+                expected:
+                    "at most one branch of each JSON kind (null, boolean, number, string, array, object)"
+                        .to_owned(),
+                remedy: "Use one record with optional fields instead of the union, or another format."
                     .to_owned(),
-                remedy: "Use one record with optional fields instead of the union, or another format.".to_owned(),
             }),
         };
     };
@@ -178,7 +189,11 @@ mod tests {
 
     fn carried(schema: serde_json::Value, direction: Direction) -> Vec<&'static str> {
         let part = PartType::Typed { schema };
-        FORMATS.into_iter().filter(|f| check(&part, *f, direction, "x.value").is_ok()).map(name).collect()
+        FORMATS
+            .into_iter()
+            .filter(|f| check(&part, *f, direction, "x.value").is_ok())
+            .map(name)
+            .collect()
     }
 
     #[test]
@@ -189,13 +204,25 @@ mod tests {
         for direction in [Input, Output] {
             assert_eq!(carried(record.clone(), direction), ["avro", "json"]);
             assert_eq!(carried(json!("boolean"), direction), ["avro", "json", "boolean"]);
-            assert_eq!(carried(json!(["null", "int"]), direction), ["avro", "json", "int16", "int32"]);
+            assert_eq!(
+                carried(json!(["null", "int"]), direction),
+                ["avro", "json", "int16", "int32"]
+            );
         }
         assert_eq!(carried(json!("string"), Output), ["avro", "json", "text"]);
         assert_eq!(carried(json!("string"), Input), ["avro", "json", "text", "raw"]);
         assert_eq!(carried(json!("long"), Output), ["avro", "json", "int64"]);
-        assert_eq!(carried(json!("long"), Input), ["avro", "json", "int16", "int32", "int64"]);
-        assert_eq!(carried(json!({ "type": "long", "logicalType": "timestamp-millis" }), Output), ["avro", "json", "int64"]);
+        assert_eq!(
+            carried(json!("long"), Input),
+            ["avro", "json", "int16", "int32", "int64"]
+        );
+        assert_eq!(
+            carried(
+                json!({ "type": "long", "logicalType": "timestamp-millis" }),
+                Output
+            ),
+            ["avro", "json", "int64"]
+        );
     }
 
     #[test]
@@ -212,14 +239,31 @@ mod tests {
     #[test]
     fn refusals_say_what_and_where() {
         let part = |schema| PartType::Typed { schema };
-        let refusal = check(&part(json!("Foo")), Format::Avro, Direction::Input, "inputs.a.value").expect_err("bad");
-        assert_eq!((refusal.code.0, &*refusal.field), ("schema-invalid", "inputs.a.value.schema"));
-        let unions = json!({ "type": "record", "name": "R", "fields": [{ "name": "u", "type": ["int", "double"] }] });
-        let refusal = check(&part(unions), Format::Json, Direction::Input, "inputs.a.value").expect_err("ambiguous");
+        let refusal = check(
+            &part(json!("Foo")),
+            Format::Avro,
+            Direction::Input,
+            "inputs.a.value",
+        )
+        .expect_err("bad");
+        assert_eq!(
+            (refusal.code.0, &*refusal.field),
+            ("schema-invalid", "inputs.a.value.schema")
+        );
+        let unions =
+            json!({ "type": "record", "name": "R", "fields": [{ "name": "u", "type": ["int", "double"] }] });
+        let refusal =
+            check(&part(unions), Format::Json, Direction::Input, "inputs.a.value").expect_err("ambiguous");
         assert_eq!(refusal.code, Code("json-ambiguous"));
         assert!(refusal.to_string().contains("`u`"), "{refusal}");
         assert!(refusal.to_string().contains("int, double"), "{refusal}");
-        let refusal = check(&part(json!("long")), Format::Text, Direction::Output, "outputs.a.key").expect_err("text");
+        let refusal = check(
+            &part(json!("long")),
+            Format::Text,
+            Direction::Output,
+            "outputs.a.key",
+        )
+        .expect_err("text");
         assert!(refusal.to_string().contains("found long"), "{refusal}");
     }
 }

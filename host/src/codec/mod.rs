@@ -18,5 +18,7 @@ pub mod fault;
 pub mod formats;
 mod json;
 pub mod registry_schemas;
+#[cfg(test)]
+mod testing;
 pub mod wire_format;
 pub mod writer_schemas;

@@ -28,21 +28,27 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Fault> {
-        let Some((taken, rest)) = self.rest.split_at_checked(len) else { return Err(Fault::AvroTruncated) };
+        let Some((taken, rest)) = self.rest.split_at_checked(len) else {
+            return Err(Fault::AvroTruncated);
+        };
         self.rest = rest;
         Ok(taken)
     }
 
     #[inline]
     pub(crate) fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        let Some((taken, rest)) = self.rest.split_first_chunk::<N>() else { return Err(Fault::AvroTruncated) };
+        let Some((taken, rest)) = self.rest.split_first_chunk::<N>() else {
+            return Err(Fault::AvroTruncated);
+        };
         self.rest = rest;
         Ok(*taken)
     }
 
     #[inline]
     pub(crate) fn byte(&mut self) -> Result<u8, Fault> {
-        let Some((first, rest)) = self.rest.split_first() else { return Err(Fault::AvroTruncated) };
+        let Some((first, rest)) = self.rest.split_first() else {
+            return Err(Fault::AvroTruncated);
+        };
         self.rest = rest;
         Ok(*first)
     }
@@ -69,7 +75,11 @@ impl<'a> Cursor<'a> {
             _ => self.long()?,
         };
         let length = usize::try_from(length).map_err(|_| Fault::AvroLength)?;
-        if length > self.rest.len() { Err(Fault::AvroTruncated) } else { Ok(length) }
+        if length > self.rest.len() {
+            Err(Fault::AvroTruncated)
+        } else {
+            Ok(length)
+        }
     }
 
     #[inline]

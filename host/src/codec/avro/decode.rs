@@ -42,7 +42,13 @@ pub(crate) fn datum(
 ) -> Result<(), (Fault, usize)> {
     let mut cursor = Cursor::new(bytes);
     let Columns { layout, store } = columns;
-    let mut run = Run { layout, store, utf8, empty_items: 0, trail };
+    let mut run = Run {
+        layout,
+        store,
+        utf8,
+        empty_items: 0,
+        trail,
+    };
     let result = run.plan(plan, &mut cursor);
     match result {
         Ok(()) if cursor.remaining() == 0 => Ok(()),
@@ -63,7 +69,14 @@ pub(crate) fn values(
     utf8: Utf8,
     trail: &mut Trail,
 ) -> Result<(), Fault> {
-    Run { layout, store, utf8, empty_items: 0, trail }.plan(plan, &mut Cursor::new(bytes))
+    Run {
+        layout,
+        store,
+        utf8,
+        empty_items: 0,
+        trail,
+    }
+    .plan(plan, &mut Cursor::new(bytes))
 }
 
 struct Run<'a> {
@@ -102,8 +115,12 @@ impl Run<'_> {
             }
             Op::Int(column) => slot(&mut self.store.int32, *column)?.push(cursor.int()?),
             Op::Long(column) => slot(&mut self.store.int64, *column)?.push(cursor.long()?),
-            Op::Float(column) => slot(&mut self.store.float32, *column)?.push(f32::from_le_bytes(cursor.chunk()?)),
-            Op::Double(column) => slot(&mut self.store.float64, *column)?.push(f64::from_le_bytes(cursor.chunk()?)),
+            Op::Float(column) => {
+                slot(&mut self.store.float32, *column)?.push(f32::from_le_bytes(cursor.chunk()?))
+            }
+            Op::Double(column) => {
+                slot(&mut self.store.float64, *column)?.push(f64::from_le_bytes(cursor.chunk()?))
+            }
             Op::Bytes(column) => self.bytes(*column, cursor)?,
             Op::Text(column) => {
                 if self.utf8 == Utf8::EachValue {
@@ -125,7 +142,12 @@ impl Run<'_> {
                 }
                 slot(&mut self.store.int32, *column)?.push(index);
             }
-            Op::Nullable { nulls, null_branch, node, some } => {
+            Op::Nullable {
+                nulls,
+                null_branch,
+                node,
+                some,
+            } => {
                 let branch = cursor.long()?;
                 if branch == i64::from(*null_branch) {
                     self.store.placeholder(self.layout, *node)?;
@@ -177,13 +199,21 @@ impl Run<'_> {
                 }
                 slot(&mut store.int32, *column)?.push(*mapped);
             }
-            Op::Decimal128 { column, precision, size } => {
+            Op::Decimal128 {
+                column,
+                precision,
+                size,
+            } => {
                 let bytes = sized(cursor, *size)?;
                 let value = sign_extended::<16>(bytes).map(i128::from_be_bytes);
                 let value = value.filter(|v| Decimal128Type::is_valid_decimal_precision(*v, *precision));
                 slot(&mut store.decimal128, *column)?.push(value.ok_or(Fault::AvroDecimal)?);
             }
-            Op::Decimal256 { column, precision, size } => {
+            Op::Decimal256 {
+                column,
+                precision,
+                size,
+            } => {
                 let bytes = sized(cursor, *size)?;
                 let value = sign_extended::<32>(bytes).map(i256::from_be_bytes);
                 let value = value.filter(|v| Decimal256Type::is_valid_decimal_precision(*v, *precision));
@@ -192,7 +222,9 @@ impl Run<'_> {
             Op::UuidText(column) => {
                 let text = sized(cursor, None)?;
                 let uuid = (text.len() == 36).then(|| uuid::Uuid::try_parse_ascii(text));
-                let Some(Ok(uuid)) = uuid else { return Err(Fault::AvroUuid) };
+                let Some(Ok(uuid)) = uuid else {
+                    return Err(Fault::AvroUuid);
+                };
                 let column = slot(&mut store.fixed, *column)?;
                 column.data.extend_from_slice(uuid.as_bytes());
                 column.len += 1;
@@ -207,12 +239,21 @@ impl Run<'_> {
                 slot(&mut store.interval, *column)?.push(value);
             }
             Op::Array { list, child, item } => self.array(*list, *child, item, cursor)?,
-            Op::Map { list, key, child, item } => self.map(*list, *key, *child, item, cursor)?,
+            Op::Map {
+                list,
+                key,
+                child,
+                item,
+            } => self.map(*list, *key, *child, item, cursor)?,
             Op::WriterUnion(branches) => {
                 let plan = self.branch(branches, cursor)?.as_ref().ok_or(Fault::AvroBranch)?;
                 self.plan(plan, cursor)?;
             }
-            Op::Branch { union, type_id, child } => store.branch(self.layout, *union, *type_id, *child)?,
+            Op::Branch {
+                union,
+                type_id,
+                child,
+            } => store.branch(self.layout, *union, *type_id, *child)?,
             Op::Default { plan, bytes } => {
                 store.grow(bytes.len())?;
                 self.plan(plan, &mut Cursor::new(bytes))?;
@@ -242,7 +283,8 @@ impl Run<'_> {
         match simdutf8::compat::from_utf8(cursor.take(len)?) {
             Ok(_) => Ok(()),
             Err(error) => {
-                self.trail.found(format_args!("after {} good bytes of {len}", error.valid_up_to()));
+                self.trail
+                    .found(format_args!("after {} good bytes of {len}", error.valid_up_to()));
                 Err(Fault::AvroUtf8)
             }
         }
@@ -308,7 +350,11 @@ impl Run<'_> {
 
     /// The next block's count, and its bytes where they are given; none at the end. The count is
     /// no more than the remaining bytes can hold.
-    fn block(&mut self, item_bytes_min: usize, cursor: &mut Cursor<'_>) -> Result<Option<(usize, Option<usize>)>, Fault> {
+    fn block(
+        &mut self,
+        item_bytes_min: usize,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<Option<(usize, Option<usize>)>, Fault> {
         let signed = cursor.long()?;
         if signed == 0 {
             return Ok(None);

@@ -21,21 +21,53 @@ pub(crate) enum Cells<'a> {
     Float(&'a [f32]),
     Double(&'a [f64]),
     Bytes(BytesCells<'a>),
-    Fixed { size: usize, data: &'a [u8] },
-    Enum { values: &'a [i32], symbols: i32 },
+    Fixed {
+        size: usize,
+        data: &'a [u8],
+    },
+    Enum {
+        values: &'a [i32],
+        symbols: i32,
+    },
     /// `size` of a fixed; none for bytes.
-    Decimal128 { values: &'a [i128], precision: u8, size: Option<usize> },
-    Decimal256 { values: &'a [i256], precision: u8, size: Option<usize> },
+    Decimal128 {
+        values: &'a [i128],
+        precision: u8,
+        size: Option<usize>,
+    },
+    Decimal256 {
+        values: &'a [i256],
+        precision: u8,
+        size: Option<usize>,
+    },
     /// As text.
     Uuid(&'a [u8]),
     Duration(&'a [IntervalMonthDayNano]),
-    Nullable { nulls: Option<&'a NullBuffer>, null_branch: i64, some: Box<Cells<'a>> },
+    Nullable {
+        nulls: Option<&'a NullBuffer>,
+        null_branch: i64,
+        some: Box<Cells<'a>>,
+    },
     /// A column that has nulls although its type has none.
-    Required { nulls: &'a NullBuffer, some: Box<Cells<'a>> },
+    Required {
+        nulls: &'a NullBuffer,
+        some: Box<Cells<'a>>,
+    },
     Record(Vec<Cells<'a>>),
-    Array { offsets: &'a [i32], item: Box<Cells<'a>> },
-    Map { offsets: &'a [i32], keys: BytesCells<'a>, item: Box<Cells<'a>> },
-    Union { type_ids: &'a [i8], offsets: &'a [i32], branches: Vec<Cells<'a>> },
+    Array {
+        offsets: &'a [i32],
+        item: Box<Cells<'a>>,
+    },
+    Map {
+        offsets: &'a [i32],
+        keys: BytesCells<'a>,
+        item: Box<Cells<'a>>,
+    },
+    Union {
+        type_ids: &'a [i8],
+        offsets: &'a [i32],
+        branches: Vec<Cells<'a>>,
+    },
 }
 
 /// A Utf8 or Binary column.
@@ -69,10 +101,16 @@ pub(crate) fn at<T: Copy>(values: &[T], row: usize) -> Result<T, Fault> {
 
 /// A decimal's bytes, without its needless leading ones, or of a fixed's size.
 fn write_decimal(big_endian: &[u8], size: Option<usize>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let sign = if big_endian.first().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
+    let sign = if big_endian.first().is_some_and(|byte| byte & 0x80 != 0) {
+        0xff
+    } else {
+        0
+    };
     // A leading byte is needless if it repeats the sign of the byte behind it.
-    let needless =
-        big_endian.windows(2).take_while(|pair| matches!(pair, [a, b] if *a == sign && (a ^ b) & 0x80 == 0)).count();
+    let needless = big_endian
+        .windows(2)
+        .take_while(|pair| matches!(pair, [a, b] if *a == sign && (a ^ b) & 0x80 == 0))
+        .count();
     let digits = big_endian.get(needless..).ok_or(Fault::Internal)?;
     match size {
         None => write_long(digits.len() as i64, out),
@@ -143,7 +181,11 @@ impl Cells<'_> {
                 }
                 write_long(index.into(), out);
             }
-            Self::Nullable { nulls, null_branch, some } => {
+            Self::Nullable {
+                nulls,
+                null_branch,
+                some,
+            } => {
                 if nulls.is_some_and(|nulls| nulls.is_null(row)) {
                     write_long(*null_branch, out);
                 } else {
@@ -172,14 +214,22 @@ impl Cells<'_> {
         use arrow_array::types::Decimal256Type;
         use arrow_array::types::DecimalType;
         match self {
-            Self::Decimal128 { values, precision, size } => {
+            Self::Decimal128 {
+                values,
+                precision,
+                size,
+            } => {
                 let value = at(values, row)?;
                 if !Decimal128Type::is_valid_decimal_precision(value, *precision) {
                     return Err(Fault::EncodeDecimal);
                 }
                 write_decimal(&value.to_be_bytes(), *size, out)?;
             }
-            Self::Decimal256 { values, precision, size } => {
+            Self::Decimal256 {
+                values,
+                precision,
+                size,
+            } => {
                 let value = at(values, row)?;
                 if !Decimal256Type::is_valid_decimal_precision(value, *precision) {
                     return Err(Fault::EncodeDecimal);
@@ -187,9 +237,18 @@ impl Cells<'_> {
                 write_decimal(&value.to_be_bytes(), *size, out)?;
             }
             Self::Uuid(data) => {
-                let bytes = data.get(row * 16..).and_then(|rest| rest.first_chunk::<16>()).ok_or(Fault::Internal)?;
+                let bytes = data
+                    .get(row * 16..)
+                    .and_then(|rest| rest.first_chunk::<16>())
+                    .ok_or(Fault::Internal)?;
                 let mut text = [0; 36];
-                write_bytes(uuid::Uuid::from_bytes(*bytes).hyphenated().encode_lower(&mut text).as_bytes(), out);
+                write_bytes(
+                    uuid::Uuid::from_bytes(*bytes)
+                        .hyphenated()
+                        .encode_lower(&mut text)
+                        .as_bytes(),
+                    out,
+                );
             }
             Self::Duration(values) => {
                 let [months, days, millis] = duration_parts(at(values, row)?)?;
@@ -218,12 +277,20 @@ impl Cells<'_> {
                 }
                 out.push(0);
             }
-            Self::Union { type_ids, offsets, branches } => {
+            Self::Union {
+                type_ids,
+                offsets,
+                branches,
+            } => {
                 let branch = at(type_ids, row)?;
-                let cells = usize::try_from(branch).ok().and_then(|branch| branches.get(branch));
+                let cells = usize::try_from(branch)
+                    .ok()
+                    .and_then(|branch| branches.get(branch));
                 let offset = at(offsets, row)?;
                 write_long(branch.into(), out);
-                cells.ok_or(Fault::EncodeUnion)?.write_value(offset as usize, out)?;
+                cells
+                    .ok_or(Fault::EncodeUnion)?
+                    .write_value(offset as usize, out)?;
             }
             _ => return Err(Fault::Internal),
         }
@@ -237,9 +304,11 @@ pub(crate) fn duration_parts(value: IntervalMonthDayNano) -> Result<[u32; 3], Fa
     if value.nanoseconds % 1_000_000 != 0 {
         return Err(Fault::EncodeDuration);
     }
-    let (Ok(months), Ok(days), Ok(millis)) =
-        (u32::try_from(value.months), u32::try_from(value.days), u32::try_from(millis))
-    else {
+    let (Ok(months), Ok(days), Ok(millis)) = (
+        u32::try_from(value.months),
+        u32::try_from(value.days),
+        u32::try_from(millis),
+    ) else {
         return Err(Fault::EncodeDuration);
     };
     Ok([months, days, millis])

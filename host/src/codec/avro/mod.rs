@@ -10,6 +10,10 @@ pub(crate) mod encode;
 pub(crate) mod plan;
 pub(crate) mod promote;
 pub(crate) mod resolve;
+#[cfg(test)]
+mod resolve_tests;
 mod skip;
 #[cfg(test)]
 mod tests;
+
+pub use resolve::ResolveError;

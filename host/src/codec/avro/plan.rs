@@ -38,26 +38,64 @@ pub(crate) enum Op {
     Bytes(u32),
     /// Bytes into a Utf8 column.
     Text(u32),
-    Fixed { column: u32, size: usize },
+    Fixed {
+        column: u32,
+        size: usize,
+    },
     /// The reader's symbols begin with the writer's: only the bound is checked.
-    Enum { column: u32, symbols: i32 },
+    Enum {
+        column: u32,
+        symbols: i32,
+    },
     /// The reader's index of each of the writer's symbols; negative where it has none.
-    EnumMap { column: u32, symbols: Box<[i32]> },
+    EnumMap {
+        column: u32,
+        symbols: Box<[i32]>,
+    },
     /// `size` of a fixed; none for bytes.
-    Decimal128 { column: u32, precision: u8, size: Option<usize> },
-    Decimal256 { column: u32, precision: u8, size: Option<usize> },
+    Decimal128 {
+        column: u32,
+        precision: u8,
+        size: Option<usize>,
+    },
+    Decimal256 {
+        column: u32,
+        precision: u8,
+        size: Option<usize>,
+    },
     UuidText(u32),
     Duration(u32),
-    Array { list: u32, child: NodeId, item: Box<Plan> },
-    Map { list: u32, key: u32, child: NodeId, item: Box<Plan> },
+    Array {
+        list: u32,
+        child: NodeId,
+        item: Box<Plan>,
+    },
+    Map {
+        list: u32,
+        key: u32,
+        child: NodeId,
+        item: Box<Plan>,
+    },
     /// A writer's `[null, T]` into a nullable column.
-    Nullable { nulls: u32, null_branch: u8, node: NodeId, some: Box<Plan> },
+    Nullable {
+        nulls: u32,
+        null_branch: u8,
+        node: NodeId,
+        some: Box<Plan>,
+    },
     /// Any other writer's union; none where the reader cannot take the branch.
     WriterUnion(Box<[Option<Plan>]>),
     /// The reader's union: the steps that follow write into the branch.
-    Branch { union: u32, type_id: i8, child: NodeId },
+    Branch {
+        union: u32,
+        type_id: i8,
+        child: NodeId,
+    },
     /// A field that the writer does not have: its default, as Avro bytes.
-    Default { plan: Box<Plan>, bytes: Box<[u8]> },
+    Default {
+        plan: Box<Plan>,
+        bytes: Box<[u8]>,
+    },
     /// Nothing is written: what the reader does not have.
     SkipFixed(usize),
     SkipNumber,

@@ -71,7 +71,12 @@ pub(crate) fn compile_at(
     node: NodeId,
     strictness: Strictness,
 ) -> Result<Plan, ResolveError> {
-    let mut compiler = Compiler { layout, strictness, path: Vec::new(), label: "".into() };
+    let mut compiler = Compiler {
+        layout,
+        strictness,
+        path: Vec::new(),
+        label: "".into(),
+    };
     compiler.plan(writer, reader, node)
 }
 
@@ -86,7 +91,10 @@ struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     /// A plan of its own for a value that is read apart: an item, a branch, a default.
     fn plan(&mut self, writer: &AvroType, reader: &AvroType, node: NodeId) -> Result<Plan, ResolveError> {
-        let mut plan = Plan { bytes_min: skip::bytes_min(writer), ..Plan::default() };
+        let mut plan = Plan {
+            bytes_min: skip::bytes_min(writer),
+            ..Plan::default()
+        };
         self.any(writer, reader, node, &mut plan)?;
         Ok(plan)
     }
@@ -121,10 +129,21 @@ impl<'a> Compiler<'a> {
         if let (Some((w_inner, null_branch)), Some((r_inner, _)), Some(nulls)) =
             (w.as_nullable(), r.as_nullable(), self.node(node)?.nulls)
         {
-            let mut some = Plan { bytes_min: skip::bytes_min(w_inner), ..Plan::default() };
+            let mut some = Plan {
+                bytes_min: skip::bytes_min(w_inner),
+                ..Plan::default()
+            };
             if self.value(w_inner, r_inner, node, &mut some).is_ok() {
                 let null_branch = null_branch as u8;
-                self.push(Op::Nullable { nulls, null_branch, node, some: Box::new(some) }, out);
+                self.push(
+                    Op::Nullable {
+                        nulls,
+                        null_branch,
+                        node,
+                        some: Box::new(some),
+                    },
+                    out,
+                );
                 return Ok(());
             }
         }
@@ -140,7 +159,9 @@ impl<'a> Compiler<'a> {
             }
         }
         match refused {
-            Some(error) if self.strictness == Strictness::Whole || plans.iter().all(Option::is_none) => Err(error),
+            Some(error) if self.strictness == Strictness::Whole || plans.iter().all(Option::is_none) => {
+                Err(error)
+            }
             _ => {
                 self.push(Op::WriterUnion(plans.into()), out);
                 Ok(())
@@ -155,38 +176,78 @@ impl<'a> Compiler<'a> {
         node: NodeId,
         out: &mut Plan,
     ) -> Result<(), ResolveError> {
-        let Shape::Union { union, children, .. } = &self.node(node)?.shape else { return Err(self.internal()) };
+        let Shape::Union { union, children, .. } = &self.node(node)?.shape else {
+            return Err(self.internal());
+        };
         let mut order: Vec<usize> = (0..branches.len()).collect();
         // Stable: within one rank the first branch wins.
         order.sort_by_key(|index| branches.get(*index).map_or(u8::MAX, |branch| rank(w, branch)));
         let start = out.ops.len();
         for index in order {
-            let (Some(branch), Some(child)) = (branches.get(index), children.get(index)) else { continue };
-            self.push(Op::Branch { union: *union, type_id: index as i8, child: *child }, out);
+            let (Some(branch), Some(child)) = (branches.get(index), children.get(index)) else {
+                continue;
+            };
+            self.push(
+                Op::Branch {
+                    union: *union,
+                    type_id: index as i8,
+                    child: *child,
+                },
+                out,
+            );
             if self.any(w, branch, *child, out).is_ok() {
                 return Ok(());
             }
             out.truncate(start);
         }
         let names: Vec<&str> = branches.iter().map(AvroType::label).collect();
-        Err(self.refuse(format!("the writer's {} fits no branch of the union [{}]", w.label(), names.join(", "))))
+        Err(self.refuse(format!(
+            "the writer's {} fits no branch of the union [{}]",
+            w.label(),
+            names.join(", ")
+        )))
     }
 
     /// Neither side is a union.
-    fn value(&mut self, w: &AvroType, r: &AvroType, node: NodeId, out: &mut Plan) -> Result<(), ResolveError> {
+    fn value(
+        &mut self,
+        w: &AvroType,
+        r: &AvroType,
+        node: NodeId,
+        out: &mut Plan,
+    ) -> Result<(), ResolveError> {
         match (w, r) {
             (AvroType::Record(w), AvroType::Record(r)) => self.record(w, r, node, out),
             (AvroType::Enum(w), AvroType::Enum(r)) => self.enumeration(w, r, node, out),
             (AvroType::Array(w), AvroType::Array(r)) => {
-                let Shape::List { list, item } = self.node(node)?.shape else { return Err(self.internal()) };
+                let Shape::List { list, item } = self.node(node)?.shape else {
+                    return Err(self.internal());
+                };
                 let plan = self.within("[]", |this| this.plan(w, r, item))?;
-                self.push(Op::Array { list, child: item, item: Box::new(plan) }, out);
+                self.push(
+                    Op::Array {
+                        list,
+                        child: item,
+                        item: Box::new(plan),
+                    },
+                    out,
+                );
                 Ok(())
             }
             (AvroType::Map(w), AvroType::Map(r)) => {
-                let Shape::Map { list, key, value } = self.node(node)?.shape else { return Err(self.internal()) };
+                let Shape::Map { list, key, value } = self.node(node)?.shape else {
+                    return Err(self.internal());
+                };
                 let plan = self.within("{}", |this| this.plan(w, r, value))?;
-                self.push(Op::Map { list, key, child: value, item: Box::new(plan) }, out);
+                self.push(
+                    Op::Map {
+                        list,
+                        key,
+                        child: value,
+                        item: Box::new(plan),
+                    },
+                    out,
+                );
                 Ok(())
             }
             _ => {
@@ -205,15 +266,23 @@ impl<'a> Compiler<'a> {
         out: &mut Plan,
     ) -> Result<(), ResolveError> {
         self.same_name("record", &w.name, &r.name)?;
-        let Shape::Struct { len, children } = &self.node(node)?.shape else { return Err(self.internal()) };
-                // The reader's field of each of the writer's: by name first, then by alias.
-        let mut readers: Vec<Option<usize>> =
-            w.fields.iter().map(|f| r.fields.iter().position(|other| other.name == f.name)).collect();
+        let Shape::Struct { len, children } = &self.node(node)?.shape else {
+            return Err(self.internal());
+        };
+        // The reader's field of each of the writer's: by name first, then by alias.
+        let mut readers: Vec<Option<usize>> = w
+            .fields
+            .iter()
+            .map(|f| r.fields.iter().position(|other| other.name == f.name))
+            .collect();
         for (index, field) in r.fields.iter().enumerate() {
             if readers.contains(&Some(index)) {
                 continue;
             }
-            let mut unclaimed = readers.iter_mut().zip(&w.fields).filter(|(reader, _)| reader.is_none());
+            let mut unclaimed = readers
+                .iter_mut()
+                .zip(&w.fields)
+                .filter(|(reader, _)| reader.is_none());
             if let Some((reader, _)) = unclaimed.find(|(_, f)| field.aliases.contains(&f.name)) {
                 *reader = Some(index);
             }
@@ -237,20 +306,25 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    fn default(
-        &mut self,
-        field: &Field,
-        child: NodeId,
-        out: &mut Plan,
-    ) -> Result<(), ResolveError> {
+    fn default(&mut self, field: &Field, child: NodeId, out: &mut Plan) -> Result<(), ResolveError> {
         let Some(default) = &field.default else {
-            return Err(self.refuse("the writer has no such field, and the reader's has no default".to_owned()));
+            return Err(
+                self.refuse("the writer has no such field, and the reader's has no default".to_owned())
+            );
         };
         let bytes = field.ty.encode_default(default).map_err(|why| {
-            self.refuse(format!("the writer has no such field, and the reader's default is ill-typed: {why}"))
+            self.refuse(format!(
+                "the writer has no such field, and the reader's default is ill-typed: {why}"
+            ))
         })?;
         let plan = self.plan(&field.ty, &field.ty, child)?;
-        self.push(Op::Default { plan: Box::new(plan), bytes: bytes.into() }, out);
+        self.push(
+            Op::Default {
+                plan: Box::new(plan),
+                bytes: bytes.into(),
+            },
+            out,
+        );
         Ok(())
     }
 
@@ -262,7 +336,9 @@ impl<'a> Compiler<'a> {
         out: &mut Plan,
     ) -> Result<(), ResolveError> {
         self.same_name("enum", &w.name, &r.name)?;
-        let Shape::Int32(column) = self.node(node)?.shape else { return Err(self.internal()) };
+        let Shape::Int32(column) = self.node(node)?.shape else {
+            return Err(self.internal());
+        };
         let position = |symbol: &String| r.symbols.iter().position(|other| other == symbol);
         let default = r.default.as_ref().and_then(position);
         let mut map = Vec::with_capacity(w.symbols.len());
@@ -277,9 +353,15 @@ impl<'a> Compiler<'a> {
         }
         let identity = map.iter().zip(0..).all(|(reader, writer)| *reader == writer);
         let op = if identity {
-            Op::Enum { column, symbols: map.len() as i32 }
+            Op::Enum {
+                column,
+                symbols: map.len() as i32,
+            }
         } else {
-            Op::EnumMap { column, symbols: map.into() }
+            Op::EnumMap {
+                column,
+                symbols: map.into(),
+            }
         };
         self.push(op, out);
         Ok(())
@@ -326,7 +408,11 @@ impl<'a> Compiler<'a> {
     }
 
     fn refuse(&self, rule: String) -> ResolveError {
-        let path = if self.path.is_empty() { "the root".to_owned() } else { format!("`{}`", self.label) };
+        let path = if self.path.is_empty() {
+            "the root".to_owned()
+        } else {
+            format!("`{}`", self.label)
+        };
         ResolveError { path, rule }
     }
 

@@ -80,7 +80,10 @@ impl Columns {
 
 /// Takes the values of a column.
 fn take<T>(columns: &mut [Vec<T>], index: u32) -> Result<Vec<T>, FinishError> {
-    columns.get_mut(index as usize).map(std::mem::take).ok_or_else(mismatch)
+    columns
+        .get_mut(index as usize)
+        .map(std::mem::take)
+        .ok_or_else(mismatch)
 }
 
 fn mismatch() -> FinishError {
@@ -94,7 +97,11 @@ fn primitive<T: ArrowPrimitiveType>(
 ) -> Result<ArrayRef, FinishError> {
     let array = PrimitiveArray::<T>::try_new(ScalarBuffer::from(values), nulls)?;
     // Time zones, precision and scale stand in the type.
-    Ok(if array.data_type_is(data_type) { Arc::new(array) } else { Arc::new(array.with_data_type(data_type.clone())) })
+    Ok(if array.data_type_is(data_type) {
+        Arc::new(array)
+    } else {
+        Arc::new(array.with_data_type(data_type.clone()))
+    })
 }
 
 trait DataTypeIs {
@@ -111,7 +118,12 @@ impl Store {
     fn array(&mut self, layout: &Layout, id: NodeId, data_type: &DataType) -> Result<ArrayRef, FinishError> {
         let node = layout.node(id).map_err(|_| mismatch())?;
         let nulls = match node.nulls {
-            Some(index) => self.nulls.get_mut(index as usize).ok_or_else(mismatch)?.0.finish(),
+            Some(index) => self
+                .nulls
+                .get_mut(index as usize)
+                .ok_or_else(mismatch)?
+                .0
+                .finish(),
             None => None,
         };
         let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
@@ -145,22 +157,30 @@ impl Store {
                     _ => primitive::<Int64Type>(values, nulls, data_type),
                 }
             }
-            Shape::Float32(index) => primitive::<Float32Type>(take(&mut self.float32, *index)?, nulls, data_type),
-            Shape::Float64(index) => primitive::<Float64Type>(take(&mut self.float64, *index)?, nulls, data_type),
+            Shape::Float32(index) => {
+                primitive::<Float32Type>(take(&mut self.float32, *index)?, nulls, data_type)
+            }
+            Shape::Float64(index) => {
+                primitive::<Float64Type>(take(&mut self.float64, *index)?, nulls, data_type)
+            }
             Shape::Bytes(index) => {
                 let (offsets, values) = self.take_bytes(*index)?;
                 if *data_type == DataType::Utf8 {
-                    let array = StringArray::try_new(offsets, values, nulls).map_err(|_| FinishError::Utf8)?;
+                    let array =
+                        StringArray::try_new(offsets, values, nulls).map_err(|_| FinishError::Utf8)?;
                     Ok(Arc::new(array))
                 } else {
                     Ok(Arc::new(BinaryArray::try_new(offsets, values, nulls)?))
                 }
             }
             Shape::Fixed(index) => {
-                let DataType::FixedSizeBinary(size) = data_type else { return Err(mismatch()) };
+                let DataType::FixedSizeBinary(size) = data_type else {
+                    return Err(mismatch());
+                };
                 let column = self.fixed.get_mut(*index as usize).ok_or_else(mismatch)?;
                 let (data, len) = (std::mem::take(&mut column.data), std::mem::take(&mut column.len));
-                let array = FixedSizeBinaryArray::try_new_with_len(*size, Buffer::from_vec(data), nulls, len)?;
+                let array =
+                    FixedSizeBinaryArray::try_new_with_len(*size, Buffer::from_vec(data), nulls, len)?;
                 Ok(Arc::new(array))
             }
             Shape::Decimal128(index) => {
@@ -173,43 +193,87 @@ impl Store {
                 primitive::<IntervalMonthDayNanoType>(take(&mut self.interval, *index)?, nulls, data_type)
             }
             Shape::Struct { len, children } => {
-                let DataType::Struct(fields) = data_type else { return Err(mismatch()) };
+                let DataType::Struct(fields) = data_type else {
+                    return Err(mismatch());
+                };
                 let len = self.take_len(*len)?;
-                let arrays = children.iter().zip(fields).map(|(child, f)| self.array(layout, *child, f.data_type()));
+                let arrays = children
+                    .iter()
+                    .zip(fields)
+                    .map(|(child, f)| self.array(layout, *child, f.data_type()));
                 let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
-                Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), arrays, nulls, len)?))
+                Ok(Arc::new(StructArray::try_new_with_length(
+                    fields.clone(),
+                    arrays,
+                    nulls,
+                    len,
+                )?))
             }
             Shape::List { list, item } => {
-                let DataType::List(field) = data_type else { return Err(mismatch()) };
+                let DataType::List(field) = data_type else {
+                    return Err(mismatch());
+                };
                 let offsets = self.take_list(*list)?;
                 let values = self.array(layout, *item, field.data_type())?;
-                Ok(Arc::new(ListArray::try_new(field.clone(), offsets, values, nulls)?))
+                Ok(Arc::new(ListArray::try_new(
+                    field.clone(),
+                    offsets,
+                    values,
+                    nulls,
+                )?))
             }
             Shape::Map { list, key, value } => {
-                let DataType::Map(field, ordered) = data_type else { return Err(mismatch()) };
-                let DataType::Struct(entries) = field.data_type() else { return Err(mismatch()) };
-                let [_, value_field] = &**entries else { return Err(mismatch()) };
+                let DataType::Map(field, ordered) = data_type else {
+                    return Err(mismatch());
+                };
+                let DataType::Struct(entries) = field.data_type() else {
+                    return Err(mismatch());
+                };
+                let [_, value_field] = &**entries else {
+                    return Err(mismatch());
+                };
                 let offsets = self.take_list(*list)?;
                 let (key_offsets, key_data) = self.take_bytes(*key)?;
-                let keys = StringArray::try_new(key_offsets, key_data, None).map_err(|_| FinishError::Utf8)?;
+                let keys =
+                    StringArray::try_new(key_offsets, key_data, None).map_err(|_| FinishError::Utf8)?;
                 let values = self.array(layout, *value, value_field.data_type())?;
                 let entries = StructArray::try_new(entries.clone(), vec![Arc::new(keys), values], None)?;
-                Ok(Arc::new(MapArray::try_new(field.clone(), offsets, entries, nulls, *ordered)?))
+                Ok(Arc::new(MapArray::try_new(
+                    field.clone(),
+                    offsets,
+                    entries,
+                    nulls,
+                    *ordered,
+                )?))
             }
             Shape::Union { union, children, .. } => {
-                let DataType::Union(fields, _) = data_type else { return Err(mismatch()) };
-                let column = self.unions.get_mut(*union as usize).map(std::mem::take).ok_or_else(mismatch)?;
+                let DataType::Union(fields, _) = data_type else {
+                    return Err(mismatch());
+                };
+                let column = self
+                    .unions
+                    .get_mut(*union as usize)
+                    .map(std::mem::take)
+                    .ok_or_else(mismatch)?;
                 let arrays = children.iter().zip(fields.iter());
                 let arrays = arrays.map(|(child, (_, f))| self.array(layout, *child, f.data_type()));
                 let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
                 let offsets = Some(ScalarBuffer::from(column.offsets));
-                Ok(Arc::new(UnionArray::try_new(fields.clone(), column.type_ids.into(), offsets, arrays)?))
+                Ok(Arc::new(UnionArray::try_new(
+                    fields.clone(),
+                    column.type_ids.into(),
+                    offsets,
+                    arrays,
+                )?))
             }
         }
     }
 
     fn take_len(&mut self, index: u32) -> Result<usize, FinishError> {
-        self.lens.get_mut(index as usize).map(std::mem::take).ok_or_else(mismatch)
+        self.lens
+            .get_mut(index as usize)
+            .map(std::mem::take)
+            .ok_or_else(mismatch)
     }
 
     fn take_list(&mut self, index: u32) -> Result<OffsetBuffer<i32>, FinishError> {
@@ -221,7 +285,10 @@ impl Store {
         let column = self.bytes.get_mut(index as usize).ok_or_else(mismatch)?;
         column.last_len = column.data.len();
         let offsets = std::mem::replace(&mut column.offsets, vec![0]);
-        Ok((OffsetBuffer::new(offsets.into()), Buffer::from_vec(std::mem::take(&mut column.data))))
+        Ok((
+            OffsetBuffer::new(offsets.into()),
+            Buffer::from_vec(std::mem::take(&mut column.data)),
+        ))
     }
 
     /// Empties every column, also where they are out of step.

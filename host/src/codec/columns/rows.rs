@@ -46,7 +46,11 @@ impl Store {
                 let end = ends.last().copied().unwrap_or(0);
                 ends.push(end);
             }
-            Shape::Union { union, children, null_branch } => {
+            Shape::Union {
+                union,
+                children,
+                null_branch,
+            } => {
                 let branch = null_branch.unwrap_or(0);
                 let child = *children.get(branch as usize).ok_or(Fault::Internal)?;
                 self.branch(layout, *union, branch, child)?;
@@ -58,7 +62,13 @@ impl Store {
 
     /// Begins a union's row: its value follows in the child.
     #[inline]
-    pub(crate) fn branch(&mut self, layout: &Layout, union: u32, branch: i8, child: NodeId) -> Result<(), Fault> {
+    pub(crate) fn branch(
+        &mut self,
+        layout: &Layout,
+        union: u32,
+        branch: i8,
+        child: NodeId,
+    ) -> Result<(), Fault> {
         let offset = i32::try_from(self.len(layout, child)).map_err(|_| Fault::TooLarge)?;
         let column = slot(&mut self.unions, union)?;
         column.type_ids.push(branch);
@@ -99,7 +109,9 @@ impl Store {
             Shape::Decimal128(index) => of(&self.decimal128, *index, Vec::len),
             Shape::Decimal256(index) => of(&self.decimal256, *index, Vec::len),
             Shape::Interval(index) => of(&self.interval, *index, Vec::len),
-            Shape::List { list, .. } | Shape::Map { list, .. } => of(&self.lists, *list, |ends| ends.len() - 1),
+            Shape::List { list, .. } | Shape::Map { list, .. } => {
+                of(&self.lists, *list, |ends| ends.len() - 1)
+            }
             Shape::Union { union, .. } => of(&self.unions, *union, |column| column.type_ids.len()),
         }
     }
@@ -178,7 +190,9 @@ impl Store {
     fn cut_bytes(&mut self, index: u32, len: usize) {
         if let Some(column) = self.bytes.get_mut(index as usize) {
             column.offsets.truncate(len + 1);
-            column.data.truncate(column.offsets.last().copied().unwrap_or(0) as usize);
+            column
+                .data
+                .truncate(column.offsets.last().copied().unwrap_or(0) as usize);
         }
     }
 

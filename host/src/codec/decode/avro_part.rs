@@ -35,13 +35,26 @@ pub(crate) struct AvroPart {
 }
 
 impl AvroPart {
-    pub(crate) fn new(reader: AvroType, columns: Columns, stage: Stage, schemas: Arc<dyn WriterSchemas>) -> Self {
-        Self { typed: Typed::new(columns, stage), reader, schemas, plans: HashMap::new(), last: None }
+    pub(crate) fn new(
+        reader: AvroType,
+        columns: Columns,
+        stage: Stage,
+        schemas: Arc<dyn WriterSchemas>,
+    ) -> Self {
+        Self {
+            typed: Typed::new(columns, stage),
+            reader,
+            schemas,
+            plans: HashMap::new(),
+            last: None,
+        }
     }
 
     #[inline]
     pub(super) fn push(&mut self, payload: Option<&[u8]>) -> Result<(), PushFailure> {
-        let Some(payload) = payload else { return self.typed.push_null() };
+        let Some(payload) = payload else {
+            return self.typed.push_null();
+        };
         let rows = self.typed.columns.len();
         let (id, body) = match wire_format::split(payload) {
             Ok((id, body)) => (id.0, body),
@@ -53,11 +66,17 @@ impl AvroPart {
         if self.last.as_ref().is_none_or(|(last, _)| *last != id) {
             self.select(id)?;
         }
-        let Some((_, plan)) = &self.last else { return Err(self.typed.fail(rows, Fault::Internal, None)) };
-        let Typed { columns, utf8, trail, .. } = &mut self.typed;
+        let Some((_, plan)) = &self.last else {
+            return Err(self.typed.fail(rows, Fault::Internal, None));
+        };
+        let Typed {
+            columns, utf8, trail, ..
+        } = &mut self.typed;
         match datum(plan, body, columns, *utf8, trail) {
             Ok(()) => Ok(()),
-            Err((fault, at)) => Err(self.typed.fail(rows, fault, Some(at + payload.len() - body.len()))),
+            Err((fault, at)) => Err(self
+                .typed
+                .fail(rows, fault, Some(at + payload.len() - body.len()))),
         }
     }
 
@@ -83,10 +102,16 @@ impl AvroPart {
     }
 
     fn compile(&self, text: &WriterText) -> Result<Arc<Plan>, String> {
-        let writer = AvroType::parse_writer(&text.text, &text.references).map_err(|error| error.to_string())?;
-        compile(&writer, &self.reader, &self.typed.columns.layout, Strictness::ByValue)
-            .map(Arc::new)
-            .map_err(|error| error.to_string())
+        let writer =
+            AvroType::parse_writer(&text.text, &text.references).map_err(|error| error.to_string())?;
+        compile(
+            &writer,
+            &self.reader,
+            &self.typed.columns.layout,
+            Strictness::ByValue,
+        )
+        .map(Arc::new)
+        .map_err(|error| error.to_string())
     }
 }
 
@@ -99,7 +124,11 @@ pub(super) fn describe_frame(payload: &[u8], trail: &mut Trail) {
 }
 
 /// The text behind a schema id.
-pub(super) fn lookup(schemas: &dyn WriterSchemas, id: u32, stage: Stage) -> Result<Arc<WriterText>, PushFailure> {
+pub(super) fn lookup(
+    schemas: &dyn WriterSchemas,
+    id: u32,
+    stage: Stage,
+) -> Result<Arc<WriterText>, PushFailure> {
     match schemas.get(id) {
         WriterSchema::Ready(text) => Ok(text),
         WriterSchema::Pending => Err(PushFailure::Wait(DecodeFailure::SchemaPending(id))),
@@ -107,7 +136,11 @@ pub(super) fn lookup(schemas: &dyn WriterSchemas, id: u32, stage: Stage) -> Resu
         WriterSchema::Unknown(why) => {
             let mut trail = Trail::default();
             trail.found_long(format_args!("id {id}: {why}"));
-            Err(PushFailure::Bad(trail.bad_record(Fault::SchemaUnknown, stage, None)))
+            Err(PushFailure::Bad(trail.bad_record(
+                Fault::SchemaUnknown,
+                stage,
+                None,
+            )))
         }
     }
 }

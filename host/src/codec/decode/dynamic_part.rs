@@ -81,7 +81,9 @@ impl DynamicPart {
     }
 
     pub(super) fn push(&mut self, payload: Option<&[u8]>) -> Result<(), PushFailure> {
-        let Some(payload) = payload else { return self.push_null() };
+        let Some(payload) = payload else {
+            return self.push_null();
+        };
         let (id, body) = match wire_format::split(payload) {
             Ok((id, body)) => (id.0, body),
             Err(fault) => {
@@ -97,7 +99,13 @@ impl DynamicPart {
             return Err(unresolvable(id, Fault::Internal.text(), self.stage));
         };
         let rows = reader.columns.len();
-        match datum(&reader.plan, body, &mut reader.columns, self.utf8, &mut self.trail) {
+        match datum(
+            &reader.plan,
+            body,
+            &mut reader.columns,
+            self.utf8,
+            &mut self.trail,
+        ) {
             Ok(()) => {
                 self.current = Some((id, schema));
                 Ok(())
@@ -148,7 +156,10 @@ impl DynamicPart {
             std::collections::hash_map::Entry::Occupied(entry) => return Ok(entry.into_mut()),
             std::collections::hash_map::Entry::Vacant(entry) => entry,
         };
-        let known = self.table.get(schema).ok_or_else(|| "the schema table lacks it".to_owned())?;
+        let known = self
+            .table
+            .get(schema)
+            .ok_or_else(|| "the schema table lacks it".to_owned())?;
         let columns = Columns::new(&known.avro).map_err(|error| error.to_string())?;
         let plan = compile(&known.avro, &known.avro, &columns.layout, Strictness::Whole);
         let plan = plan.map_err(|error| error.to_string())?;
@@ -160,7 +171,9 @@ impl DynamicPart {
             self.leading_nulls += 1;
             return Ok(());
         };
-        let Some(reader) = self.readers.get_mut(&schema) else { return Err(PushFailure::Cut) };
+        let Some(reader) = self.readers.get_mut(&schema) else {
+            return Err(PushFailure::Cut);
+        };
         let rows = reader.columns.len();
         reader.columns.push_null().map_err(|_| {
             reader.columns.truncate(rows);
@@ -186,16 +199,22 @@ impl DynamicPart {
             (None, Some(schema)) if self.fill_nulls(schema) => schema,
             (None, _) => return self.nulls_of_no_schema(),
         };
-        let reader = self.readers.get_mut(&schema).ok_or_else(|| {
-            FinishError::Internal(Fault::Internal.text().to_owned())
-        })?;
-        Ok(PartArray { array: reader.columns.finish()?, schema: Some(schema) })
+        let reader = self
+            .readers
+            .get_mut(&schema)
+            .ok_or_else(|| FinishError::Internal(Fault::Internal.text().to_owned()))?;
+        Ok(PartArray {
+            array: reader.columns.finish()?,
+            schema: Some(schema),
+        })
     }
 
     /// Whether the leading nulls stand in the columns of a schema now.
     fn fill_nulls(&mut self, schema: SchemaId) -> bool {
         let leading_nulls = self.leading_nulls;
-        let Ok(reader) = self.reader(schema) else { return false };
+        let Ok(reader) = self.reader(schema) else {
+            return false;
+        };
         reader.columns.clear();
         let filled = (0..leading_nulls).all(|_| reader.columns.push_null().is_ok());
         if !filled {
@@ -206,7 +225,13 @@ impl DynamicPart {
 
     /// Null values alone, before any schema was seen: the schema is `null`.
     fn nulls_of_no_schema(&self) -> Result<PartArray, FinishError> {
-        let schema = self.table.insert(AvroType::Null).map_err(|error| FinishError::Internal(error.to_string()))?;
-        Ok(PartArray { array: Arc::new(NullArray::new(self.leading_nulls)), schema: Some(schema) })
+        let schema = self
+            .table
+            .insert(AvroType::Null)
+            .map_err(|error| FinishError::Internal(error.to_string()))?;
+        Ok(PartArray {
+            array: Arc::new(NullArray::new(self.leading_nulls)),
+            schema: Some(schema),
+        })
     }
 }

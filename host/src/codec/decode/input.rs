@@ -81,7 +81,11 @@ impl InputDecoder {
         for part in [&mut self.key, &mut self.value].into_iter().flatten() {
             part.begin(expected, utf8);
         }
-        let mut skip = skip.iter().copied().skip_while(|index| *index < range.start).peekable();
+        let mut skip = skip
+            .iter()
+            .copied()
+            .skip_while(|index| *index < range.start)
+            .peekable();
         let mut decoded = Decoded {
             rows: Rows::default(),
             schema: None,
@@ -104,7 +108,11 @@ impl InputDecoder {
             }
         }
         match self.finish(records, &decoded.records) {
-            Ok((rows, schema)) => Ok(Some(Decoded { rows, schema, ..decoded })),
+            Ok((rows, schema)) => Ok(Some(Decoded {
+                rows,
+                schema,
+                ..decoded
+            })),
             Err(FinishError::Utf8) => Ok(None),
             Err(FinishError::Internal(why)) => Err(DecodeFailure::Stop(Stop::new(
                 "codec-internal",
@@ -121,7 +129,9 @@ impl InputDecoder {
         }
         if let Some(value) = &mut self.value {
             let pushed = value.push(records.value(index));
-            if pushed.is_err() && let Some(key) = &mut self.key {
+            if pushed.is_err()
+                && let Some(key) = &mut self.key
+            {
                 key.truncate(rows);
             }
             pushed?;
@@ -143,7 +153,11 @@ impl InputDecoder {
             key: key.map(|key| key.array),
             value: value.map(|value| value.array),
             timestamp: self.timestamp.then(|| roots::timestamps(records, decoded)),
-            headers: if self.headers { Some(roots::headers(records, decoded)?) } else { None },
+            headers: if self.headers {
+                Some(roots::headers(records, decoded)?)
+            } else {
+                None
+            },
             offset: self.offset.then(|| roots::offsets(records, decoded)),
         };
         Ok((rows, schema))

@@ -86,7 +86,10 @@ impl PartDecoder {
             Self::Raw(part) => &mut part.typed.columns,
             Self::Dynamic(part) => return part.finish(),
         };
-        Ok(PartArray { array: columns.finish()?, schema: None })
+        Ok(PartArray {
+            array: columns.finish()?,
+            schema: None,
+        })
     }
 }
 
@@ -101,7 +104,12 @@ pub(crate) struct Typed {
 
 impl Typed {
     pub(crate) fn new(columns: Columns, stage: Stage) -> Self {
-        Self { columns, stage, utf8: Utf8::AtEnd, trail: Trail::default() }
+        Self {
+            columns,
+            stage,
+            utf8: Utf8::AtEnd,
+            trail: Trail::default(),
+        }
     }
 
     fn begin(&mut self, rows: usize, utf8: Utf8) {
@@ -128,7 +136,13 @@ impl Typed {
 
 /// The failure of a row. One that is too large for this batch may fit the next.
 #[cold]
-pub(crate) fn fail(trail: &mut Trail, stage: Stage, rows: usize, fault: Fault, at: Option<usize>) -> PushFailure {
+pub(crate) fn fail(
+    trail: &mut Trail,
+    stage: Stage,
+    rows: usize,
+    fault: Fault,
+    at: Option<usize>,
+) -> PushFailure {
     if fault == Fault::TooLarge && rows > 0 {
         return PushFailure::Cut;
     }

@@ -47,7 +47,10 @@ pub enum Registration {
     /// A typed part: the id that the registry gave at deploy.
     Id(RegistryId),
     /// A dynamic part.
-    Dynamic { table: Arc<SchemaTable>, register: RegisterSchema },
+    Dynamic {
+        table: Arc<SchemaTable>,
+        register: RegisterSchema,
+    },
 }
 
 impl fmt::Debug for Registration {
@@ -74,10 +77,22 @@ pub struct PartEncoder {
 
 enum Form {
     Raw,
-    Avro { ty: AvroType, header: [u8; 5] },
-    Json { ty: AvroType },
-    Plain { ty: AvroType, format: Format },
-    Dynamic { table: Arc<SchemaTable>, register: RegisterSchema, known: HashMap<SchemaId, Known> },
+    Avro {
+        ty: AvroType,
+        header: [u8; 5],
+    },
+    Json {
+        ty: AvroType,
+    },
+    Plain {
+        ty: AvroType,
+        format: Format,
+    },
+    Dynamic {
+        table: Arc<SchemaTable>,
+        register: RegisterSchema,
+        known: HashMap<SchemaId, Known>,
+    },
 }
 
 impl fmt::Debug for Form {
@@ -115,10 +130,15 @@ impl PartEncoder {
             (Carried::Raw, _) => Form::Raw,
             (Carried::Json(ty), _) => Form::Json { ty },
             (Carried::Plain { reader: ty, .. }, _) => Form::Plain { ty, format },
-            (Carried::Avro(ty), Registration::Id(id)) => Form::Avro { ty, header: wire_format::header(id) },
-            (Carried::Dynamic, Registration::Dynamic { table, register }) => {
-                Form::Dynamic { table, register, known: HashMap::new() }
-            }
+            (Carried::Avro(ty), Registration::Id(id)) => Form::Avro {
+                ty,
+                header: wire_format::header(id),
+            },
+            (Carried::Dynamic, Registration::Dynamic { table, register }) => Form::Dynamic {
+                table,
+                register,
+                known: HashMap::new(),
+            },
             (Carried::Avro(_) | Carried::Dynamic, _) => {
                 return Err(Refusal {
                     code: Code("schema-unregistered"),
@@ -130,7 +150,13 @@ impl PartEncoder {
                 });
             }
         };
-        Ok(Self { stage, field: field.to_owned(), form, datum: Vec::new(), trail: Trail::default() })
+        Ok(Self {
+            stage,
+            field: field.to_owned(),
+            form,
+            datum: Vec::new(),
+            trail: Trail::default(),
+        })
     }
 }
 
@@ -142,27 +168,46 @@ impl Encoder for PartEncoder {
         out: &mut EncodedPart,
     ) -> Result<Vec<(u32, BadRecord)>, EncodeFailure> {
         out.ends.reserve(column.len());
-        let Self { stage, field, form, datum, trail } = self;
-        let mut rows = Rows { column, out, bad: Vec::new(), stage: *stage, trail };
+        let Self {
+            stage,
+            field,
+            form,
+            datum,
+            trail,
+        } = self;
+        let mut rows = Rows {
+            column,
+            out,
+            bad: Vec::new(),
+            stage: *stage,
+            trail,
+        };
         let written = match form {
-            Form::Raw => cells::root(&AvroType::Bytes, column).map(|cells| {
-                rows.write(&AvroType::Bytes, |row, out| plain::write(Format::Raw, &cells, row, datum, out));
+            Form::Raw => cells::bare_root(&AvroType::Bytes, column).map(|cells| {
+                rows.write(&AvroType::Bytes, |row, out| {
+                    plain::write(Format::Raw, &cells, row, datum, out)
+                });
             }),
             Form::Avro { ty, header } => avro(&mut rows, ty, *header),
-            Form::Json { ty } => cells::root(ty, column).map(|cells| {
+            Form::Json { ty } => cells::bare_root(ty, column).map(|cells| {
                 let inner = ty.as_nullable().map_or(&*ty, |(inner, _)| inner);
                 rows.write(ty, |row, out| json::write(inner, &cells, row, out));
             }),
-            Form::Plain { ty, format } => cells::root(ty, column).map(|cells| {
+            Form::Plain { ty, format } => cells::bare_root(ty, column).map(|cells| {
                 rows.write(ty, |row, out| plain::write(*format, &cells, row, datum, out));
             }),
-            Form::Dynamic { table, register, known } => {
+            Form::Dynamic {
+                table,
+                register,
+                known,
+            } => {
                 let schema = schema.ok_or_else(|| stop(field, "rows without a schema id, expected one"))?;
                 let known = match known.get(&schema) {
                     Some(known) => known.clone(),
                     None => {
                         let entry = table.get(schema);
-                        let entry = entry.ok_or_else(|| stop(field, "a schema id that was never declared"))?;
+                        let entry =
+                            entry.ok_or_else(|| stop(field, "a schema id that was never declared"))?;
                         let header = wire_format::header(register(&entry)?);
                         known.entry(schema).or_insert(Known { entry, header }).clone()
                     }
@@ -172,9 +217,10 @@ impl Encoder for PartEncoder {
         };
         match written {
             Ok(()) => Ok(rows.bad),
-            Err(Mismatch { expected, found }) => {
-                Err(EncodeFailure::Stop(stop(field, &format!("a column of {found}, expected one of {expected}"))))
-            }
+            Err(Mismatch { expected, found }) => Err(EncodeFailure::Stop(stop(
+                field,
+                &format!("a column of {found}, expected one of {expected}"),
+            ))),
         }
     }
 }
@@ -233,7 +279,8 @@ impl Rows<'_> {
     fn refuse(&mut self, row: usize, start: usize, fault: Fault) {
         self.out.bytes.truncate(start);
         self.out.end_entry(true);
-        self.bad.push((row as u32, self.trail.bad_record(fault, self.stage, None)));
+        self.bad
+            .push((row as u32, self.trail.bad_record(fault, self.stage, None)));
     }
 }
 
@@ -243,7 +290,10 @@ enum RootNulls<'a> {
     All,
     Bitmap(&'a NullBuffer),
     /// A union has no bitmap; its null branch says it.
-    Branch { type_ids: &'a [i8], null: i8 },
+    Branch {
+        type_ids: &'a [i8],
+        null: i8,
+    },
 }
 
 impl<'a> RootNulls<'a> {
@@ -251,11 +301,18 @@ impl<'a> RootNulls<'a> {
         if *ty == AvroType::Null {
             return Self::All;
         }
-        if let (AvroType::Union(branches), None, Some(union)) = (ty, ty.as_nullable(), column.as_union_opt()) {
+        if let (AvroType::Union(branches), None, Some(union)) = (ty, ty.as_nullable(), column.as_union_opt())
+        {
             let null = branches.iter().position(|branch| *branch == AvroType::Null);
-            return null.map_or(Self::None, |null| Self::Branch { type_ids: union.type_ids(), null: null as i8 });
+            return null.map_or(Self::None, |null| Self::Branch {
+                type_ids: union.type_ids(),
+                null: null as i8,
+            });
         }
-        column.nulls().filter(|nulls| nulls.null_count() > 0).map_or(Self::None, Self::Bitmap)
+        column
+            .nulls()
+            .filter(|nulls| nulls.null_count() > 0)
+            .map_or(Self::None, Self::Bitmap)
     }
 
     #[inline]

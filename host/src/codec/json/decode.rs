@@ -57,17 +57,32 @@ impl JsonPart {
     /// When a default of the schema is ill-typed.
     pub(crate) fn new(ty: &AvroType, columns: Columns, stage: Stage) -> Result<Self, String> {
         let root = compile(ty, &columns.layout)?;
-        Ok(Self { typed: Typed::new(columns, stage), root })
+        Ok(Self {
+            typed: Typed::new(columns, stage),
+            root,
+        })
     }
 
     pub(crate) fn push(&mut self, payload: Option<&[u8]>) -> Result<(), PushFailure> {
-        let Some(payload) = payload else { return self.typed.push_null() };
+        let Some(payload) = payload else {
+            return self.typed.push_null();
+        };
         let rows = self.typed.columns.len();
         let Typed { columns, trail, .. } = &mut self.typed;
-        let mut run = Run { layout: &columns.layout, store: &mut columns.store, trail, fault: None };
+        let mut run = Run {
+            layout: &columns.layout,
+            store: &mut columns.store,
+            trail,
+            fault: None,
+        };
         // The reader stops at 128 levels by itself.
         let mut json = serde_json::Deserializer::from_slice(payload);
-        let result = Value { node: &self.root, run: &mut run }.deserialize(&mut json).and_then(|()| json.end());
+        let result = Value {
+            node: &self.root,
+            run: &mut run,
+        }
+        .deserialize(&mut json)
+        .and_then(|()| json.end());
         let Err(error) = result else { return Ok(()) };
         let fault = run.fault.unwrap_or(Fault::JsonInvalid);
         if fault == Fault::JsonInvalid {
@@ -117,7 +132,9 @@ impl<'n> Value<'n, '_, '_> {
         if let Some(nulls) = node.nulls {
             slot(&mut self.run.store.nulls, nulls)?.valid();
         }
-        let Form::Union { union, branches } = &node.form else { return Ok(node) };
+        let Form::Union { union, branches } = &node.form else {
+            return Ok(node);
+        };
         for (index, (branch_kind, branch)) in (0i8..).zip(branches) {
             if *branch_kind == kind {
                 self.run.store.branch(self.run.layout, *union, index, branch.id)?;
@@ -167,7 +184,8 @@ impl<'n> Value<'n, '_, '_> {
             return self.floating(value);
         }
         if let Form::Union { branches, .. } = &self.node.form {
-            let floats = |(_, branch): &(_, JsonNode)| matches!(branch.form, Form::Float(_) | Form::Double(_));
+            let floats =
+                |(_, branch): &(_, JsonNode)| matches!(branch.form, Form::Float(_) | Form::Double(_));
             if branches.iter().any(floats) {
                 return self.floating(value);
             }
@@ -209,7 +227,9 @@ impl<'n> Value<'n, '_, '_> {
             Form::Text(column) => slot(&mut store.bytes, *column)?.push(text.as_bytes())?,
             Form::Bytes(column) => {
                 let column = slot(&mut store.bytes, *column)?;
-                BASE64.decode_vec(text, &mut column.data).map_err(|_| Fault::JsonValue)?;
+                BASE64
+                    .decode_vec(text, &mut column.data)
+                    .map_err(|_| Fault::JsonValue)?;
                 column.end_entry()?;
             }
             Form::Fixed(column) => {
@@ -223,7 +243,9 @@ impl<'n> Value<'n, '_, '_> {
             }
             Form::Uuid(column) => {
                 let uuid = (text.len() == 36).then(|| uuid::Uuid::parse_str(text));
-                let Some(Ok(uuid)) = uuid else { return Err(Fault::JsonValue) };
+                let Some(Ok(uuid)) = uuid else {
+                    return Err(Fault::JsonValue);
+                };
                 let column = slot(&mut store.fixed, *column)?;
                 column.data.extend_from_slice(uuid.as_bytes());
                 column.len += 1;
@@ -238,7 +260,8 @@ impl<'n> Value<'n, '_, '_> {
                 slot(&mut store.int32, *column)?.push(days);
             }
             Form::TimeMillis(column) => {
-                let millis = text_form::read_time(text, TimeUnit::Millis).and_then(|value| i32::try_from(value).ok());
+                let millis =
+                    text_form::read_time(text, TimeUnit::Millis).and_then(|value| i32::try_from(value).ok());
                 slot(&mut store.int32, *column)?.push(millis.ok_or(Fault::JsonValue)?);
             }
             Form::TimeMicros(column) => {
@@ -259,7 +282,11 @@ impl<'n> Value<'n, '_, '_> {
     }
 
     /// Reports a scalar's fault with what was found.
-    fn scalar<E: serde::de::Error>(self, result: Result<(), Fault>, found: impl fmt::Display) -> Result<(), E> {
+    fn scalar<E: serde::de::Error>(
+        self,
+        result: Result<(), Fault>,
+        found: impl fmt::Display,
+    ) -> Result<(), E> {
         result.map_err(|fault| {
             self.run.trail.found(found);
             self.run.fail(fault, &self.node.label)
@@ -268,7 +295,15 @@ impl<'n> Value<'n, '_, '_> {
 }
 
 fn decimal(form: &Form, text: &str, store: &mut Store) -> Result<(), Fault> {
-    let Form::Decimal { column, wide, precision, scale } = form else { return Err(Fault::Internal) };
+    let Form::Decimal {
+        column,
+        wide,
+        precision,
+        scale,
+    } = form
+    else {
+        return Err(Fault::Internal);
+    };
     if *wide {
         let value = text_form::read_decimal256(text, *precision, *scale).ok_or(Fault::JsonValue)?;
         slot(&mut store.decimal256, *column)?.push(value);
@@ -328,8 +363,16 @@ impl<'de> Visitor<'de> for Value<'_, '_, '_> {
             Ok(node) => node,
             Err(fault) => return self.scalar(Err(fault), "an array"),
         };
-        let Form::Array { list, item } = &node.form else { return self.scalar(Err(Fault::JsonType), "an array") };
-        while items.next_element_seed(Value { node: item, run: self.run })?.is_some() {}
+        let Form::Array { list, item } = &node.form else {
+            return self.scalar(Err(Fault::JsonType), "an array");
+        };
+        while items
+            .next_element_seed(Value {
+                node: item,
+                run: self.run,
+            })?
+            .is_some()
+        {}
         let ended = self.run.store.end_list(self.run.layout, *list, item.id);
         self.scalar(ended, "an array")
     }
@@ -343,7 +386,9 @@ impl<'de> Visitor<'de> for Value<'_, '_, '_> {
             Form::Record { len, fields, index } => {
                 let mut seen: SmallVec<[bool; 64]> = SmallVec::from_elem(false, fields.len());
                 while let Some(name) = entries.next_key_seed(Key)? {
-                    let found = index.get(&*name).and_then(|at| Some((fields.get(*at)?, seen.get_mut(*at)?)));
+                    let found = index
+                        .get(&*name)
+                        .and_then(|at| Some((fields.get(*at)?, seen.get_mut(*at)?)));
                     let Some((field, seen)) = found else {
                         entries.next_value::<IgnoredAny>()?;
                         continue;
@@ -351,7 +396,10 @@ impl<'de> Visitor<'de> for Value<'_, '_, '_> {
                     if std::mem::replace(seen, true) {
                         return Err(self.run.fail(Fault::JsonDuplicate, &field.node.label));
                     }
-                    entries.next_value_seed(Value { node: &field.node, run: self.run })?;
+                    entries.next_value_seed(Value {
+                        node: &field.node,
+                        run: self.run,
+                    })?;
                 }
                 for (field, seen) in fields.iter().zip(&seen) {
                     if !seen && let Err(fault) = self.missing(field) {
@@ -363,11 +411,15 @@ impl<'de> Visitor<'de> for Value<'_, '_, '_> {
             }
             Form::Map { list, key, item } => {
                 while let Some(name) = entries.next_key_seed(Key)? {
-                    let pushed = slot(&mut self.run.store.bytes, *key).and_then(|keys| keys.push(name.as_bytes()));
+                    let pushed =
+                        slot(&mut self.run.store.bytes, *key).and_then(|keys| keys.push(name.as_bytes()));
                     if let Err(fault) = pushed {
                         return Err(self.run.fail(fault, &node.label));
                     }
-                    entries.next_value_seed(Value { node: item, run: self.run })?;
+                    entries.next_value_seed(Value {
+                        node: item,
+                        run: self.run,
+                    })?;
                 }
                 let ended = self.run.store.end_list(self.run.layout, *list, item.id);
                 self.scalar(ended, "an object")
@@ -381,7 +433,14 @@ impl Value<'_, '_, '_> {
     fn missing(&mut self, field: &JsonField) -> Result<(), Fault> {
         let (plan, bytes) = field.default.as_ref().ok_or(Fault::JsonMissing)?;
         self.run.store.grow(bytes.len())?;
-        values(plan, bytes, self.run.layout, self.run.store, Utf8::AtEnd, self.run.trail)
+        values(
+            plan,
+            bytes,
+            self.run.layout,
+            self.run.store,
+            Utf8::AtEnd,
+            self.run.trail,
+        )
     }
 }
 

@@ -26,9 +26,9 @@
 mod decode;
 mod encode;
 mod shape;
-mod text_form;
 #[cfg(test)]
 mod tests;
+mod text_form;
 
 pub(crate) use decode::JsonPart;
 pub(crate) use encode::write;
