@@ -44,3 +44,38 @@ impl Process<Payment<'_>> for PaymentsFilter {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payment(account: &str, amount: f64) -> Payment<'_> {
+        Payment { id: 1, account, amount, country: "DE", ts: 1_700_000_000_000, card_present: true }
+    }
+
+    #[test]
+    fn only_payments_over_the_threshold_are_kept() {
+        let mut harness = TestHarness::new::<PaymentsFilter>();
+        harness.send_all([payment("a", 499.99), payment("b", 500.0), payment("c", 500.01), payment("d", f64::NAN)]);
+        let expected = LargePayment { account: "c", amount: 500.01, ts: 1_700_000_000_000 };
+        assert_eq!(harness.values::<LargePayment<'_>>("large_payments"), [expected]);
+    }
+
+    #[test]
+    fn the_threshold_is_configured() {
+        let mut harness = TestHarness::with_config::<PaymentsFilter>(&[("threshold", "10")]);
+        harness.send_all([payment("a", 9.0), payment("b", 11.0)]);
+        assert_eq!(harness.values::<LargePayment<'_>>("large_payments").len(), 1);
+    }
+
+    #[test]
+    fn key_timestamp_and_headers_stay_with_the_record() {
+        let mut harness = TestHarness::new::<PaymentsFilter>();
+        let record = TestRecord::new(payment("a", 900.0)).key("acct-7").timestamp(5).header("trace", "t-1");
+        harness.send(record);
+        let outputs = harness.outputs::<LargePayment<'_>>("large_payments");
+        assert_eq!(outputs[0].key::<&str>(), Some("acct-7"));
+        assert_eq!(outputs[0].timestamp(), Some(5));
+        assert_eq!(outputs[0].headers(), [Header::new("trace", "t-1")]);
+    }
+}

@@ -8,25 +8,41 @@ use crate::schema_writer::SchemaWriter;
 /// The column that carries a type: two types of one kind have the same buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// `null`.
     Null,
+    /// `boolean`.
     Boolean,
     /// `int` and the logical types on it.
     Int,
     /// `long` and the logical types on it.
     Long,
+    /// `float`.
     Float,
+    /// `double`.
     Double,
+    /// `bytes`.
     Bytes,
+    /// `string`.
     String,
+    /// `fixed`.
     Fixed,
+    /// `enum`.
     Enum,
+    /// `array`.
     Array,
+    /// `map`.
     Map,
+    /// `record`.
     Record,
+    /// A union, other than of null and one type.
     Union,
+    /// `decimal` of up to 38 digits.
     Decimal128,
+    /// `decimal` of up to 76 digits.
     Decimal256,
+    /// `uuid`.
     Uuid,
+    /// `duration`.
     Duration,
     /// Bytes of a raw port.
     Raw,

@@ -14,7 +14,7 @@ use crate::wire::Rows;
 use crate::wire::SchemaId;
 
 /// Generated from the WIT package.
-#[allow(unsafe_code, unreachable_pub, missing_debug_implementations, clippy::all)]
+#[allow(unsafe_code, unreachable_pub, missing_docs, missing_debug_implementations, clippy::all)]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit",

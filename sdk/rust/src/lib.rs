@@ -16,10 +16,14 @@ mod error;
 mod guest;
 mod header;
 mod host;
+mod json;
 mod manifest;
 mod message;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;
 mod output;
 mod process;
+mod schema;
 mod schema_writer;
 mod transform;
 pub mod types;
@@ -54,6 +58,9 @@ pub use crate::output::SourceKey;
 pub use crate::output::Sources;
 pub use crate::process::Input;
 pub use crate::process::Process;
+pub use crate::schema::Schema;
+pub use crate::schema::SchemaChild;
+pub use crate::schema::SchemaParseError;
 pub use crate::transform::Transform;
 
 /// Everything that a transform usually needs.
@@ -65,11 +72,16 @@ pub mod prelude {
     pub use crate::error::Error;
     pub use crate::error::Result;
     pub use crate::header::Header;
+    #[cfg(not(target_arch = "wasm32"))]
+    pub use crate::native::TestHarness;
+    #[cfg(not(target_arch = "wasm32"))]
+    pub use crate::native::TestRecord;
     pub use crate::output::Output;
     pub use crate::output::SourceKey;
     pub use crate::output::Sources;
     pub use crate::process::Process;
     pub use crate::reject;
+    pub use crate::schema::Schema;
     pub use crate::types::Dynamic;
     pub use crate::types::Raw;
     pub use crate::wire::Rows;
@@ -103,8 +115,9 @@ pub mod __private {
     pub use crate::guest::bindings;
     pub use crate::host::Host;
     pub use crate::manifest::ConfigKey;
+    pub use crate::manifest::Declaration;
     pub use crate::manifest::InputPort;
-    pub use crate::manifest::ManifestWriter;
+    pub use crate::manifest::OutputPort;
     pub use crate::manifest::Part;
     pub use crate::output::Output;
     pub use crate::output::Port;

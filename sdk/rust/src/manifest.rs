@@ -1,4 +1,4 @@
-//! Writes the manifest: what a transform says of itself.
+//! The manifest: what a transform says of itself.
 
 use crate::avro_type::AvroType;
 use crate::avro_type::Kind;
@@ -47,102 +47,114 @@ impl Part {
 /// An input port, apart from the type of its values.
 #[derive(Debug, Clone, Copy)]
 pub struct InputPort {
+    /// Its name.
     pub name: &'static str,
+    /// For people.
     pub description: &'static str,
+    /// None: the key is not decoded.
     pub key: Option<Part>,
+    /// Whether timestamps are wanted.
     pub timestamp: bool,
+    /// Whether headers are wanted.
     pub headers: bool,
+    /// Whether offsets are wanted.
     pub offset: bool,
 }
 
 /// A configuration key.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfigKey {
+    /// Its name.
     pub key: &'static str,
+    /// For people.
     pub description: &'static str,
+    /// Whether a pipeline must set it.
     pub required: bool,
+    /// Its value where a pipeline does not set it.
     pub default: Option<&'static str>,
 }
 
-/// Writes a manifest as JSON.
-#[derive(Debug)]
-pub struct ManifestWriter {
-    head: String,
-    inputs: String,
-    outputs: String,
-    config: String,
+/// An output port.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputPort {
+    /// Its name.
+    pub name: &'static str,
+    /// For people.
+    pub description: &'static str,
+    /// None: the source record's key is kept.
+    pub key: Option<Part>,
+    /// What its values are.
+    pub value: Part,
 }
 
-impl ManifestWriter {
-    /// The manifest of a transform.
-    #[must_use]
-    pub fn new(name: &str, description: &str) -> Self {
-        let mut head = String::from("{\"manifest_version\":1,\"name\":");
-        schema_writer::string(&mut head, name);
-        describe(&mut head, description);
-        head.push_str(concat!(",\"sdk\":{\"language\":\"rust\",\"version\":\"", env!("CARGO_PKG_VERSION"), "\"}"));
-        Self { head, inputs: String::new(), outputs: String::new(), config: String::new() }
-    }
+/// What a transform declares: its manifest, before it is JSON.
+#[derive(Debug, Clone)]
+pub struct Declaration {
+    /// Its name.
+    pub name: &'static str,
+    /// For people.
+    pub description: &'static str,
+    /// The input ports, each with the type of its values.
+    pub inputs: Vec<(&'static InputPort, Part)>,
+    /// The output ports.
+    pub outputs: Vec<OutputPort>,
+    /// The configuration keys.
+    pub config: Vec<ConfigKey>,
+}
 
-    /// Adds an input port.
-    pub fn input(&mut self, port: &InputPort, value: Option<Part>) {
-        let out = &mut self.inputs;
-        open(out, "name", port.name, port.description);
-        part(out, "key", port.key);
-        part(out, "value", value);
-        for (name, wanted) in
-            [("timestamp", port.timestamp), ("headers", port.headers), ("offset", port.offset)]
-        {
-            if wanted {
-                out.push_str(",\"");
-                out.push_str(name);
-                out.push_str("\":true");
+impl Declaration {
+    /// The manifest as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut out = String::from("{\"manifest_version\":1,\"name\":");
+        schema_writer::string(&mut out, self.name);
+        describe(&mut out, self.description);
+        out.push_str(concat!(
+            ",\"sdk\":{\"language\":\"rust\",\"version\":\"",
+            env!("CARGO_PKG_VERSION"),
+            "\"},\"inputs\":["
+        ));
+        for (port, value) in &self.inputs {
+            open(&mut out, "name", port.name, port.description);
+            part(&mut out, "key", port.key.as_ref());
+            part(&mut out, "value", Some(value));
+            for (name, wanted) in
+                [("timestamp", port.timestamp), ("headers", port.headers), ("offset", port.offset)]
+            {
+                if wanted {
+                    out.push_str(",\"");
+                    out.push_str(name);
+                    out.push_str("\":true");
+                }
             }
+            out.push('}');
         }
-        out.push('}');
-    }
-
-    /// Adds an output port.
-    pub fn output(&mut self, name: &str, description: &str, key: Option<Part>, value: Part) {
-        let out = &mut self.outputs;
-        open(out, "name", name, description);
-        part(out, "key", key);
-        part(out, "value", Some(value));
-        out.push('}');
-    }
-
-    /// Adds a configuration key.
-    pub fn config(&mut self, key: &ConfigKey) {
-        let out = &mut self.config;
-        open(out, "key", key.key, key.description);
-        if key.required {
-            out.push_str(",\"required\":true");
+        out.push_str("],\"outputs\":[");
+        for port in &self.outputs {
+            open(&mut out, "name", port.name, port.description);
+            part(&mut out, "key", port.key.as_ref());
+            part(&mut out, "value", Some(&port.value));
+            out.push('}');
         }
-        if let Some(default) = key.default {
-            out.push_str(",\"default\":");
-            schema_writer::string(out, default);
+        out.push_str("],\"config\":[");
+        for key in &self.config {
+            open(&mut out, "key", key.key, key.description);
+            if key.required {
+                out.push_str(",\"required\":true");
+            }
+            if let Some(default) = key.default {
+                out.push_str(",\"default\":");
+                schema_writer::string(&mut out, default);
+            }
+            out.push('}');
         }
-        out.push('}');
-    }
-
-    /// The JSON text.
-    #[must_use]
-    pub fn finish(self) -> String {
-        let mut out = self.head;
-        for (name, items) in [("inputs", self.inputs), ("outputs", self.outputs), ("config", self.config)] {
-            out.push_str(",\"");
-            out.push_str(name);
-            out.push_str("\":[");
-            out.push_str(&items);
-            out.push(']');
-        }
-        out.push('}');
+        out.push_str("]}");
         out
     }
 }
 
 fn open(out: &mut String, key: &str, name: &str, description: &str) {
-    if !out.is_empty() {
+    if !out.ends_with('[') {
         out.push(',');
     }
     out.push_str("{\"");
@@ -159,7 +171,7 @@ fn describe(out: &mut String, description: &str) {
     }
 }
 
-fn part(out: &mut String, name: &str, part: Option<Part>) {
+fn part(out: &mut String, name: &str, part: Option<&Part>) {
     if let Some(part) = part {
         out.push_str(",\"");
         out.push_str(name);

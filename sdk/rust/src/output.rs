@@ -98,9 +98,9 @@ impl Shape {
 
     pub(crate) fn new(key: bool, timestamp: bool, headers: bool) -> Self {
         Self(
-            u8::from(key) * Self::KEY
-                | u8::from(timestamp) * Self::TIMESTAMP
-                | u8::from(headers) * Self::HEADERS,
+            (u8::from(key) * Self::KEY)
+                | (u8::from(timestamp) * Self::TIMESTAMP)
+                | (u8::from(headers) * Self::HEADERS),
         )
     }
 

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::Result;
 use crate::host::Host;
+use crate::manifest::Declaration;
 use crate::output::Port;
 use crate::wire::Batch;
 use crate::wire::Failure;
@@ -14,8 +15,15 @@ use crate::wire::Failure;
     note = "put #[transform] on the struct"
 )]
 pub trait Transform: Sized + 'static {
+    /// What the transform declares.
+    #[doc(hidden)]
+    fn declaration() -> Declaration;
+
     /// The manifest as JSON.
-    fn manifest() -> String;
+    #[must_use]
+    fn manifest() -> String {
+        Self::declaration().to_json()
+    }
 
     /// Makes an instance.
     ///
@@ -55,8 +63,7 @@ pub trait Transform: Sized + 'static {
 }
 
 /// An instance of any transform.
-#[doc(hidden)]
-pub trait Instance {
+pub(crate) trait Instance {
     /// One invocation.
     fn process(&mut self, batch: Batch, host: &mut dyn Host) -> Result<(), Failure>;
 }

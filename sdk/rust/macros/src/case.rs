@@ -66,10 +66,10 @@ fn words(name: &str) -> Vec<String> {
             words.push(String::new());
         }
         previous_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
-        if c != '_' {
-            if let Some(word) = words.last_mut() {
-                word.push(c.to_ascii_lowercase());
-            }
+        if c != '_'
+            && let Some(word) = words.last_mut()
+        {
+            word.push(c.to_ascii_lowercase());
         }
     }
     words.retain(|word| !word.is_empty());

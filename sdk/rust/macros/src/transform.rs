@@ -56,10 +56,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
                     return Err(syn::Error::new(name.span(), message));
                 }
                 output_names.push(name.value());
-                output_parts.push(quote! {
+                output_parts.push(quote! {{
                     let (key, value) = <#ty>::parts();
-                    manifest.output(#name, #description, key, value);
-                });
+                    __sdk::OutputPort { name: #name, description: #description, key, value }
+                }});
                 outputs.push(ident);
             }
             TransformField::Config { key, .. } => keys.push(key),
@@ -84,15 +84,14 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
 
             #[automatically_derived]
             impl __sdk::Transform for #ident {
-                fn manifest() -> ::std::string::String {
-                    let mut manifest = __sdk::ManifestWriter::new(#name, #description);
-                    #(
-                        let value = __sdk::input_part::<Self, #types>();
-                        manifest.input(&#statics, ::core::option::Option::Some(value));
-                    )*
-                    #(#output_parts)*
-                    #(manifest.config(&#key_tokens);)*
-                    manifest.finish()
+                fn declaration() -> __sdk::Declaration {
+                    __sdk::Declaration {
+                        name: #name,
+                        description: #description,
+                        inputs: ::std::vec![#((&#statics, __sdk::input_part::<Self, #types>())),*],
+                        outputs: ::std::vec![#(#output_parts),*],
+                        config: ::std::vec![#(#key_tokens),*],
+                    }
                 }
 
                 fn open(config: &__sdk::Config) -> __sdk::Result<Self> {
