@@ -72,8 +72,18 @@ enum Task {
     },
 }
 
-fn main() -> Result<ExitCode> {
-    match Task::parse() {
+fn main() -> ExitCode {
+    match run(Task::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
         Task::Setup { purpose } => setup::run(purpose)?,
         Task::Guests { only, out } => task::guests(only.as_deref(), out.as_deref())?,
         Task::Kafka { data } => task::kafka(data.as_deref())?,

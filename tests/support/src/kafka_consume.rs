@@ -20,20 +20,29 @@ use crate::kafka_client::REQUEST_LIMIT;
 use crate::record::ConsumedRecord;
 
 impl KafkaClient {
-    /// All records of a topic that are committed now, in order of partition and offset.
+    /// All records of a topic that are committed, in order of partition and offset, once no transaction is open
+    /// on it. A broker answers a commit before readers see it: it writes the transaction's markers afterwards.
     ///
-    /// A transaction that is still open hides everything after its first record in that partition.
+    /// # Errors
+    /// There is no such topic, a transaction is still open after 30 s, or the broker stays silent that long.
+    pub fn read_committed(&self, topic: &str) -> Result<Vec<ConsumedRecord>> {
+        self.wait_until_settled(topic, REQUEST_LIMIT)?;
+        self.read(topic, "read_committed")
+    }
+
+    /// As [`Self::read_committed`], without waiting for open transactions: each hides everything after its first
+    /// record in that partition.
     ///
     /// # Errors
     /// There is no such topic, or the broker stays silent for 30 s.
-    pub fn read_committed(&self, topic: &str) -> Result<Vec<ConsumedRecord>> {
+    pub fn read_committed_now(&self, topic: &str) -> Result<Vec<ConsumedRecord>> {
         self.read(topic, "read_committed")
     }
 
     /// All records of a topic, those of open and aborted transactions included.
     ///
     /// # Errors
-    /// As of [`Self::read_committed`].
+    /// As of [`Self::read_committed_now`].
     pub fn read_uncommitted(&self, topic: &str) -> Result<Vec<ConsumedRecord>> {
         self.read(topic, "read_uncommitted")
     }
@@ -68,6 +77,34 @@ impl KafkaClient {
         Ok(in_order(records))
     }
 
+    /// Waits until no transaction is open on the topic.
+    ///
+    /// # Errors
+    /// One is open after `limit`; the message says in which partition, and from where on.
+    pub fn wait_until_settled(&self, topic: &str, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        let client = |isolation| -> Result<BaseConsumer> {
+            Ok(self.settings().set("isolation.level", isolation).create()?)
+        };
+        let (committed, all) = (client("read_committed")?, client("read_uncommitted")?);
+        for partition in 0..self.partitions(topic)? {
+            loop {
+                let (_, stable) = committed.fetch_watermarks(topic, partition, REQUEST_LIMIT)?;
+                let (_, end) = all.fetch_watermarks(topic, partition, REQUEST_LIMIT)?;
+                if stable >= end {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    bail!(
+                        "a transaction is open on {topic}-{partition} from offset {stable} to {end} after {limit:?}"
+                    );
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
+
     fn read(&self, topic: &str, isolation: &str) -> Result<Vec<ConsumedRecord>> {
         let (consumer, mut open) = self.reader(topic, isolation)?;
         let mut records = Vec::new();
@@ -97,6 +134,7 @@ impl KafkaClient {
         }
         let consumer: BaseConsumer = self
             .settings()
+            // The client wants a name for `assign`, and does not join.
             .set("group.id", "wasmill-test-reader")
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
@@ -108,7 +146,9 @@ impl KafkaClient {
             .context("start a consumer")?;
         let mut assignment = TopicPartitionList::new();
         for partition in 0..partitions {
-            assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
+            // Not `Offset::Beginning`: librdkafka resolves that half a second later, when it knows the leader.
+            let (first, _) = consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT)?;
+            assignment.add_partition_offset(topic, partition, Offset::Offset(first))?;
         }
         consumer
             .assign(&assignment)

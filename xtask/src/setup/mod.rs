@@ -69,7 +69,7 @@ fn install(missing: &[Requirement]) -> Result<()> {
             system.install_line(&packages)
         );
     }
-    system.install(&packages)
+    system::apt_get_install(&packages)
 }
 
 /// rustup's minimal profile has neither rustfmt nor clippy.
@@ -116,7 +116,7 @@ fn wasm_route() -> Result<Route> {
                 system.install_line(&wasm_target::DEBIAN_PACKAGES)
             );
         }
-        system.install(&wasm_target::DEBIAN_PACKAGES)?;
+        system::apt_get_install(&wasm_target::DEBIAN_PACKAGES)?;
     }
     wasm_target::build_debian_sysroot()
 }

@@ -41,7 +41,7 @@ impl System {
         }
     }
 
-    /// Whether [`Self::install`] works without asking anybody.
+    /// Whether [`apt_get_install`] works without asking anybody.
     pub(super) fn can_install(self) -> bool {
         self == Self::Debian
             && crate::command::find("apt-get").is_some()
@@ -59,20 +59,20 @@ impl System {
             Self::Other => format!("(with this system's package manager; Debian's names) {packages}"),
         }
     }
+}
 
-    /// Installs packages as root with apt-get.
-    ///
-    /// # Errors
-    /// The package index cannot be reached, or has no such package.
-    pub(super) fn install(self, packages: &[&str]) -> Result<()> {
-        eprintln!("Installing: {}", packages.join(" "));
-        crate::command::run(apt_get().args(["update", "-qq"]))?;
-        crate::command::run(
-            apt_get()
-                .args(["install", "-y", "-qq", "--no-install-recommends"])
-                .args(packages),
-        )
-    }
+/// Installs packages as root with apt-get, where [`System::can_install`].
+///
+/// # Errors
+/// The package index cannot be reached, or has no such package.
+pub(super) fn apt_get_install(packages: &[&str]) -> Result<()> {
+    eprintln!("Installing: {}", packages.join(" "));
+    crate::command::run(apt_get().args(["update", "-qq"]))?;
+    crate::command::run(
+        apt_get()
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(packages),
+    )
 }
 
 fn apt_get() -> Command {

@@ -63,7 +63,10 @@ fn cargo_test(arguments: &[String]) -> Command {
 
 /// Cargo's own arguments: those of the test binaries come after `--`.
 fn for_cargo(arguments: &[String]) -> &[String] {
-    arguments.split(|argument| argument == "--").next().unwrap_or_default()
+    arguments
+        .split(|argument| argument == "--")
+        .next()
+        .unwrap_or_default()
 }
 
 /// Runs `tests`, shows what it prints as it comes, and counts.

@@ -77,8 +77,13 @@ fn grouped_imports(path: &str, code: &str) -> Vec<Violation> {
     found
 }
 
-/// A type that derives or implements `Error` says so in its name.
+/// An enum that derives or implements `Error` says so in its name. (A struct may be named after its one cause.)
 fn error_names(path: &str, code: &str) -> Vec<Violation> {
+    let implemented: Vec<&str> = code
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("impl "))
+        .filter_map(|line| line.split_once("Error for ").map(|(_, name)| first_word(name)))
+        .collect();
     let mut found = Vec::new();
     let mut derived = false;
     for (number, line) in (1..).zip(code.lines()) {
@@ -88,30 +93,15 @@ fn error_names(path: &str, code: &str) -> Vec<Violation> {
                 .split(|c: char| !c.is_alphanumeric() && c != '_')
                 .any(|word| word == "Error");
         }
-        let declared = [
-            "pub enum ",
-            "enum ",
-            "pub(crate) enum ",
-            "pub(super) enum ",
-            "pub struct ",
-            "struct ",
-        ]
-        .iter()
-        .chain(&["pub(crate) struct ", "pub(super) struct "])
-        .find_map(|keyword| line.strip_prefix(keyword));
-        let implemented = [
-            "impl std::error::Error for ",
-            "impl core::error::Error for ",
-            "impl Error for ",
-        ]
-        .iter()
-        .find_map(|start| line.strip_prefix(start));
-        let name = match (declared, implemented) {
-            (Some(rest), _) if std::mem::take(&mut derived) => first_word(rest),
-            (None, Some(rest)) => first_word(rest),
-            _ => continue,
-        };
-        if !name.ends_with("Error") && !name.ends_with("Failure") {
+        let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
+        let keyword = words.next();
+        if !matches!(keyword, Some("enum" | "struct")) {
+            continue;
+        }
+        let name = words.next().map(first_word).unwrap_or_default();
+        let is_error = std::mem::take(&mut derived) || implemented.contains(&name);
+        let is_named = name.ends_with("Error") || name.ends_with("Failure");
+        if keyword == Some("enum") && is_error && !is_named {
             let what = format!("the error `{name}` is not named as one");
             found.push(Violation::new(
                 path,
@@ -181,7 +171,11 @@ mod tests {
         );
         assert!(whats("#[derive(Debug, Error)]\n#[non_exhaustive]\npub enum SinkError { A }").is_empty());
         assert!(whats("#[derive(Debug)]\npub enum Blame {}").is_empty());
-        assert_eq!(whats("impl std::error::Error for Trouble {}").len(), 1);
-        assert!(whats("impl std::error::Error for Failure {}").is_empty());
+        assert!(whats("#[derive(Debug, Error)]\npub struct Outage;\npub enum Blame {}").is_empty());
+        assert_eq!(
+            whats("pub(crate) enum Trouble {}\nimpl std::error::Error for Trouble {}").len(),
+            1
+        );
+        assert!(whats("enum Failure {}\nimpl std::error::Error for Failure {}").is_empty());
     }
 }
