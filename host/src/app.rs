@@ -109,15 +109,15 @@ pub fn check_pipeline(settings: &Settings, spec: &PipelineSpec) -> Result<CheckR
 ///
 /// # Errors
 /// When the module has no such information, or it does not fit.
-pub fn componentize(module: &[u8]) -> Result<Vec<u8>, Refusal> {
-    Err(Refusal {
+pub fn componentize(module: &[u8]) -> Result<Vec<u8>, Box<Refusal>> {
+    Err(Box::new(Refusal {
         code: crate::model::failure::Code("signature-only"),
         field: "component".to_owned(),
         message: format!("{} bytes", module.len()),
         found: String::new(),
         expected: String::new(),
         remedy: String::new(),
-    })
+    }))
 }
 
 /// Compiles a component in this process, which its parent limits and may kill.
