@@ -9,6 +9,7 @@ mod check;
 mod compile_component;
 mod componentize;
 mod config;
+mod demo;
 mod dev;
 mod exit;
 mod new;
@@ -59,6 +60,7 @@ enum Command {
     Openapi(openapi::Openapi),
     Config(config::Config),
     CompileComponent(compile_component::CompileComponent),
+    Demo(demo::Demo),
 }
 
 /// Parses the arguments of the process and does what they say.
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Openapi(command) => command.execute(),
         Command::Config(command) => command.execute(),
         Command::CompileComponent(command) => command.execute(),
+        Command::Demo(command) => command.execute(),
     };
     result.unwrap_or_else(|failure: Failure| failure.report())
 }

@@ -48,7 +48,7 @@ pub fn parse(text: &str, format: FileFormat, base_dir: Option<&Path>) -> Result<
         );
         return Err(problems.list);
     }
-    let node = Node::parse(text, format).map_err(|refusal| vec![refusal])?;
+    let node = Node::parse(text, format).map_err(|refusal| vec![*refusal])?;
     match read(&Item::root(&node), base_dir, &mut problems) {
         Some(spec) if problems.list.is_empty() => Ok(spec),
         _ => Err(problems.list),

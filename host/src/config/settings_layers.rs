@@ -82,7 +82,7 @@ pub fn load(input: &Input) -> Result<Effective, Vec<Refusal>> {
             Ok(node) => read_file(path, &Item::root(&node), "", &mut values, &mut problems),
             Err(mut refusal) => {
                 refusal.field = path.display().to_string();
-                problems.list.push(refusal);
+                problems.list.push(*refusal);
             }
         }
     }

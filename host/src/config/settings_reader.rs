@@ -70,6 +70,12 @@ pub(crate) fn read(
     settings
 }
 
+// A closure that only calls the method is what clippy refuses, and the method itself is not
+// general enough in its lifetimes.
+fn boolean(item: &Item<'_>, problems: &mut Problems) -> Option<bool> {
+    item.boolean(problems)
+}
+
 impl Reader<'_> {
     fn has(&self, key: &str) -> bool {
         self.values.contains_key(key)
@@ -298,7 +304,7 @@ impl Reader<'_> {
     }
 
     fn tls(&mut self) -> Option<TlsSettings> {
-        let enabled = self.with("kafka.tls.enabled", |item, problems| item.boolean(problems));
+        let enabled = self.with("kafka.tls.enabled", boolean);
         let any = self.values.keys().any(|key| key.starts_with("kafka.tls."));
         let mut tls = TlsSettings {
             ca_file: self.file("kafka.tls.ca_file"),
@@ -307,11 +313,7 @@ impl Reader<'_> {
             key_password: self.secret("kafka.tls.key_password", "kafka.tls.key_password_file"),
             ..TlsSettings::default()
         };
-        self.set(
-            &mut tls.verify_hostname,
-            "kafka.tls.verify_hostname",
-            |item, problems| item.boolean(problems),
-        );
+        self.set(&mut tls.verify_hostname, "kafka.tls.verify_hostname", boolean);
         if self.has("kafka.tls.certificate_file") != self.has("kafka.tls.key_file") {
             let message = "a certificate and its key go together";
             let remedy = "Set both `kafka.tls.certificate_file` and `kafka.tls.key_file`, or none.";

@@ -80,7 +80,7 @@ impl Node {
     ///
     /// # Errors
     /// When the text is not well-formed, with the place.
-    pub(crate) fn parse(text: &str, format: FileFormat) -> Result<Self, Refusal> {
+    pub(crate) fn parse(text: &str, format: FileFormat) -> Result<Self, Box<Refusal>> {
         let (message, name) = match format {
             FileFormat::Yaml => match serde_saphyr::from_str::<Self>(text) {
                 Ok(node) => return Ok(node),
@@ -97,7 +97,7 @@ impl Node {
                 Err(error) => (error.to_string(), "JSON"),
             },
         };
-        Err(Refusal {
+        Err(Box::new(Refusal {
             code: Code(if name == "YAML" {
                 "invalid-yaml"
             } else {
@@ -108,7 +108,7 @@ impl Node {
             found: message,
             expected: format!("one {name} document"),
             remedy: "Mend the document at the place named.".to_owned(),
-        })
+        }))
     }
 
     /// What was found, for an error: short, and without the text itself where it is long.

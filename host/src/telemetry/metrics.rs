@@ -34,6 +34,8 @@ const SECONDS: [f64; 19] = [
 /// Attribute sets of one metric; those beyond are summed into one. Partitions are the most of them.
 const ATTRIBUTE_SETS_MAX: usize = 50_000;
 
+type Number = fn(&Numbers) -> &AtomicU64;
+type ByCode = fn(&Numbers) -> &Mutex<BTreeMap<&'static str, u64>>;
 type Pipelines = Arc<Mutex<BTreeMap<PipelineId, Weak<Numbers>>>>;
 
 /// The metrics of this host. Clones are handles to the same.
@@ -152,10 +154,10 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
             observer.observe(
                 1,
                 &[KeyValue::new(metric_names::VERSION, env!("CARGO_PKG_VERSION"))],
-            )
+            );
         })
         .build();
-    let counters: [(MetricName, fn(&Numbers) -> &AtomicU64); 10] = [
+    let counters: [(MetricName, Number); 10] = [
         (metric_names::RECORDS_IN, |numbers| &numbers.records_in),
         (metric_names::RECORDS_OUT, |numbers| &numbers.records_out),
         (metric_names::BYTES_IN, |numbers| &numbers.bytes_in),
@@ -174,7 +176,7 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
             observer.observe(read(numbers).load(Relaxed), &numbers.attributes);
         });
     }
-    let by_code: [(MetricName, fn(&Numbers) -> &Mutex<BTreeMap<&'static str, u64>>); 3] = [
+    let by_code: [(MetricName, ByCode); 3] = [
         (metric_names::DEAD_LETTERS, |numbers| &numbers.dead_letters),
         (metric_names::DROPPED, |numbers| &numbers.dropped),
         (metric_names::OUTAGES, |numbers| &numbers.outages),
