@@ -33,7 +33,7 @@ impl Componentize {
             .with_context(|| format!("`{}` cannot be read", self.module.display()))?;
         let what = format!("`{}` cannot be made a component", self.module.display());
         let component =
-            app::componentize(&module).map_err(|refusal| Failure::refused(what, vec![*refusal]))?;
+            app::componentize(&module).map_err(|refusal| Failure::refused(what, vec![refusal]))?;
         std::fs::write(&self.output, &component)
             .with_context(|| format!("`{}` cannot be written", self.output.display()))?;
         show::done(&format!(
