@@ -14,8 +14,7 @@ use crate::app::host_id::HeldHostId;
 use crate::app::registry::Registry;
 use crate::app::runner::BrokerKind;
 use crate::app::runner::PipelineHost;
-use crate::codec::registry_schemas::NoRegistry;
-use crate::codec::registry_schemas::RegistrySchemas;
+use crate::codec::registry::NoRegistry;
 use crate::codec::writer_schemas::WriterSchemas;
 use crate::config::settings::Settings;
 use crate::telemetry::metrics::Metrics;
@@ -54,7 +53,7 @@ impl Assembly {
         let registry =
             settings.registry.as_ref().map(|registry| Registry::new(registry, runtime)).transpose()?;
         let writer_schemas: Arc<dyn WriterSchemas> = match &registry {
-            Some(registry) => Arc::new(RegistrySchemas::new(registry.cache().clone())),
+            Some(registry) => registry.cache().clone(),
             None => Arc::new(NoRegistry),
         };
         let host = PipelineHost {

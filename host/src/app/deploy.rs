@@ -8,7 +8,8 @@ use crate::app::registry::RegisterFailure;
 use crate::app::registry::Registry;
 use crate::app::subjects::Part;
 use crate::app::subjects::subject;
-use crate::codec::check::check_resolves;
+use crate::codec::check::readable;
+use crate::codec::writer_schemas::WriterText;
 use crate::kafka::admin::Admin;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
@@ -105,19 +106,9 @@ impl Surroundings<'_> {
                     ));
                     continue;
                 };
-                match AvroType::parse(&text, &references) {
-                    Ok(writer) => {
-                        found.refusals.extend(check_resolves(&writer, &reader, &field).err());
-                    }
-                    Err(error) => found.refusals.push(Refusal {
-                        code: Code("schema-unusable"),
-                        field,
-                        message: format!("the newest schema of the subject `{subject}` cannot be read"),
-                        found: error.to_string(),
-                        expected: "an Avro schema that can be carried as columns".to_owned(),
-                        remedy: "Bind the port to another subject, or declare it raw.".to_owned(),
-                    }),
-                }
+                let writer = format!("the newest schema of the subject `{subject}`");
+                let text = WriterText { text, references };
+                found.refusals.extend(readable(ty, &text, &field, &writer).err());
             }
         }
         Ok(())

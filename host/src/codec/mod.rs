@@ -7,6 +7,8 @@
 //! decode    the decoder of an input port
 //! encode    the encoder of an output port's key or value
 //! columns   builders that survive a bad row
+//! check     what can be said of schemas before any record is read
+//! registry  writer schemas from the schema registry
 //! ```
 
 pub mod avro;
@@ -16,8 +18,9 @@ pub mod decode;
 pub mod encode;
 pub mod fault;
 pub mod formats;
+pub mod fuzz;
 mod json;
-pub mod registry_schemas;
+pub mod registry;
 #[cfg(test)]
 mod testing;
 pub mod wire_format;

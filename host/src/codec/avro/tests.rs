@@ -63,3 +63,59 @@ proptest! {
         }
     }
 }
+
+/// Plain columns are those that Arrow's own Avro reader makes.
+#[test]
+fn columns_agree_with_arrow_avro() {
+    use arrow_avro::reader::ReaderBuilder;
+    use arrow_avro::schema::AvroSchema;
+    use arrow_avro::schema::Fingerprint;
+    use arrow_avro::schema::FingerprintAlgorithm;
+    use arrow_avro::schema::SchemaStore;
+
+    let field = |name: &str, ty: serde_json::Value| serde_json::json!({ "name": name, "type": ty });
+    let logical = |base: &str, logical: &str| serde_json::json!({ "type": base, "logicalType": logical });
+    let schema = serde_json::json!({ "type": "record", "name": "R", "fields": [
+        field("boolean", "boolean".into()), field("int", "int".into()), field("long", "long".into()),
+        field("float", "float".into()), field("double", "double".into()), field("bytes", "bytes".into()),
+        field("string", "string".into()),
+        field("fixed", serde_json::json!({ "type": "fixed", "name": "F", "size": 5 })),
+        field("maybe", serde_json::json!(["null", "string"])),
+        field("list", serde_json::json!({ "type": "array", "items": "long" })),
+        field("map", serde_json::json!({ "type": "map", "values": ["null", "double"] })),
+        field("record", serde_json::json!({ "type": "record", "name": "I", "fields": [field("x", "int".into())] })),
+        field("decimal", serde_json::json!({ "type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 3 })),
+        field("date", logical("int", "date")), field("time_ms", logical("int", "time-millis")),
+        field("time_us", logical("long", "time-micros")), field("ts", logical("long", "timestamp-micros")),
+        field("local", logical("long", "local-timestamp-millis")),
+    ]});
+    let ty = avro(&schema);
+    let other = apache_avro::Schema::parse_str(&schema.to_string()).expect("valid");
+    let mut generator = Generator::new(7);
+    let datums: Vec<Vec<u8>> = (0..50)
+        .map(|_| other_encode(&other, generator.value(&ty)))
+        .collect();
+    let ours = decode(&ty, &ty, &datums).expect("well-formed");
+
+    let mut store = SchemaStore::new_with_type(FingerprintAlgorithm::Id);
+    store
+        .set(Fingerprint::Id(1), AvroSchema::new(schema.to_string()))
+        .expect("stored");
+    let mut decoder = ReaderBuilder::new()
+        .with_writer_schema_store(store)
+        .build_decoder()
+        .expect("a decoder");
+    for datum in &datums {
+        let framed = [&[0, 0, 0, 0, 1][..], datum].concat();
+        assert_eq!(decoder.decode(&framed).expect("decoded"), framed.len());
+    }
+    let theirs = decoder.flush().expect("flushed").expect("a batch");
+    let ours = arrow_array::cast::AsArray::as_struct(&ours);
+    for (index, column) in ours.columns().iter().enumerate() {
+        let other = theirs.column(index);
+        assert_eq!(column.len(), other.len());
+        let name = ours.column_names()[index];
+        // Field names and metadata within may differ; values may not.
+        assert_eq!(format!("{column:?}"), format!("{other:?}"), "{name}");
+    }
+}
