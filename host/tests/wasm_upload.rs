@@ -16,6 +16,7 @@ use wasmill::wasm::loader::ComponentLoader;
 use wasmill::wasm::loader::LoadError;
 use wasmill::wasm::upload::componentize::componentize;
 
+#[track_caller]
 fn refused(result: Result<impl std::fmt::Debug, LoadError>) -> Refusal {
     match result {
         Err(LoadError::Refused(refusal)) => *refusal,
@@ -201,17 +202,19 @@ fn wat_module(fields: &str) -> Vec<u8> {
     wasm_guests::core_module(fields, wasm_guests::RAW_MANIFEST)
 }
 
-/// Thousands of functions of thousands of instructions.
-fn compile_bomb() -> Vec<u8> {
-    let body = "(local.set 0 (f64.add (f64.mul (local.get 0) (local.get 1)) (f64.sqrt (local.get 0))))\n"
-        .repeat(900);
-    let function = format!("(func (param f64 f64) (result f64) {body} (local.get 0))\n");
-    wat_module(&function.repeat(400))
+/// Functions of many instructions.
+fn compile_bomb(functions: usize, instructions: usize) -> Vec<u8> {
+    let step = "(local.set 0 (f64.add (f64.mul (local.get 0) (local.get 1)) (f64.sqrt (local.get 0))))\n";
+    let function = format!(
+        "(func (param f64 f64) (result f64) {} (local.get 0))\n",
+        step.repeat(instructions)
+    );
+    wat_module(&function.repeat(functions))
 }
 
 #[test]
-fn a_compile_bomb_meets_its_limits() {
-    let bomb = compile_bomb();
+fn a_compile_bomb_meets_its_limits_of_time() {
+    let bomb = compile_bomb(400, 900);
     let refusal = refused(
         child(CompileLimits {
             cpu_s_max: 1,
@@ -233,10 +236,14 @@ fn a_compile_bomb_meets_its_limits() {
         ("compile-timeout", "at most 300 ms"),
         "{refusal}"
     );
-    let small = CompileLimits {
-        memory_bytes_max: 300 << 20,
+}
+
+#[test]
+fn a_compile_bomb_meets_its_limit_of_memory() {
+    let limits = CompileLimits {
+        memory_bytes_max: 400 << 20,
         ..CompileLimits::default()
     };
-    let refusal = refused(child(small).load(&bomb));
+    let refusal = refused(child(limits).load(&compile_bomb(1, 150_000)));
     assert_eq!(refusal.code.0, "compile-memory", "{refusal}");
 }
