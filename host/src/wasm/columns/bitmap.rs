@@ -13,7 +13,8 @@ pub(super) fn bytes_for(len: usize) -> usize {
     len.div_ceil(8)
 }
 
-/// Reads buffer 0 as validity; none when no row is null.
+/// Reads buffer 0 as validity; none when no row is null. Unless `is_exact`, the column may have
+/// rows after these, and nulls among them.
 ///
 /// # Errors
 /// When it is too short, or disagrees with the declared count of nulls.
@@ -22,6 +23,7 @@ pub(super) fn validity(
     arena: &Arena,
     column: &Column,
     len: usize,
+    is_exact: bool,
 ) -> Result<Option<NullBuffer>, ColumnError> {
     let declared = column.null_count;
     if arena.buffer_len(column, 0)? == 0 {
@@ -35,11 +37,11 @@ pub(super) fn validity(
     }
     let bits = arena.buffer(column, 0, bytes_for(len), len)?;
     let nulls = NullBuffer::new(BooleanBuffer::new(bits, 0, len));
-    if nulls.null_count() != declared {
+    if nulls.null_count() > declared || (is_exact && nulls.null_count() < declared) {
         return Err(ColumnError::new(format!(
             "`null-count` is {declared}, but the validity buffer marks {} of {len} rows as null",
             nulls.null_count()
         )));
     }
-    Ok((declared > 0).then_some(nulls))
+    Ok((nulls.null_count() > 0).then_some(nulls))
 }

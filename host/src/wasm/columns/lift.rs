@@ -43,11 +43,26 @@ const WEIGHTLESS_ROWS_MAX: usize = 1 << 24;
 /// # Errors
 /// When anything is not as the Arrow format and the shape demand: where and why.
 pub fn lift(arena: &mut Arena, shape: &ColumnShape, root: u32, len: usize) -> Result<ArrayRef, ColumnError> {
-    Lift { arena }.column(shape, None, root, len, None)
+    let within = Within {
+        parent: None,
+        dead: None,
+        is_exact: true,
+    };
+    Lift { arena }.column(shape, &within, root, len)
 }
 
 struct Lift<'a> {
     arena: &'a mut Arena,
+}
+
+/// What a column lies in.
+struct Within<'a> {
+    parent: Option<u32>,
+    /// Rows under a null parent, marked as null.
+    dead: Option<&'a NullBuffer>,
+    /// Whether the column has as many rows as its parent asks for. A branch of a union may have
+    /// more than the union refers to, and so may all that lies in it.
+    is_exact: bool,
 }
 
 /// A column while its array is made.
@@ -56,14 +71,21 @@ struct Part<'a> {
     index: u32,
     len: usize,
     nulls: Option<NullBuffer>,
-    /// Rows under a null parent, marked as null.
-    dead: Option<&'a NullBuffer>,
+    within: &'a Within<'a>,
 }
 
 impl Part<'_> {
     /// Rows whose children are dead: null ones, and dead ones.
     fn dead_children(&self) -> Option<NullBuffer> {
-        NullBuffer::union(self.nulls.as_ref(), self.dead)
+        NullBuffer::union(self.nulls.as_ref(), self.within.dead)
+    }
+
+    fn child<'d>(&self, dead: Option<&'d NullBuffer>) -> Within<'d> {
+        Within {
+            parent: Some(self.index),
+            dead,
+            is_exact: self.within.is_exact,
+        }
     }
 }
 
@@ -71,12 +93,11 @@ impl Lift<'_> {
     fn column(
         &mut self,
         shape: &ColumnShape,
-        parent: Option<u32>,
+        within: &Within<'_>,
         index: u32,
         len: usize,
-        dead: Option<&NullBuffer>,
     ) -> Result<ArrayRef, ColumnError> {
-        if let Some(parent) = parent
+        if let Some(parent) = within.parent
             && index <= parent
         {
             return Err(ColumnError::new(format!(
@@ -91,11 +112,11 @@ impl Lift<'_> {
         let nulls = match &shape.node {
             Node::Null | Node::Union { .. } => None,
             _ => {
-                let nulls = bitmap::validity(self.arena, &column, len)?;
+                let nulls = bitmap::validity(self.arena, &column, len, within.is_exact)?;
                 if shape.nullable {
                     nulls
                 } else {
-                    dead::without_placeholders(nulls, dead)?
+                    dead::without_placeholders(nulls, within.dead)?
                 }
             }
         };
@@ -104,7 +125,7 @@ impl Lift<'_> {
             index,
             len,
             nulls,
-            dead,
+            within,
         };
         match &shape.node {
             Node::Null => null(&part),
@@ -192,7 +213,7 @@ impl Lift<'_> {
         let dead = dead::items(&offsets, part.dead_children().as_ref(), count);
         let child = self.arena.child(&part.column, 0)?;
         let items = self
-            .column(item, Some(part.index), child, count, dead.as_ref())
+            .column(item, &part.child(dead.as_ref()), child, count)
             .map_err(|error| error.under(field.name()))?;
         Ok((offsets, items))
     }
@@ -208,7 +229,7 @@ impl Lift<'_> {
         for (position, (shape, field)) in columns.iter().zip(fields).enumerate() {
             let child = self.arena.child(&part.column, position)?;
             let array = self
-                .column(shape, Some(part.index), child, part.len, dead.as_ref())
+                .column(shape, &part.child(dead.as_ref()), child, part.len)
                 .map_err(|error| error.under(field.name()))?;
             arrays.push(array);
         }
@@ -251,9 +272,13 @@ impl Lift<'_> {
             columns.iter().zip(fields.iter()).zip(&lengths).enumerate()
         {
             let child = self.arena.child(&part.column, position)?;
-            let dead = dead::branch(&type_ids, &offsets, part.dead, id, *length);
+            let dead = dead::branch(&type_ids, &offsets, part.within.dead, id, *length);
+            let within = Within {
+                is_exact: false,
+                ..part.child(dead.as_ref())
+            };
             let array = self
-                .column(shape, Some(part.index), child, *length, dead.as_ref())
+                .column(shape, &within, child, *length)
                 .map_err(|error| error.under(field.name()))?;
             arrays.push(array);
         }
@@ -361,7 +386,8 @@ fn made<A: Array + 'static>(array: Result<A, ArrowError>) -> Result<ArrayRef, Co
 }
 
 fn null(part: &Part<'_>) -> Result<ArrayRef, ColumnError> {
-    if part.column.null_count != part.len {
+    let nulls = part.column.null_count;
+    if nulls < part.len || (part.within.is_exact && nulls > part.len) {
         return Err(ColumnError::new(format!(
             "`null-count` is {}; expected {}, every row of a null column",
             part.column.null_count, part.len

@@ -17,3 +17,6 @@ pub mod lower;
 mod primitive;
 pub mod shape;
 pub(in crate::wasm) mod wire;
+
+#[cfg(test)]
+mod tests;
