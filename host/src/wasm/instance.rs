@@ -162,6 +162,7 @@ pub(in crate::wasm) fn new_store(
             context: Arc::clone(context),
             log,
             dynamic_shapes: Vec::new(),
+            emitted_buffers: Vec::new(),
             declared_schemas: 0,
         },
     );

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use wasmtime::component::WasmList;
+
 use crate::model::ids::SchemaId;
 use crate::model::limits::Limits;
 use crate::model::record_batch::Emission;
@@ -22,7 +24,6 @@ const ROW_BYTES: u64 = 8;
 const REJECTED_ROW_BYTES: u64 = 4;
 
 /// The data of an instance's store.
-#[derive(Debug)]
 pub(in crate::wasm) struct GuestState {
     pub(in crate::wasm) limiter: Limiter,
     pub(in crate::wasm) deadline: Deadline,
@@ -31,6 +32,8 @@ pub(in crate::wasm) struct GuestState {
     pub(in crate::wasm) log: GuestLog,
     /// Shapes of the schemas that the guest has emitted by so far.
     pub(in crate::wasm) dynamic_shapes: Vec<(SchemaId, Arc<ColumnShape>)>,
+    /// Where the buffers of an emission are in the guest's memory; kept for its capacity.
+    pub(in crate::wasm) emitted_buffers: Vec<WasmList<u8>>,
     /// Schemas that the guest has declared so far.
     pub(in crate::wasm) declared_schemas: usize,
 }

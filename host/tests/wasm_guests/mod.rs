@@ -1,6 +1,6 @@
 //! Guests written in WebAssembly's text format, and what every test of guests needs.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 use std::fs;
 use std::path::Path;
@@ -62,7 +62,7 @@ pub fn core_module(fields: &str, manifest: &str) -> Vec<u8> {
     let world = resolve
         .select_world(&[package], Some("transform"))
         .expect("the world");
-    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
         .expect("embedded");
     module
 }

@@ -6,6 +6,7 @@ use arrow_array::ArrowPrimitiveType;
 use arrow_array::GenericByteArray;
 use arrow_array::MapArray;
 use arrow_array::PrimitiveArray;
+use arrow_array::UnionArray;
 use arrow_array::cast::AsArray;
 use arrow_array::downcast_primitive;
 use arrow_array::types::ByteArrayType;
@@ -109,7 +110,7 @@ impl Lowered {
                         .offsets()
                         .map_or_else(Buffer::default, |o| o.inner().clone()),
                 );
-                children.extend(fields.iter().map(|(id, _)| union.child(id).clone()));
+                children.extend(fields.iter().map(|(id, _)| branch(union, id)));
             }
             other => self.primitive(array, other)?,
         }
@@ -185,6 +186,24 @@ impl<A: Array> Sliced for A {
     fn sliced(&self, offset: usize, len: usize) -> ArrayRef {
         self.slice(offset, len)
     }
+}
+
+/// A branch, as far as the union's rows refer into it.
+fn branch(union: &UnionArray, id: i8) -> ArrayRef {
+    let offsets = union
+        .offsets()
+        .map(|offsets| offsets.as_ref())
+        .unwrap_or_default();
+    let rows = union
+        .type_ids()
+        .iter()
+        .zip(offsets)
+        .filter(|(row_id, _)| **row_id == id);
+    let last = rows
+        .map(|(_, offset)| usize::try_from(*offset).unwrap_or_default())
+        .max();
+    let child = union.child(id);
+    child.slice(0, last.map_or(0, |last| last + 1).min(child.len()))
 }
 
 fn span(offsets: &OffsetBuffer<i32>) -> (usize, usize) {

@@ -9,10 +9,14 @@
 //! be tested with arbitrary bytes.
 
 pub mod arena;
-pub mod bitmap;
+mod bitmap;
 pub mod column_error;
+mod dead;
 pub mod lift;
 pub mod lower;
-pub mod primitive;
+mod primitive;
 pub mod shape;
 pub(in crate::wasm) mod wire;
+
+#[cfg(test)]
+mod tests;

@@ -19,12 +19,11 @@ use crate::model::limits::COLUMNS_MAX;
 use crate::model::record_batch::Emission;
 use crate::model::record_batch::Rows;
 use crate::wasm::columns::arena::Arena;
+use crate::wasm::columns::arena::ArenaBuilder;
 use crate::wasm::columns::arena::BUFFERS_MAX;
-use crate::wasm::columns::arena::ColumnBytes;
 use crate::wasm::columns::column_error::ColumnError;
 use crate::wasm::columns::lift::lift;
 use crate::wasm::columns::shape::ColumnShape;
-use crate::wasm::columns::wire::ColumnIn;
 use crate::wasm::columns::wire::RowsIn;
 use crate::wasm::imports::interface;
 use crate::wasm::output_shape::ValueShape;
@@ -81,34 +80,13 @@ fn emit(
     (port, schema, rows, sources): &EmitParams,
 ) -> Result<(), Stop> {
     let shapes = Shapes::find(store.data_mut(), *port, *schema)?;
-    let count = rows.count as usize;
-    let columns = read_columns(&mut store, rows)?;
-    let bytes: u64 = columns
-        .iter()
-        .flat_map(|(_, buffers, _)| buffers)
-        .map(|b| b.len() as u64)
-        .sum();
+    let mut buffers = std::mem::take(&mut store.data_mut().emitted_buffers);
+    buffers.clear();
+    let emission = stage(&mut store, &shapes, &mut buffers, rows, sources);
     let state = store.data_mut();
-    let limit = state.context.limits.output_bytes_per_batch_max;
-    state
-        .invocation
-        .take_output(count, bytes.saturating_add(sources.len() as u64))
-        .map_err(|_| EmitErrorOut::LimitExceeded(limit))?;
-
-    // From here on the guest's memory is only read.
-    let views: SmallVec<[ColumnBytes<'_>; 16]> = columns
-        .iter()
-        .map(|(column, buffers, children)| ColumnBytes {
-            buffers: buffers.iter().map(|buffer| buffer.as_le_slice(&store)).collect(),
-            children: children.clone(),
-            null_count: column.null_count,
-        })
-        .collect();
-    let sources = read_sources(sources.as_le_slice(&store), count, store.data().invocation.rows)?;
-    let mut arena = Arena::copy(&views);
-    drop(views);
-    let rows = shapes.rows(store.data(), &mut arena, rows)?;
-    store.data_mut().invocation.stage(Emission {
+    state.emitted_buffers = buffers;
+    let (rows, sources) = emission?;
+    state.invocation.stage(Emission {
         port: PortIndex(*port),
         schema: schema.map(SchemaId),
         rows,
@@ -117,33 +95,76 @@ fn emit(
     Ok(())
 }
 
-type ColumnParts = (
-    ColumnIn,
-    SmallVec<[WasmList<u8>; BUFFERS_MAX]>,
-    SmallVec<[u32; 4]>,
-);
+/// Reads, counts, copies and checks.
+fn stage(
+    store: &mut StoreContextMut<'_, GuestState>,
+    shapes: &Shapes,
+    buffers: &mut Vec<WasmList<u8>>,
+    rows: &RowsIn,
+    sources: &WasmList<u8>,
+) -> Result<(Rows, Vec<u32>), Stop> {
+    let count = rows.count as usize;
+    let columns = read_columns(store, rows, buffers)?;
+    let bytes = buffers
+        .iter()
+        .fold(0_u64, |sum, buffer| sum.saturating_add(buffer.len() as u64));
+    let state = store.data_mut();
+    let limit = state.context.limits.output_bytes_per_batch_max;
+    state
+        .invocation
+        .take_output(count, bytes.saturating_add(sources.len() as u64))
+        .map_err(|_| EmitErrorOut::LimitExceeded(limit))?;
 
-/// Reads the columns' descriptions: where their buffers are, not yet what is in them.
+    // From here on the guest's memory is only read.
+    let store = &*store;
+    let sources = read_sources(sources.as_le_slice(store), count, store.data().invocation.rows)?;
+    let mut arena = ArenaBuilder::new(buffers.len(), usize::try_from(bytes).unwrap_or_default());
+    let mut buffers = buffers.iter();
+    for column in &columns {
+        for buffer in buffers.by_ref().take(column.buffers) {
+            arena.buffer(buffer.as_le_slice(store));
+        }
+        if let Some(children) = &column.children {
+            for child in children.as_le_slice(store) {
+                arena.child(u32::from_le(*child));
+            }
+        }
+        arena.end_column(column.null_count);
+    }
+    Ok((shapes.rows(store.data(), &mut arena.finish(), rows)?, sources))
+}
+
+/// A column's description: not yet what is in its buffers.
+struct ColumnHead {
+    /// How many of the emission's buffers are its own.
+    buffers: usize,
+    children: Option<WasmList<u32>>,
+    null_count: u32,
+}
+
+/// Reads the columns' descriptions, and where all their buffers are.
 fn read_columns(
     store: &mut StoreContextMut<'_, GuestState>,
     rows: &RowsIn,
-) -> Result<SmallVec<[ColumnParts; 16]>, Stop> {
-    if rows.columns.len() > COLUMNS_MAX {
+    all_buffers: &mut Vec<WasmList<u8>>,
+) -> Result<SmallVec<[ColumnHead; 16]>, Stop> {
+    let count = rows.columns.len();
+    if count > COLUMNS_MAX {
         return Err(Stop::Refused(EmitErrorOut::InvalidColumn(format!(
-            "there are {} columns; expected at most {COLUMNS_MAX}",
-            rows.columns.len()
+            "there are {count} columns; expected at most {COLUMNS_MAX}"
         ))));
     }
-    let columns: SmallVec<[ColumnIn; 16]> = rows
+    let mut heads = SmallVec::with_capacity(count);
+    let mut buffer_lists: SmallVec<[WasmList<WasmList<u8>>; 16]> = SmallVec::with_capacity(count);
+    // Every child is a column with one parent, so that there are more columns than children.
+    let mut children_left = count;
+    for (index, column) in rows
         .columns
         .iter(store.as_context_mut())
         .map_err(Stop::Trap)?
-        .collect::<Result<_, _>>()
-        .map_err(Stop::Trap)?;
-    let mut all = SmallVec::with_capacity(columns.len());
-    // Every child is a column with one parent, so that there are more columns than children.
-    let mut children_left = columns.len();
-    for (index, column) in columns.into_iter().enumerate() {
+        .enumerate()
+    {
+        let column = column.map_err(Stop::Trap)?;
         let (buffers, children) = (column.buffers.len(), column.children.len());
         if buffers > BUFFERS_MAX || children > children_left {
             return Err(Stop::Refused(EmitErrorOut::InvalidColumn(format!(
@@ -151,21 +172,19 @@ fn read_columns(
             ))));
         }
         children_left -= children;
-        let buffers = column
-            .buffers
-            .iter(store.as_context_mut())
-            .map_err(Stop::Trap)?
-            .collect::<Result<_, _>>()
-            .map_err(Stop::Trap)?;
-        let children = column
-            .children
-            .as_le_slice(&*store)
-            .iter()
-            .map(|child| u32::from_le(*child))
-            .collect();
-        all.push((column, buffers, children));
+        heads.push(ColumnHead {
+            buffers,
+            children: (children > 0).then_some(column.children),
+            null_count: column.null_count,
+        });
+        buffer_lists.push(column.buffers);
     }
-    Ok(all)
+    for list in &buffer_lists {
+        for buffer in list.iter(store.as_context_mut()).map_err(Stop::Trap)? {
+            all_buffers.push(buffer.map_err(Stop::Trap)?);
+        }
+    }
+    Ok(heads)
 }
 
 fn read_sources(bytes: &[u8], count: usize, batch_rows: usize) -> Result<Vec<u32>, EmitErrorOut> {

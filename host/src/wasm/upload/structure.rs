@@ -85,7 +85,9 @@ pub fn read(bytes: &[u8]) -> Result<Structure, Refusal> {
     let mut parents: Vec<Parser> = Vec::new();
     let mut rest = bytes;
     loop {
-        let (payload, consumed) = match parser.parse(rest, false) {
+        // Only the outermost binary may end where the bytes end.
+        let is_end = rest.is_empty() && parents.is_empty();
+        let (payload, consumed) = match parser.parse(rest, is_end) {
             Ok(Chunk::Parsed { payload, consumed }) => (payload, consumed),
             Ok(Chunk::NeedMoreData(_)) => return Err(truncated(bytes.len())),
             Err(error) => return Err(invalid(&error.to_string())),
