@@ -22,6 +22,7 @@ use crate::pipeline::ports::Sink;
 use crate::pipeline::ports::SinkFailure;
 use crate::pipeline::ports::TopicIndex;
 use crate::sink::sink_settings::SinkSettings;
+use crate::sink::suspects::Suspects;
 use crate::sink::transaction::Open;
 use crate::sink::transaction::Ready;
 use crate::sink::transaction::Starting;
@@ -47,6 +48,7 @@ pub struct KafkaSink {
     /// By topic: the largest record batch that the broker takes.
     topic_bytes_max: Vec<usize>,
     counts: HashMap<u32, (u32, Instant)>,
+    suspects: Suspects,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +74,7 @@ impl KafkaSink {
             state: State::None,
             topic_bytes_max: Vec::new(),
             counts: HashMap::new(),
+            suspects: Suspects::default(),
         })
     }
 
@@ -102,6 +105,10 @@ impl KafkaSink {
     /// refusal.
     fn read_limits(&mut self) -> Result<(), SinkFailure> {
         if self.topic_bytes_max.len() == self.settings.topics.len() {
+            return Ok(());
+        }
+        if let Some(limit) = self.settings.topic_bytes_max {
+            self.topic_bytes_max = vec![limit; self.settings.topics.len()];
             return Ok(());
         }
         let admin = Admin::start(&self.settings.client, ANSWER_WAIT).map_err(|error| cannot_start(&error))?;
@@ -177,6 +184,20 @@ impl KafkaSink {
         matches!(self.state, State::Open(_) | State::Plain(_))
     }
 
+    /// Waits until what was sent is written, so that the next record is in a batch of its own. What
+    /// fails meanwhile is told by the commit.
+    fn end_client_batch(&mut self) {
+        let Some(producer) = self.producer() else { return };
+        while let Err(NotSent::Full) = producer.hand_over() {
+            producer.serve(Duration::from_millis(5));
+        }
+        while !producer.settle(Duration::from_millis(50)) {
+            if producer.has_undelivered() || producer.fatal_error().is_some() {
+                return;
+            }
+        }
+    }
+
     fn not_sent(&mut self, error: NotSent) -> SendFailure {
         match error {
             NotSent::Full => {
@@ -245,6 +266,12 @@ impl Sink for KafkaSink {
             headers: record.headers,
             token: record.token,
         };
+        if self
+            .suspects
+            .is_other_group((outgoing.topic, outgoing.partition.0), outgoing.token)
+        {
+            self.end_client_batch();
+        }
         let sent = match &mut self.state {
             State::Open(open) => open.producer().send(&outgoing),
             State::Plain(producer) => producer.send(&outgoing),
@@ -275,8 +302,9 @@ impl Sink for KafkaSink {
             self.begin()?;
         }
         match std::mem::take(&mut self.state) {
-            State::Open(open) => match open.commit(positions, group) {
+            State::Open(open) => match open.commit(positions, group, &mut self.suspects) {
                 Ok(ready) => {
+                    self.suspects.clear();
                     self.state = State::Ready(ready);
                     Ok(())
                 }
@@ -286,7 +314,11 @@ impl Sink for KafkaSink {
                 }
             },
             State::Plain(mut producer) => {
-                let outcome = hand_over_all(&mut producer).and_then(|()| settle_all(&mut producer));
+                let outcome = hand_over_all(&mut producer, &mut self.suspects)
+                    .and_then(|()| settle_all(&mut producer, &mut self.suspects));
+                if outcome.is_ok() {
+                    self.suspects.clear();
+                }
                 self.state = State::Plain(producer);
                 outcome
             }
