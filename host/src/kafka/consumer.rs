@@ -239,8 +239,11 @@ impl Consumer {
     }
 
     fn is_cooperative(&self) -> bool {
-        // SAFETY: the handle is live; the answer is a static C string.
-        unsafe { CStr::from_ptr(sys::rd_kafka_rebalance_protocol(self.client.as_ptr())) == c"COOPERATIVE" }
+        // SAFETY: the handle is live; the answer is null or a static C string.
+        unsafe {
+            let protocol = sys::rd_kafka_rebalance_protocol(self.client.as_ptr());
+            !protocol.is_null() && CStr::from_ptr(protocol) == c"COOPERATIVE"
+        }
     }
 
     /// Consumes these partitions too, from these positions. `all` are the positions of all
@@ -319,6 +322,10 @@ impl Consumer {
 
     /// The membership, if it is one: not lost, with an id and a generation.
     pub fn membership(&mut self) -> Option<GroupMembership> {
+        // A client that was fenced still shows its old generation.
+        if self.client.fatal_error().is_some() {
+            return None;
+        }
         // SAFETY: the handle is live; the object is taken over.
         unsafe {
             if sys::rd_kafka_assignment_lost(self.client.as_ptr()) != 0 {

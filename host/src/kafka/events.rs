@@ -169,8 +169,9 @@ unsafe fn answer_while_closing(
 ) {
     // SAFETY: the handle and the list are live; an error object is taken over and freed.
     unsafe {
-        let protocol = CStr::from_ptr(sys::rd_kafka_rebalance_protocol(rk));
-        if protocol == c"COOPERATIVE" && !assigned {
+        // Null once the client terminates: then it takes the plain call.
+        let protocol = sys::rd_kafka_rebalance_protocol(rk);
+        if !protocol.is_null() && CStr::from_ptr(protocol) == c"COOPERATIVE" && !assigned {
             let error = sys::rd_kafka_incremental_unassign(rk, partitions);
             if let Err(error) = KafkaError::take(error) {
                 tracing::debug!(%error, "partitions were not given up while closing");

@@ -1,5 +1,6 @@
 //! A producer, with its transactions as librdkafka offers them.
 
+use std::ffi::CStr;
 use std::ffi::c_char;
 use std::ffi::c_void;
 use std::ptr;
@@ -18,7 +19,6 @@ use crate::kafka::config::ClientConfig;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::error::millis;
-use crate::kafka::error::text_of;
 use crate::kafka::group::GroupMembership;
 use crate::kafka::headers;
 use crate::kafka::layout;
@@ -80,6 +80,9 @@ pub enum NotSent {
 /// A record that was taken but not written.
 #[derive(Debug, Clone)]
 pub struct Undelivered {
+    /// Index in [`ProducerOptions::topics`].
+    pub topic: usize,
+    pub partition: Partition,
     pub token: u64,
     pub error: KafkaError,
 }
@@ -318,10 +321,17 @@ impl Producer {
                     let code = ErrorCode((&raw const (*message).err).cast::<i32>().read());
                     if code != ErrorCode::NONE {
                         let token = (&raw const (*message)._private).read() as u64;
-                        let text = text_of(sys::rd_kafka_message_errstr(message));
+                        let handle = (&raw const (*message).rkt).read();
+                        let name = sys::rd_kafka_topic_name(handle);
+                        let name = CStr::from_ptr(name).to_bytes();
+                        let topic = self.topics.iter().position(|topic| topic.name.as_bytes() == name);
+                        // The client's own text is not taken: it may be the record's value, which
+                        // nobody logs, or a text that it has freed already.
                         self.undelivered.push(Undelivered {
+                            topic: topic.unwrap_or(0),
+                            partition: Partition((&raw const (*message).partition).read()),
                             token,
-                            error: KafkaError::new(code, text),
+                            error: KafkaError::of(code),
                         });
                     }
                 }
@@ -344,6 +354,12 @@ impl Producer {
     pub fn outstanding(&self) -> usize {
         // SAFETY: the handle is live.
         usize::try_from(unsafe { sys::rd_kafka_outq_len(self.client.as_ptr()) }).unwrap_or(0)
+    }
+
+    /// Whether a delivery failed that was not taken yet.
+    #[must_use]
+    pub fn has_undelivered(&self) -> bool {
+        !self.undelivered.is_empty()
     }
 
     /// The failed deliveries since the last call.

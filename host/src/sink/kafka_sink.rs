@@ -23,6 +23,7 @@ use crate::pipeline::ports::SinkFailure;
 use crate::pipeline::ports::TopicIndex;
 use crate::sink::router::Router;
 use crate::sink::sink_settings::SinkSettings;
+use crate::sink::suspects::Suspects;
 use crate::sink::transaction::Open;
 use crate::sink::transaction::Ready;
 use crate::sink::transaction::Starting;
@@ -50,6 +51,7 @@ pub struct KafkaSink {
     /// By topic. The count is 0 until it is asked for.
     routes: Vec<(Router, u32)>,
     counted: Option<Instant>,
+    suspects: Suspects,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +73,7 @@ impl KafkaSink {
     pub fn new(settings: SinkSettings) -> Result<Self, Stop> {
         settings.check()?;
         let routes = settings.topics.iter().map(|(_, by)| (Router::new(*by), 0)).collect();
-        Ok(Self { settings, state: State::None, topic_bytes_max: Vec::new(), routes, counted: None })
+        Ok(Self { settings, state: State::None, topic_bytes_max: Vec::new(), routes, counted: None, suspects: Suspects::default() })
     }
 
     /// Drops the producer unless a transaction is open or records are on their way. Tells whether
@@ -98,6 +100,10 @@ impl KafkaSink {
     /// refusal.
     fn read_limits(&mut self) -> Result<(), SinkFailure> {
         if self.topic_bytes_max.len() == self.settings.topics.len() {
+            return Ok(());
+        }
+        if let Some(limit) = self.settings.topic_bytes_max {
+            self.topic_bytes_max = vec![limit; self.settings.topics.len()];
             return Ok(());
         }
         let admin = Admin::start(&self.settings.client, ANSWER_WAIT).map_err(|error| cannot_start(&error))?;
@@ -193,6 +199,20 @@ impl KafkaSink {
         matches!(self.state, State::Open(_) | State::Plain(_))
     }
 
+    /// Waits until what was sent is written, so that the next record is in a batch of its own. What
+    /// fails meanwhile is told by the commit.
+    fn end_client_batch(&mut self) {
+        let Some(producer) = self.producer() else { return };
+        while let Err(NotSent::Full) = producer.hand_over() {
+            producer.serve(Duration::from_millis(5));
+        }
+        while !producer.settle(Duration::from_millis(50)) {
+            if producer.has_undelivered() || producer.fatal_error().is_some() {
+                return;
+            }
+        }
+    }
+
     fn not_sent(&mut self, error: NotSent, token: u64) -> SendFailure {
         match error {
             NotSent::Full => {
@@ -244,6 +264,12 @@ impl Sink for KafkaSink {
             headers: record.headers,
             token: record.token,
         };
+        if self
+            .suspects
+            .is_other_group((outgoing.topic, outgoing.partition.0), outgoing.token)
+        {
+            self.end_client_batch();
+        }
         let sent = match &mut self.state {
             State::Open(open) => open.producer().send(&outgoing),
             State::Plain(producer) => producer.send(&outgoing),
@@ -274,8 +300,9 @@ impl Sink for KafkaSink {
             self.begin()?;
         }
         match std::mem::take(&mut self.state) {
-            State::Open(open) => match open.commit(positions, group) {
+            State::Open(open) => match open.commit(positions, group, &mut self.suspects) {
                 Ok(ready) => {
+                    self.suspects.clear();
                     self.state = State::Ready(ready);
                     Ok(())
                 }
@@ -285,7 +312,11 @@ impl Sink for KafkaSink {
                 }
             },
             State::Plain(mut producer) => {
-                let outcome = hand_over_all(&mut producer).and_then(|()| settle_all(&mut producer));
+                let outcome = hand_over_all(&mut producer, &mut self.suspects)
+                    .and_then(|()| settle_all(&mut producer, &mut self.suspects));
+                if outcome.is_ok() {
+                    self.suspects.clear();
+                }
                 self.state = State::Plain(producer);
                 outcome
             }

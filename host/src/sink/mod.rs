@@ -6,5 +6,6 @@ pub mod dead_letter;
 pub mod kafka_sink;
 pub mod router;
 pub mod sink_settings;
+mod suspects;
 mod transaction;
 mod trouble;

@@ -33,6 +33,9 @@ pub struct SinkSettings {
     /// Output and dead-letter topics, as [`crate::pipeline::ports::TopicIndex`] numbers them.
     pub topics: Vec<(Arc<str>, PartitionBy)>,
     pub overrides: Overrides,
+    /// The largest record batch that every topic takes, in bytes. None asks the broker for each
+    /// topic's `max.message.bytes`, which the broker within the process cannot answer.
+    pub topic_bytes_max: Option<usize>,
     /// The consumer's session timeout, which the transaction timeout must stay below.
     pub session_timeout: Duration,
 }

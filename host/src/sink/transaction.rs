@@ -16,8 +16,8 @@ use crate::kafka::producer::Producer;
 use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
 use crate::pipeline::ports::CommitFailure;
-use crate::sink::trouble::commit_failure;
-use crate::sink::trouble::undelivered;
+use crate::sink::suspects::Suspects;
+use crate::sink::trouble::failure_of;
 
 /// Wait of one step of a call that is repeated until it is decided.
 const STEP: Duration = Duration::from_millis(500);
@@ -88,8 +88,9 @@ impl Open {
         mut self,
         positions: &[(TopicPartition, Offset)],
         group: &GroupMembership,
+        suspects: &mut Suspects,
     ) -> Result<Ready, (Self, CommitFailure)> {
-        if let Err(failure) = self.prepare(positions, group) {
+        if let Err(failure) = self.prepare(positions, group, suspects) {
             return Err((self, failure));
         }
         loop {
@@ -103,12 +104,7 @@ impl Open {
                 continue;
             }
             // The cause of an abort stands in the failed deliveries, if there are any.
-            let failed = self.0.take_undelivered();
-            let failure = if failed.is_empty() {
-                commit_failure(&error)
-            } else {
-                undelivered(&failed)
-            };
+            let failure = why(&mut self.0, Some(&error), suspects);
             return Err((self, failure));
         }
     }
@@ -117,19 +113,21 @@ impl Open {
         &mut self,
         positions: &[(TopicPartition, Offset)],
         group: &GroupMembership,
+        suspects: &mut Suspects,
     ) -> Result<(), CommitFailure> {
-        hand_over_all(&mut self.0)?;
+        hand_over_all(&mut self.0, suspects)?;
         // The offsets go while the broker writes the records.
         if !positions.is_empty() {
-            self.send_offsets(positions, group)?;
+            self.send_offsets(positions, group, suspects)?;
         }
-        settle_all(&mut self.0)
+        settle_all(&mut self.0, suspects)
     }
 
     fn send_offsets(
         &mut self,
         positions: &[(TopicPartition, Offset)],
         group: &GroupMembership,
+        suspects: &mut Suspects,
     ) -> Result<(), CommitFailure> {
         loop {
             let Err(error) = self.0.send_offsets(positions, group, STEP * 10) else {
@@ -141,12 +139,7 @@ impl Open {
                 tracing::debug!(%error, "sending offsets again");
                 continue;
             }
-            let failed = self.0.take_undelivered();
-            return Err(if failed.is_empty() {
-                commit_failure(&error)
-            } else {
-                undelivered(&failed)
-            });
+            return Err(why(&mut self.0, Some(&error), suspects));
         }
     }
 
@@ -170,19 +163,17 @@ impl Open {
 }
 
 /// Hands over what is gathered, and waits for room where the queue is full.
-pub(in crate::sink) fn hand_over_all(producer: &mut Producer) -> Result<(), CommitFailure> {
+pub(in crate::sink) fn hand_over_all(
+    producer: &mut Producer,
+    suspects: &mut Suspects,
+) -> Result<(), CommitFailure> {
     loop {
         match producer.hand_over() {
             Ok(()) => return Ok(()),
             Err(NotSent::Full) => producer.serve(ROOM_STEP),
             Err(NotSent::Client(error)) => {
                 producer.serve(Duration::ZERO);
-                let failed = producer.take_undelivered();
-                return Err(if failed.is_empty() {
-                    commit_failure(&error)
-                } else {
-                    undelivered(&failed)
-                });
+                return Err(why(producer, Some(&error), suspects));
             }
             // Sizes are checked when a record is taken.
             Err(error @ NotSent::TooLarge { .. }) => return Err(CommitFailure::Abort(error.to_string())),
@@ -191,18 +182,25 @@ pub(in crate::sink) fn hand_over_all(producer: &mut Producer) -> Result<(), Comm
 }
 
 /// Waits until every record is written.
-pub(in crate::sink) fn settle_all(producer: &mut Producer) -> Result<(), CommitFailure> {
+pub(in crate::sink) fn settle_all(
+    producer: &mut Producer,
+    suspects: &mut Suspects,
+) -> Result<(), CommitFailure> {
     loop {
         let settled = producer.settle(SETTLE_STEP);
-        let failed = producer.take_undelivered();
-        if !failed.is_empty() {
-            return Err(undelivered(&failed));
+        if producer.has_undelivered() {
+            return Err(why(producer, None, suspects));
         }
         if settled {
             return Ok(());
         }
-        if let Some(error) = producer.fatal_error() {
-            return Err(commit_failure(&error));
+        if producer.fatal_error().is_some() {
+            return Err(why(producer, None, suspects));
         }
     }
+}
+
+fn why(producer: &mut Producer, error: Option<&KafkaError>, suspects: &mut Suspects) -> CommitFailure {
+    let fatal = producer.fatal_error();
+    failure_of(&producer.take_undelivered(), fatal, error, suspects)
 }

@@ -11,6 +11,8 @@ use crate::model::failure::Stop;
 use crate::pipeline::ports::CommitFailure;
 use crate::pipeline::ports::Refused;
 use crate::pipeline::ports::SinkFailure;
+use crate::sink::suspects::Suspects;
+use crate::sink::suspects::Verdict;
 
 /// The stop that an error is, if someone has to act.
 fn stop(error: &KafkaError) -> Option<Stop> {
@@ -100,31 +102,49 @@ pub(in crate::sink) fn commit_failure(error: &KafkaError) -> CommitFailure {
     }
 }
 
-/// Deliveries that failed: records that the broker refuses for good come first.
-pub(in crate::sink) fn undelivered(failed: &[Undelivered]) -> CommitFailure {
-    let refused: Vec<Refused> = failed
+/// Why a commit cannot be, from everything that is known: a client that is unusable, records that
+/// the broker refuses for good, another failed delivery, the error of the call.
+pub(in crate::sink) fn failure_of(
+    failed: &[Undelivered],
+    fatal: Option<KafkaError>,
+    error: Option<&KafkaError>,
+    suspects: &mut Suspects,
+) -> CommitFailure {
+    if let Some(fatal) = fatal {
+        return commit_failure(&fatal);
+    }
+    let refused: Vec<&Undelivered> = failed
         .iter()
         .filter(|failed| failed.error.code.refuses_record())
-        .map(|failed| Refused {
-            token: failed.token,
-            cause: refused_record(&failed.error),
-        })
         .collect();
     if !refused.is_empty() {
-        return CommitFailure::Refused(refused);
+        return match suspects.judge(&refused) {
+            Verdict::Guilty(guilty) => CommitFailure::Refused(
+                guilty
+                    .into_iter()
+                    .filter_map(|index| refused.get(index))
+                    .map(|failed| Refused {
+                        token: failed.token,
+                        cause: refused_record(&failed.error),
+                    })
+                    .collect(),
+            ),
+            Verdict::Narrowed(count) => CommitFailure::Abort(format!(
+                "the broker refused one of {count} records; finding out which"
+            )),
+        };
     }
-    // Records that were purged only follow another's failure.
+    // Records that were purged only follow another failure.
     let purged =
         |error: &KafkaError| matches!(error.code, ErrorCode::PURGE_QUEUE | ErrorCode::PURGE_INFLIGHT);
-    match failed
+    let cause = failed
         .iter()
         .map(|failed| &failed.error)
         .find(|error| !purged(error))
-    {
-        Some(error) => match sink_failure(error) {
-            SinkFailure::Fatal(message) => CommitFailure::Abort(message),
-            failure => CommitFailure::Sink(failure),
-        },
+        .or(error);
+    match cause.map(commit_failure) {
+        Some(CommitFailure::Sink(SinkFailure::Fatal(message))) => CommitFailure::Abort(message),
+        Some(failure) => failure,
         None => CommitFailure::Abort("records were dropped before they were written".to_owned()),
     }
 }
@@ -155,9 +175,19 @@ pub(in crate::sink) fn too_large(bytes: usize, limit: usize) -> BadRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::position::Partition;
 
     fn error(code: ErrorCode) -> KafkaError {
         KafkaError::of(code)
+    }
+
+    fn failed(token: u64, code: ErrorCode) -> Undelivered {
+        Undelivered {
+            topic: 0,
+            partition: Partition(0),
+            token,
+            error: error(code),
+        }
     }
 
     #[test]
@@ -172,7 +202,8 @@ mod tests {
                 error: error(ErrorCode::MESSAGE_TOO_LARGE),
             },
         ];
-        let CommitFailure::Refused(refused) = undelivered(&failed) else {
+        let CommitFailure::Refused(refused) = failure_of(&failed, None, None, &mut Suspects::default())
+        else {
             panic!("refused expected")
         };
         assert_eq!(
@@ -184,10 +215,13 @@ mod tests {
             error: error(ErrorCode::MESSAGE_TIMED_OUT),
         }];
         assert!(matches!(
-            undelivered(&failed),
+            failure_of(&failed, None, None, &mut Suspects::default()),
             CommitFailure::Sink(SinkFailure::Outage(_))
         ));
-        assert!(matches!(undelivered(&[]), CommitFailure::Abort(_)));
+        assert!(matches!(
+            failure_of(&[], None, None, &mut Suspects::default()),
+            CommitFailure::Abort(_)
+        ));
     }
 
     #[test]

@@ -139,6 +139,12 @@ impl KafkaSource {
 
     /// Sorts an error of the whole client: some only ask for a closer look or for patience.
     fn client_failed(&mut self, error: KafkaError) -> Result<(), SourceFailure> {
+        // A fatal error comes in as a mere notice that there is one.
+        let error = if error.code == ErrorCode::FATAL {
+            self.consumer.fatal_error().unwrap_or(error)
+        } else {
+            error
+        };
         match error.code {
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             | ErrorCode::UNKNOWN_TOPIC
@@ -152,6 +158,7 @@ impl KafkaSource {
             }
             ErrorCode::FENCED_INSTANCE_ID => Err(SourceFailure::Stop(duplicate_host_id(&self.settings))),
             ErrorCode::UNRELEASED_INSTANCE_ID => self.name_is_taken(),
+            ErrorCode::FATAL => Err(SourceFailure::Fatal(error.to_string())),
             _ if error.fatal => Err(SourceFailure::Fatal(error.to_string())),
             // One broker of several is no outage, and neither is a commit between two generations.
             ErrorCode::ALL_BROKERS_DOWN | ErrorCode::AUTHENTICATION | ErrorCode::SSL => {

@@ -30,6 +30,7 @@ fn the_broker_within_the_process_serves_at_least_once() {
         member: "sink".to_owned(),
         topics: vec![Arc::clone(&input)],
         overrides: wasmill::kafka::overrides::Overrides::default(),
+        topic_bytes_max: Some(1_000_000),
         session_timeout: Duration::from_secs(10),
     })
     .expect("sink");

@@ -110,6 +110,56 @@ fn a_record_that_the_broker_refuses_is_named_and_its_neighbours_are_not() {
 }
 
 #[test]
+fn a_record_for_which_a_whole_batch_is_refused_is_found() {
+    for delivery in [Delivery::ExactlyOnce, Delivery::AtLeastOnce] {
+        let output = topic("late", 2, &[]);
+        let mut member = Joined::new(&unique("group"), "m", &output);
+        let group = member.source.group().expect("a member");
+        let mut sink = sink(&unique("sink"), delivery, &[&output]);
+        let far = 9_999_999_999_999;
+        let mut set_aside: Vec<u64> = Vec::new();
+        for attempt in 0.. {
+            assert!(attempt < 12, "not found: {set_aside:?}");
+            sink.begin().expect("begin");
+            for token in (0..2000_u64).filter(|token| !set_aside.contains(token)) {
+                let timestamp = Some(if token == 123 || token == 1600 { far } else { 1000 });
+                let value = token.to_string();
+                let record = record((token % 2) as i32, b"k", value.as_bytes());
+                // After the first refusal the transaction takes no more.
+                match sink.send(&OutputRecord {
+                    token,
+                    timestamp,
+                    ..record
+                }) {
+                    Ok(()) | Err(SendFailure::Sink(SinkFailure::Outage(_))) => {}
+                    Err(failure) => panic!("{failure:?}"),
+                }
+            }
+            match sink.commit(&[], &group) {
+                Ok(()) => break,
+                Err(CommitFailure::Refused(refused)) => {
+                    assert!(
+                        refused
+                            .iter()
+                            .all(|refused| refused.cause.code.0 == "record-timestamp-refused")
+                    );
+                    set_aside.extend(refused.iter().map(|refused| refused.token));
+                }
+                Err(CommitFailure::Abort(_)) => {}
+                Err(failure) => panic!("{failure:?}"),
+            }
+            sink.abort().expect("abort");
+        }
+        set_aside.sort_unstable();
+        assert_eq!(set_aside, [123, 1600], "{delivery:?}");
+        if delivery == Delivery::ExactlyOnce {
+            let seen = outside(&output);
+            assert_eq!(seen.len(), 1998);
+        }
+    }
+}
+
+#[test]
 fn a_record_larger_than_any_is_refused_before_it_is_sent() {
     let output = topic("out", 1, &[]);
     let mut sink = sink(&unique("sink"), Delivery::ExactlyOnce, &[&output]);

@@ -118,6 +118,7 @@ pub(crate) fn sink(member: &str, delivery: Delivery, topics: &[&Arc<str>]) -> Ka
         member: member.to_owned(),
         topics: topics.iter().map(|topic| Arc::clone(topic)).collect(),
         overrides: Overrides::default(),
+        topic_bytes_max: None,
         session_timeout: SESSION_TIMEOUT,
     })
     .expect("sink")
