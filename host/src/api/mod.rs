@@ -1,9 +1,35 @@
-//! (in work)
-use std::sync::Arc;
-pub fn sidecar_router(ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>, metrics: Arc<dyn Fn() -> String + Send + Sync>) -> axum::Router {
-    axum::Router::new()
-        .route("/healthz", axum::routing::get(|| async { "ok" }))
-        .route("/readyz", axum::routing::get(move || { let r = ready(); async move { if r.is_empty() { Ok("ok".to_owned()) } else { Err((axum::http::StatusCode::SERVICE_UNAVAILABLE, r.join("\n"))) } } }))
-        .route("/metrics", axum::routing::get(move || { let m = metrics(); async move { m } }))
-}
-pub fn openapi_json() -> serde_json::Result<String> { Ok(String::new()) }
+//! The HTTP edge: one resource a file, every error a problem document.
+
+pub mod auth;
+pub mod openapi;
+pub mod problem;
+pub mod router;
+pub mod server;
+pub mod state;
+
+mod body;
+mod check;
+mod guard;
+mod health;
+mod parameters;
+mod pipeline_actions;
+mod pipeline_logs;
+mod pipeline_status;
+mod pipelines;
+mod precondition;
+mod problem_of_control;
+mod schemas;
+mod transforms;
+mod versions;
+
+#[cfg(test)]
+mod tests;
+
+pub use auth::check_listener;
+pub use openapi::openapi;
+pub use router::router;
+pub use router::sidecar_router;
+pub use server::serve;
+pub use state::ApiParts;
+pub use state::ApiState;
+pub use state::HealthState;
