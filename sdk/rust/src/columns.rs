@@ -110,10 +110,18 @@ pub(crate) fn values<const N: usize>(
     buffer.as_chunks::<N>().0.get(..len).ok_or(SHORT)
 }
 
-/// The value of a row.
+/// The value of a row, as `convert` makes it of the bytes where they lie: moved as bytes first, they
+/// would reach the register in pieces.
 #[inline(always)]
-pub(crate) fn value<const N: usize>(values: &[[u8; N]], row: usize) -> Result<[u8; N], ColumnError> {
-    values.get(row).copied().ok_or(OUT_OF_RANGE)
+pub(crate) fn value<const N: usize, T>(
+    values: &[[u8; N]],
+    row: usize,
+    convert: impl FnOnce(&[u8; N]) -> T,
+) -> Result<T, ColumnError> {
+    match values.get(row) {
+        Some(bytes) => Ok(convert(bytes)),
+        None => Err(OUT_OF_RANGE),
+    }
 }
 
 /// The null rows of a column.

@@ -52,8 +52,9 @@ impl<'a, const N: usize> UnionReader<'a, N> {
     /// When the row is out of range.
     #[inline]
     pub fn get(&self, row: usize) -> Result<(u8, usize), ColumnError> {
-        let [branch] = columns::value(self.types, row)?;
-        Ok((branch, u32::from_le_bytes(columns::value(self.offsets, row)?) as usize))
+        let branch = columns::value(self.types, row, |[branch]| *branch)?;
+        let offset = columns::value(self.offsets, row, |offset| u32::from_le_bytes(*offset))?;
+        Ok((branch, offset as usize))
     }
 
     /// The error for a type id without a branch.

@@ -8,6 +8,7 @@ use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
 use crate::builder::FixedBuilder;
+use crate::columns;
 use crate::columns::ColumnError;
 use crate::columns::Columns;
 use crate::error::Result;
@@ -99,7 +100,7 @@ impl<'a, const PRECISION: u32, const SCALE: u32> Read<'a> for Decimal<PRECISION,
 
     #[inline(always)]
     fn read(reader: &Self::Reader, row: usize) -> Result<Self, ColumnError> {
-        <[u8; 16]>::read(reader, row).map(|bytes| Self(i128::from_le_bytes(bytes)))
+        columns::value(reader, row, |bytes| Self(i128::from_le_bytes(*bytes)))
     }
 }
 
@@ -154,7 +155,7 @@ impl<'a, const PRECISION: u32, const SCALE: u32> Read<'a> for WideDecimal<PRECIS
 
     #[inline(always)]
     fn read(reader: &Self::Reader, row: usize) -> Result<Self, ColumnError> {
-        <[u8; 32]>::read(reader, row).map(Self)
+        columns::value(reader, row, |bytes| Self(*bytes))
     }
 }
 

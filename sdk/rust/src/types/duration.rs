@@ -8,6 +8,7 @@ use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
 use crate::builder::FixedBuilder;
+use crate::columns;
 use crate::columns::ColumnError;
 use crate::columns::Columns;
 use crate::error::Result;
@@ -86,7 +87,7 @@ impl<'a> Read<'a> for Duration {
     }
 
     fn read(reader: &Self::Reader, row: usize) -> Result<Self, ColumnError> {
-        let bytes = u128::from_le_bytes(<[u8; 16]>::read(reader, row)?);
+        let bytes = columns::value(reader, row, |bytes| u128::from_le_bytes(*bytes))?;
         // Months, days, nanoseconds: 32, 32, 64 bits.
         let (months, days, nanos) = (bytes as u32, (bytes >> 32) as u32, (bytes >> 64) as i64);
         let millis = u32::try_from(nanos / NANOS_PER_MILLI).map_err(|_| INVALID)?;

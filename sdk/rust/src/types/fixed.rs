@@ -33,7 +33,7 @@ impl<'a, const N: usize> Read<'a> for [u8; N] {
 
     #[inline(always)]
     fn read(reader: &Self::Reader, row: usize) -> Result<Self, ColumnError> {
-        columns::value(reader, row)
+        columns::value(reader, row, |bytes| *bytes)
     }
 }
 

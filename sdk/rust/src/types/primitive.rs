@@ -38,7 +38,7 @@ macro_rules! number {
 
             #[inline(always)]
             fn read(reader: &Self::Reader, row: usize) -> Result<Self, ColumnError> {
-                columns::value(reader, row).map(<$rust>::from_le_bytes)
+                columns::value(reader, row, |bytes| <$rust>::from_le_bytes(*bytes))
             }
         }
 

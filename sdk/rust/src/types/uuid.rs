@@ -9,6 +9,7 @@ use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
 use crate::builder::FixedBuilder;
+use crate::columns;
 use crate::columns::ColumnError;
 use crate::columns::Columns;
 use crate::error::Result;
@@ -38,7 +39,7 @@ impl<'a> Read<'a> for Uuid {
 
     #[inline(always)]
     fn read(reader: &Self::Reader, row: usize) -> Result<Self, ColumnError> {
-        <[u8; 16]>::read(reader, row).map(Self)
+        columns::value(reader, row, |bytes| Self(*bytes))
     }
 }
 
