@@ -18,6 +18,8 @@ use rdkafka::admin::TopicReplication;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
 
 /// How long any one request to the broker may take.
 pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -126,7 +128,7 @@ impl KafkaClient {
             .settings()
             .set("isolation.level", "read_uncommitted")
             .create()?;
-        Ok(consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT)?)
+        watermarks(&consumer, topic, partition)
     }
 
     /// What `group` has committed for a partition; `None` if nothing. Does not join the group.
@@ -192,6 +194,36 @@ impl KafkaClient {
                 .map_err(|_| anyhow!("the thread of a request to the broker panicked"))?
         })
     }
+}
+
+/// First offset and end of a partition as far as the consumer's isolation level sees. Waits for a leader.
+pub(crate) fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(i64, i64)> {
+    let deadline = Instant::now() + REQUEST_LIMIT;
+    loop {
+        match consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT) {
+            Ok(offsets) => return Ok(offsets),
+            Err(error) if passes(&error) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("ask for the offsets of {topic}-{partition}"));
+            }
+        }
+    }
+}
+
+/// The errors of a broker that is starting: its partitions get their leaders a moment after it takes clients.
+pub(crate) fn passes(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable
+                | Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+        )
+    )
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {

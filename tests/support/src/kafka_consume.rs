@@ -17,6 +17,8 @@ use rdkafka::message::Headers;
 
 use crate::kafka_client::KafkaClient;
 use crate::kafka_client::REQUEST_LIMIT;
+use crate::kafka_client::passes;
+use crate::kafka_client::watermarks;
 use crate::record::ConsumedRecord;
 
 impl KafkaClient {
@@ -68,10 +70,9 @@ impl KafkaClient {
                     records.len()
                 );
             }
-            match consumer.poll(Duration::from_millis(50)) {
-                Some(Ok(message)) => records.push(consumed(&message)),
-                // A broker that restarts meanwhile is no reason to stop waiting.
-                Some(Err(_)) | None => {}
+            // A broker that restarts meanwhile is no reason to stop waiting.
+            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) {
+                records.push(consumed(&message));
             }
         }
         Ok(in_order(records))
@@ -89,8 +90,8 @@ impl KafkaClient {
         let (committed, all) = (client("read_committed")?, client("read_uncommitted")?);
         for partition in 0..self.partitions(topic)? {
             loop {
-                let (_, stable) = committed.fetch_watermarks(topic, partition, REQUEST_LIMIT)?;
-                let (_, end) = all.fetch_watermarks(topic, partition, REQUEST_LIMIT)?;
+                let (_, stable) = watermarks(&committed, topic, partition)?;
+                let (_, end) = watermarks(&all, topic, partition)?;
                 if stable >= end {
                     break;
                 }
@@ -113,6 +114,7 @@ impl KafkaClient {
             match consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => records.push(consumed(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+                Some(Err(error)) if passes(&error) && silent_since.elapsed() < REQUEST_LIMIT => continue,
                 Some(Err(error)) => return Err(error).with_context(|| format!("read {topic}")),
                 None if silent_since.elapsed() > REQUEST_LIMIT => {
                     bail!(
@@ -147,7 +149,7 @@ impl KafkaClient {
         let mut assignment = TopicPartitionList::new();
         for partition in 0..partitions {
             // Not `Offset::Beginning`: librdkafka resolves that half a second later, when it knows the leader.
-            let (first, _) = consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT)?;
+            let (first, _) = watermarks(&consumer, topic, partition)?;
             assignment.add_partition_offset(topic, partition, Offset::Offset(first))?;
         }
         consumer
