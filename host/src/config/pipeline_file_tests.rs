@@ -168,7 +168,7 @@ workers: 0
         ]
     );
     let unknown = &list[4];
-    assert!(unknown.message.contains("line 6, column 21"), "{unknown}");
+    assert!(unknown.message.contains("line 6, column 15"), "{unknown}");
     assert_eq!(unknown.remedy, "Did you mean `topic`?");
     assert_eq!(list[5].remedy, "Did you mean `avro`?");
     assert_eq!(list[7].remedy, "Did you mean `name`?");

@@ -26,6 +26,7 @@ use crate::config::settings_keys::Kind;
 use crate::config::settings_layers::Found;
 use crate::config::settings_layers::Origin;
 use crate::config::settings_layers::Values;
+use crate::config::tree::Place;
 use crate::config::tree::Value;
 use crate::model::limits::COMPONENT_BYTES_MAX;
 
@@ -110,6 +111,7 @@ impl Reader<'_> {
             &Item {
                 path,
                 node: &found.node,
+                key: Place::default(),
             },
             self.problems,
         )

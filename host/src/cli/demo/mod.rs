@@ -218,7 +218,7 @@ impl Host {
             "name": PIPELINE,
             "transform": { "name": TRANSFORM, "version": version },
             "inputs": { "payments": { "topic": INPUT_TOPIC, "key": "text", "value": "avro" } },
-            "outputs": { "large-payments": { "topic": OUTPUT_TOPIC, "key": "text", "value": "avro" } },
+            "outputs": { "large_payments": { "topic": OUTPUT_TOPIC, "key": "text", "value": "avro" } },
             "delivery": if exactly_once { "exactly-once" } else { "at-least-once" },
             "on_bad_record": { "action": "dead-letter", "topic": DEAD_LETTER_TOPIC },
             "config": { "threshold": "500" },
@@ -261,19 +261,5 @@ fn id_of(body: &Json) -> anyhow::Result<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_gives_the_lag_or_the_reason_of_a_stop() {
-        let lag = |status: Json| status_lag(&status);
-        assert_eq!(
-            lag(json!({ "state": "running", "lag_records": 7 })).expect("runs"),
-            Some(7)
-        );
-        assert_eq!(lag(json!({ "state": "starting" })).expect("starts"), None);
-        let error =
-            lag(json!({ "state": "failed", "stop": { "code": "topic-missing" } })).expect_err("failed");
-        assert!(error.to_string().contains("topic-missing"), "{error}");
-    }
-}
+#[path = "tests.rs"]
+mod tests;
