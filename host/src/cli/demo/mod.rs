@@ -246,10 +246,21 @@ impl Host {
 
 /// The lag in a status, or why the pipeline has stopped.
 fn status_lag(status: &Json) -> anyhow::Result<Option<u64>> {
-    if let Some(state @ ("stopped" | "failed")) = status.get("state").and_then(Json::as_str) {
-        bail!("the pipeline is {state}: {status:#}");
+    if status.get("state").and_then(Json::as_str) == Some("stopped") {
+        let stop = |key: &str| {
+            status
+                .pointer(&format!("/stop/{key}"))
+                .and_then(Json::as_str)
+                .unwrap_or("-")
+        };
+        bail!(
+            "the pipeline has stopped: {}: {}. {}",
+            stop("code"),
+            stop("message"),
+            stop("remedy")
+        );
     }
-    Ok(status.get("lag_records").and_then(Json::as_u64))
+    Ok(status.get("lag").and_then(Json::as_u64))
 }
 
 fn id_of(body: &Json) -> anyhow::Result<u32> {

@@ -22,12 +22,19 @@ use crate::cli::demo::payments::LargePayment;
 fn a_status_gives_the_lag_or_the_reason_of_a_stop() {
     let lag = |status: Json| status_lag(&status);
     assert_eq!(
-        lag(json!({ "state": "running", "lag_records": 7 })).expect("runs"),
+        lag(json!({ "state": "running", "lag": 7 })).expect("runs"),
         Some(7)
     );
-    assert_eq!(lag(json!({ "state": "starting" })).expect("starts"), None);
-    let error = lag(json!({ "state": "failed", "stop": { "code": "topic-missing" } })).expect_err("failed");
-    assert!(error.to_string().contains("topic-missing"), "{error}");
+    assert_eq!(
+        lag(json!({ "state": "starting", "lag": null })).expect("starts"),
+        None
+    );
+    let stop = json!({ "code": "topic-missing", "message": "no topic `a`", "remedy": "Create it." });
+    let error = lag(json!({ "state": "stopped", "stop": stop })).expect_err("stopped");
+    assert_eq!(
+        error.to_string(),
+        "the pipeline has stopped: topic-missing: no topic `a`. Create it."
+    );
 }
 
 const SCHEMA_IN: u32 = 1;
@@ -39,6 +46,7 @@ fn stand_in(kafka: &str, stop: &AtomicBool, lose: Option<u64>) {
     config
         .set("bootstrap.servers", kafka)
         .set("group.id", "stand-in")
+        .set("fetch.wait.max.ms", "10")
         .set("enable.auto.commit", "false");
     let consumer: BaseConsumer = config.create().expect("a consumer");
     let producer: ThreadedProducer<_> = ClientConfig::new()
