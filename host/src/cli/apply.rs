@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use reqwest::Method;
-use reqwest::StatusCode;
 use serde_json::Value as Json;
 
 use crate::cli::api_client::ApiClient;
@@ -81,33 +80,43 @@ fn apply(client: &ApiClient, mut spec: PipelineSpec, dry_run: bool) -> Result<()
     };
     let document = pipeline_file::to_document(&spec);
     let answer = client.call(Method::PUT, &target, Body::Json(document), etag.as_deref())?;
-    for notice in answer
+    show_notices(&answer.body, "notices");
+    let outcome = answer
         .body
-        .get("notices")
-        .and_then(Json::as_array)
-        .into_iter()
-        .flatten()
-    {
-        show::notice(notice.as_str().unwrap_or_default());
-    }
-    let what = match (dry_run, answer.status) {
-        (true, _) => "passes every check; nothing is changed",
-        (false, StatusCode::CREATED) => "is created",
-        (false, _) => "is up to date",
+        .get("outcome")
+        .and_then(Json::as_str)
+        .unwrap_or("changed");
+    let what = if dry_run {
+        format!("passes every check; it would be {outcome}, and nothing is changed now")
+    } else {
+        format!("is {outcome}")
     };
     show::done(&format!("pipeline `{name}` {what}"));
     Ok(())
 }
 
+/// What a host found worth telling.
+fn show_notices(body: &Json, key: &str) {
+    for notice in body
+        .get(key)
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+    {
+        show::notice(notice);
+    }
+}
+
 fn check_component(client: &ApiClient, file: &Path) -> Result<(), Failure> {
-    client
-        .call(
-            Method::POST,
-            "/v1/check",
-            Body::Bytes(read_component(file)?),
-            None,
-        )
-        .map(|_| ())
+    let answer = client.call(
+        Method::POST,
+        "/v1/check",
+        Body::Bytes(read_component(file)?),
+        None,
+    )?;
+    show_notices(&answer.body, "warnings");
+    Ok(())
 }
 
 /// Uploads a component under the name of its file.
@@ -115,6 +124,7 @@ fn upload(client: &ApiClient, file: &Path) -> Result<TransformRef, Failure> {
     let name = transform_name(file)?;
     let path = format!("/v1/tenants/default/transforms/{name}/versions");
     let answer = client.call(Method::POST, &path, Body::Bytes(read_component(file)?), None)?;
+    show_notices(&answer.body, "warnings");
     let version = answer
         .body
         .get("version")
@@ -166,6 +176,7 @@ mod tests {
     use axum::Router;
     use axum::body::Bytes;
     use axum::http::HeaderMap;
+    use axum::http::StatusCode;
     use axum::http::Uri;
     use parking_lot::Mutex;
     use serde_json::json;

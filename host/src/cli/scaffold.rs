@@ -93,7 +93,11 @@ fn workspace_manifest() -> String {
         let Some(heading) = section.first() else { continue };
         if *heading == "[workspace.package]" || heading.starts_with("[workspace.lints") {
             out.push('\n');
-            out.push_str(section.join("\n").trim_end());
+            // What stands above the next heading belongs to it.
+            let end = section
+                .iter()
+                .rposition(|line| !line.is_empty() && !line.starts_with('#'));
+            out.push_str(&section.get(..=end.unwrap_or(0)).unwrap_or_default().join("\n"));
             out.push('\n');
         } else if *heading == "[workspace.dependencies]" {
             out.push_str("\n[workspace.dependencies]\n");
@@ -198,7 +202,7 @@ mod tests {
         for wanted in ["wit-bindgen = {", "syn = {", "wasmill-sdk-macros = {"] {
             assert!(text.contains(wanted), "{wanted} in\n{text}");
         }
-        for other in ["rdkafka", "wasmtime", "[profile"] {
+        for other in ["rdkafka", "wasmtime", "[profile", "# One profile"] {
             assert!(!text.contains(other), "{other} in\n{text}");
         }
     }

@@ -10,6 +10,7 @@ pub mod units;
 mod bindings;
 mod policies;
 mod section;
+mod settings_connections;
 mod settings_keys;
 mod settings_layers;
 mod settings_reader;

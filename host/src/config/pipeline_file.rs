@@ -204,3 +204,7 @@ fn check_start_topics(spec: &PipelineSpec, problems: &mut Problems) {
 #[cfg(test)]
 #[path = "pipeline_file_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "pipeline_file_properties.rs"]
+mod properties;

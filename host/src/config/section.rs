@@ -3,7 +3,9 @@
 use std::ops::RangeInclusive;
 
 use crate::config::suggest;
+use crate::config::tree::Key;
 use crate::config::tree::Node;
+use crate::config::tree::Place;
 use crate::config::tree::Value;
 use crate::config::units;
 use crate::model::failure::Code;
@@ -41,6 +43,8 @@ impl Problems {
 pub(crate) struct Item<'a> {
     pub(crate) path: String,
     pub(crate) node: &'a Node,
+    /// Where its key stands, if it has one.
+    pub(crate) key: Place,
 }
 
 /// A map that is being read: what was asked for is known, the rest is refused by [`Section::finish`].
@@ -48,6 +52,7 @@ pub(crate) struct Item<'a> {
 pub(crate) struct Section<'a> {
     path: String,
     node: &'a Node,
+    key: Place,
     entries: Vec<Option<(&'a str, Item<'a>)>>,
     known: Vec<&'static str>,
 }
@@ -57,6 +62,7 @@ impl<'a> Item<'a> {
         Self {
             path: String::new(),
             node,
+            key: Place::default(),
         }
     }
 
@@ -110,6 +116,7 @@ impl<'a> Item<'a> {
         Some(Section {
             path: self.path.clone(),
             node: self.node,
+            key: self.key,
             entries,
             known: Vec::new(),
         })
@@ -128,7 +135,7 @@ impl<'a> Item<'a> {
         Some(
             entries
                 .iter()
-                .map(|(key, node)| (key.text.as_str(), self.child(&key.text, node)))
+                .map(|(key, node)| (key.text.as_str(), self.child(key, node)))
                 .collect(),
         )
     }
@@ -145,18 +152,23 @@ impl<'a> Item<'a> {
                 .map(|(index, node)| Item {
                     path: format!("{}[{index}]", self.path),
                     node,
+                    key: Place::default(),
                 })
                 .collect(),
         )
     }
 
-    fn child(&self, key: &str, node: &'a Node) -> Self {
+    fn child(&self, key: &Key, node: &'a Node) -> Self {
         let path = if self.path.is_empty() {
-            key.to_owned()
+            key.text.clone()
         } else {
-            format!("{}.{key}", self.path)
+            format!("{}.{}", self.path, key.text)
         };
-        Self { path, node }
+        Self {
+            path,
+            node,
+            key: key.place,
+        }
     }
 
     /// Text that is not empty.
@@ -347,7 +359,10 @@ impl<'a> Section<'a> {
 
     /// A key that a later version will know.
     pub(crate) fn not_yet(&mut self, problems: &mut Problems, key: &'static str, what: &str) {
-        if let Some(item) = self.take(key) {
+        let item = self.take(key);
+        // Recognised, but nothing to propose to those who misspell another key.
+        self.known.pop();
+        if let Some(item) = item {
             not_yet(&item, problems, what);
         }
     }
@@ -364,13 +379,14 @@ impl<'a> Section<'a> {
         Item {
             path: self.path.clone(),
             node: self.node,
+            key: self.key,
         }
     }
 
     /// Refuses every key that was not asked for.
     pub(crate) fn finish(self, problems: &mut Problems) {
         for (key, item) in self.entries.iter().flatten() {
-            let message = format!("this key is not known here{}", item.node.place);
+            let message = format!("this key is not known here{}", item.key);
             let found = format!("the key `{}`", crate::config::tree::cut(key, 80));
             let expected = format!("one of {}", suggest::list(&self.known));
             let remedy = match suggest::nearest(key, self.known.iter().copied()) {

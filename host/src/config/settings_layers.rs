@@ -173,11 +173,7 @@ fn read_file(path: &Path, item: &Item<'_>, prefix: &str, values: &mut Values, pr
             Some(word) => format!("Did you mean `{word}`?"),
             None => "Remove the key.".to_owned(),
         };
-        let message = format!(
-            "{} has a key that is not known{}",
-            path.display(),
-            item.node.place
-        );
+        let message = format!("{} has a key that is not known{}", path.display(), item.key);
         let expected = format!("one of {}", suggest::list(&known));
         problems.add(
             "unknown-key",

@@ -152,8 +152,11 @@ mod tests {
     use super::*;
     use crate::cli::demo::payments::Generator;
 
+    /// Keys and bodies.
+    type Outputs = Vec<(Vec<u8>, Vec<u8>)>;
+
     /// A pipeline that does its work.
-    fn run(records: u64) -> (Expected, Found, Vec<(Vec<u8>, Vec<u8>)>) {
+    fn run(records: u64) -> (Expected, Found, Outputs) {
         let (mut expected, mut found, mut outputs) = (Expected::default(), Found::default(), Vec::new());
         let mut generator = Generator::new(3, 1);
         for _ in 0..records {

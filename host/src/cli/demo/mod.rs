@@ -218,7 +218,7 @@ impl Host {
             "name": PIPELINE,
             "transform": { "name": TRANSFORM, "version": version },
             "inputs": { "payments": { "topic": INPUT_TOPIC, "key": "text", "value": "avro" } },
-            "outputs": { "large-payments": { "topic": OUTPUT_TOPIC, "key": "text", "value": "avro" } },
+            "outputs": { "large_payments": { "topic": OUTPUT_TOPIC, "key": "text", "value": "avro" } },
             "delivery": if exactly_once { "exactly-once" } else { "at-least-once" },
             "on_bad_record": { "action": "dead-letter", "topic": DEAD_LETTER_TOPIC },
             "config": { "threshold": "500" },
@@ -246,10 +246,21 @@ impl Host {
 
 /// The lag in a status, or why the pipeline has stopped.
 fn status_lag(status: &Json) -> anyhow::Result<Option<u64>> {
-    if let Some(state @ ("stopped" | "failed")) = status.get("state").and_then(Json::as_str) {
-        bail!("the pipeline is {state}: {status:#}");
+    if status.get("state").and_then(Json::as_str) == Some("stopped") {
+        let stop = |key: &str| {
+            status
+                .pointer(&format!("/stop/{key}"))
+                .and_then(Json::as_str)
+                .unwrap_or("-")
+        };
+        bail!(
+            "the pipeline has stopped: {}: {}. {}",
+            stop("code"),
+            stop("message"),
+            stop("remedy")
+        );
     }
-    Ok(status.get("lag_records").and_then(Json::as_u64))
+    Ok(status.get("lag").and_then(Json::as_u64))
 }
 
 fn id_of(body: &Json) -> anyhow::Result<u32> {
@@ -261,19 +272,5 @@ fn id_of(body: &Json) -> anyhow::Result<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_gives_the_lag_or_the_reason_of_a_stop() {
-        let lag = |status: Json| status_lag(&status);
-        assert_eq!(
-            lag(json!({ "state": "running", "lag_records": 7 })).expect("runs"),
-            Some(7)
-        );
-        assert_eq!(lag(json!({ "state": "starting" })).expect("starts"), None);
-        let error =
-            lag(json!({ "state": "failed", "stop": { "code": "topic-missing" } })).expect_err("failed");
-        assert!(error.to_string().contains("topic-missing"), "{error}");
-    }
-}
+#[path = "tests.rs"]
+mod tests;
