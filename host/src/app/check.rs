@@ -68,10 +68,14 @@ pub fn check_pipeline(settings: &Settings, spec: &PipelineSpec) -> Result<CheckR
         report.refusals.extend(settings.ceilings.check(spec).err().unwrap_or_default());
         report.refusals.extend(Overrides::new(&spec.kafka).err().unwrap_or_default());
         match resolve_config(spec, &settings.secrets) {
-            Ok(config) => report.refusals.extend(Contract::bind(spec, &config, &manifest).err().unwrap_or_default()),
+            Ok(config) => {
+                report.refusals.extend(Contract::bind(spec, &config, &manifest).err().unwrap_or_default())
+            }
             Err(refusals) => report.refusals.extend(refusals),
         }
-        report.notices.push("no brokers are set, so topics and schemas were not checked; add --kafka".to_owned());
+        report
+            .notices
+            .push("no brokers are set, so topics and schemas were not checked; add --kafka".to_owned());
         return Ok(report);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-
 use crate::codec::formats;
 use crate::codec::formats::Direction;
 use crate::model::failure::Code;
@@ -49,7 +48,12 @@ impl Contract {
     ) -> Result<Self, Vec<Refusal>> {
         let mut refusals = Vec::new();
         unknown_ports("inputs", spec.inputs.keys(), manifest.inputs.iter().map(|p| &*p.name), &mut refusals);
-        unknown_ports("outputs", spec.outputs.keys(), manifest.outputs.iter().map(|p| &*p.name), &mut refusals);
+        unknown_ports(
+            "outputs",
+            spec.outputs.keys(),
+            manifest.outputs.iter().map(|p| &*p.name),
+            &mut refusals,
+        );
         let inputs = bind_inputs(spec, manifest, &mut refusals);
         let mut topics = Topics::default();
         let outputs = bind_outputs(spec, manifest, &mut topics, &mut refusals);
@@ -65,7 +69,14 @@ impl Contract {
         };
         let config = bind_config(config, manifest, &mut refusals);
         if refusals.is_empty() {
-            Ok(Self { transform: manifest.name.clone(), inputs, outputs, topics: topics.list, letters, config })
+            Ok(Self {
+                transform: manifest.name.clone(),
+                inputs,
+                outputs,
+                topics: topics.list,
+                letters,
+                config,
+            })
         } else {
             Err(refusals)
         }
@@ -157,8 +168,7 @@ fn bind_outputs(
             });
         }
         if let Some(key) = &port.key {
-            let check =
-                formats::check(key, binding.key.format, Direction::Output, &format!("{field}.key"));
+            let check = formats::check(key, binding.key.format, Direction::Output, &format!("{field}.key"));
             refusals.extend(check.err());
         }
         let check =
@@ -195,7 +205,11 @@ fn bind_config(
                 field: format!("config.{}", key.key),
                 message: "the transform needs this configuration key".to_owned(),
                 found: "nothing".to_owned(),
-                expected: if key.description.is_empty() { "a text".to_owned() } else { key.description.clone() },
+                expected: if key.description.is_empty() {
+                    "a text".to_owned()
+                } else {
+                    key.description.clone()
+                },
                 remedy: format!("Add `{}: \"...\"` under `config`.", key.key),
             }),
             None => {}
@@ -256,4 +270,3 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
         None => "Remove it, or use a version of the transform that has it.".to_owned(),
     }
 }
-

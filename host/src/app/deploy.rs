@@ -11,6 +11,7 @@ use crate::app::subjects::subject;
 use crate::codec::check::readable;
 use crate::codec::writer_schemas::WriterText;
 use crate::kafka::admin::Admin;
+use crate::kafka::dev_broker::DevBroker;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::settings::ClientSettings;
@@ -57,6 +58,8 @@ pub struct Deployed {
 pub struct Surroundings<'a> {
     pub kafka: &'a ClientSettings,
     pub registry: Option<&'a Registry>,
+    /// The in-process broker, which makes topics through its handle only.
+    pub dev_broker: Option<&'a DevBroker>,
 }
 
 impl Surroundings<'_> {
@@ -74,8 +77,56 @@ impl Surroundings<'_> {
         let mode = if found.refusals.is_empty() { mode } else { Mode::DryRun };
         self.output_schemas(spec, contract, mode, &mut found)?;
         let mode = if found.refusals.is_empty() { mode } else { Mode::DryRun };
-        letter_topic(&admin, contract, partitions, mode, &mut found)?;
+        self.letter_topic(&admin, contract, partitions, mode, &mut found)?;
         Ok(found)
+    }
+
+    fn letter_topic(
+        &self,
+        admin: &Admin,
+        contract: &Contract,
+        partitions: u32,
+        mode: Mode,
+        found: &mut Deployed,
+    ) -> Result<(), Outage> {
+        let letters = contract.letters.and_then(|index| contract.topics.get(index.0 as usize));
+        let Some((topic, _)) = letters else { return Ok(()) };
+        match admin.partition_count(topic) {
+            Ok(_) => return Ok(()),
+            Err(error) if !is_missing(error.code) => {
+                return refused_topic(&error, topic, "on_bad_record.topic", found);
+            }
+            Err(_) => {}
+        }
+        if mode == Mode::DryRun {
+            found.notices.push(format!("the dead-letter topic `{topic}` does not exist; a start creates it"));
+            return Ok(());
+        }
+        let made = match self.dev_broker {
+            Some(broker) => broker.create_topic(topic, partitions),
+            None => admin.create_topic(topic, partitions, None, &[]),
+        };
+        match made {
+            Ok(()) => {
+                tracing::info!(%topic, partitions, "dead-letter topic created");
+                Ok(())
+            }
+            Err(error) if error.code == ErrorCode::TOPIC_ALREADY_EXISTS => Ok(()),
+            Err(error) if error.code.is_outage() => Err(error.outage()),
+            Err(error) => {
+                found.refusals.push(Refusal {
+                    code: Code("dead-letter-topic-missing"),
+                    field: "on_bad_record.topic".to_owned(),
+                    message: format!("the dead-letter topic `{topic}` does not exist and could not be created"),
+                    found: error.to_string(),
+                    expected: "a topic that exists, or the right to create it".to_owned(),
+                    remedy: format!(
+                        "Create the topic `{topic}` with {partitions} partitions, or choose another `on_bad_record`."
+                    ),
+                });
+                Ok(())
+            }
+        }
     }
 
     fn input_schemas(
@@ -139,7 +190,14 @@ impl Surroundings<'_> {
                 };
                 let PartType::Typed { schema } = ty else { continue };
                 let id = self.output_schema(
-                    &OutputSchema { spec, registry, binding: part_binding, topic: &binding.topic, part, field },
+                    &OutputSchema {
+                        spec,
+                        registry,
+                        binding: part_binding,
+                        topic: &binding.topic,
+                        part,
+                        field,
+                    },
                     schema,
                     mode,
                     found,
@@ -208,7 +266,8 @@ pub fn not_taken(field: &str, subject: &str, failure: RegisterFailure, policy: R
             message: format!("the subject `{subject}` does not take the schema that the transform writes"),
             found: why,
             expected: "a schema that the subject's compatibility rule allows".to_owned(),
-            remedy: "Change the transform's output schema, or bind the port to another topic or subject.".to_owned(),
+            remedy: "Change the transform's output schema, or bind the port to another topic or subject."
+                .to_owned(),
         },
         RegisterFailure::Outage(outage) => Refusal {
             code: outage.code,
@@ -254,49 +313,6 @@ fn output_topics(admin: &Admin, contract: &Contract, found: &mut Deployed) -> Re
         existing(admin, &binding.topic, &format!("outputs.{}.topic", port.name), found)?;
     }
     Ok(())
-}
-
-fn letter_topic(
-    admin: &Admin,
-    contract: &Contract,
-    partitions: u32,
-    mode: Mode,
-    found: &mut Deployed,
-) -> Result<(), Outage> {
-    let letters = contract.letters.and_then(|index| contract.topics.get(index.0 as usize));
-    let Some((topic, _)) = letters else { return Ok(()) };
-    match admin.partition_count(topic) {
-        Ok(_) => return Ok(()),
-        Err(error) if !is_missing(error.code) => {
-            return refused_topic(&error, topic, "on_bad_record.topic", found);
-        }
-        Err(_) => {}
-    }
-    if mode == Mode::DryRun {
-        found.notices.push(format!("the dead-letter topic `{topic}` does not exist; a start creates it"));
-        return Ok(());
-    }
-    match admin.create_topic(topic, partitions, None, &[]) {
-        Ok(()) => {
-            tracing::info!(%topic, partitions, "dead-letter topic created");
-            Ok(())
-        }
-        Err(error) if error.code == ErrorCode::TOPIC_ALREADY_EXISTS => Ok(()),
-        Err(error) if error.code.is_outage() => Err(error.outage()),
-        Err(error) => {
-            found.refusals.push(Refusal {
-                code: Code("dead-letter-topic-missing"),
-                field: "on_bad_record.topic".to_owned(),
-                message: format!("the dead-letter topic `{topic}` does not exist and could not be created"),
-                found: error.to_string(),
-                expected: "a topic that exists, or the right to create it".to_owned(),
-                remedy: format!(
-                    "Create the topic `{topic}` with {partitions} partitions, or choose another `on_bad_record`."
-                ),
-            });
-            Ok(())
-        }
-    }
 }
 
 fn existing(admin: &Admin, topic: &str, field: &str, found: &mut Deployed) -> Result<Option<u32>, Outage> {

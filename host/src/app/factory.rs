@@ -74,6 +74,8 @@ pub struct PipelineFactory {
     pub registry: Option<Registry>,
     pub metrics: PipelineMetrics,
     pub logs: Arc<GuestLogs>,
+    /// See [`SinkSettings::topic_bytes_max`].
+    pub topic_bytes_max: Option<usize>,
 }
 
 impl WorkerFactory for PipelineFactory {
@@ -84,8 +86,7 @@ impl WorkerFactory for PipelineFactory {
         let table = Arc::new(SchemaTable::default());
         let mut inputs: Vec<Box<dyn Decoder>> = Vec::new();
         for (port, binding) in &self.contract.inputs {
-            let decoder =
-                InputDecoder::new(port, binding, &self.writer_schemas, &table).map_err(refused)?;
+            let decoder = InputDecoder::new(port, binding, &self.writer_schemas, &table).map_err(refused)?;
             inputs.push(Box::new(decoder));
         }
         let guest = WasmGuest::new(GuestSpec {
@@ -109,6 +110,7 @@ impl WorkerFactory for PipelineFactory {
             member: member.clone(),
             topics: self.contract.topics.clone(),
             overrides: self.overrides.clone(),
+            topic_bytes_max: self.topic_bytes_max,
             session_timeout: session_timeout(&self.overrides),
         })?;
         let source = KafkaSource::new(SourceSettings {

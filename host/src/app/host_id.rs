@@ -49,12 +49,12 @@ pub fn hold(data_dir: &Path, wanted: Option<&HostId>) -> anyhow::Result<HeldHost
 
 fn kept(path: &Path) -> anyhow::Result<HostId> {
     match std::fs::read_to_string(path) {
-        Ok(text) => HostId::new(text.trim()).with_context(|| {
-            format!("{} holds no host id; delete it to get a new one", path.display())
-        }),
+        Ok(text) => HostId::new(text.trim())
+            .with_context(|| format!("{} holds no host id; delete it to get a new one", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let id = HostId::new(uuid::Uuid::new_v4().to_string())?;
-            std::fs::write(path, id.as_str()).with_context(|| format!("{} cannot be written", path.display()))?;
+            std::fs::write(path, id.as_str())
+                .with_context(|| format!("{} cannot be written", path.display()))?;
             Ok(id)
         }
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),

@@ -14,9 +14,9 @@ use crate::app::deploy::Surroundings;
 use crate::app::factory::PipelineFactory;
 use crate::app::registry::Registry;
 use crate::codec::writer_schemas::WriterSchemas;
+use crate::config::secret::SecretSources;
 use crate::config::secret::resolve_config;
 use crate::config::settings::LimitCeilings;
-use crate::config::secret::SecretSources;
 use crate::control::runner::CheckReport;
 use crate::control::runner::ComponentRef;
 use crate::control::runner::Inspected;
@@ -25,6 +25,7 @@ use crate::control::runner::RunStatus;
 use crate::control::runner::Runner;
 use crate::control::runner::StartFailure;
 use crate::kafka::admin::Admin;
+use crate::kafka::dev_broker::DevBroker;
 use crate::kafka::overrides::Overrides;
 use crate::kafka::settings::ClientSettings;
 use crate::model::failure::Code;
@@ -51,13 +52,22 @@ use crate::worker::supervisor::Workers;
 /// How long a question to the broker about groups may take.
 const BROKER_WAIT: Duration = Duration::from_secs(10);
 
+/// What the in-process broker takes, which cannot be asked for it.
+const TOPIC_BYTES_MAX: usize = 1_000_000;
+
 /// Whether the broker keeps the promises of transactions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum BrokerKind {
     Real,
     /// librdkafka's in-process broker: it drops the offsets of transactions, so that pipelines on
-    /// it run at least once.
-    InProcess,
+    /// it run at least once. Topics are made through its handle.
+    InProcess(Arc<DevBroker>),
+}
+
+impl BrokerKind {
+    fn is_in_process(&self) -> bool {
+        matches!(self, Self::InProcess(_))
+    }
 }
 
 /// What the pipelines of a host share.
@@ -124,9 +134,13 @@ impl PipelineHost {
         let (Some(contract), Some(overrides), true) = (contract, overrides, refusals.is_empty()) else {
             return Ok((None, Deployed { refusals, ..Deployed::default() }));
         };
-        let surroundings = Surroundings { kafka: &self.kafka, registry: self.registry.as_ref() };
+        let dev_broker = match &self.broker {
+            BrokerKind::Real => None,
+            BrokerKind::InProcess(broker) => Some(&**broker),
+        };
+        let surroundings = Surroundings { kafka: &self.kafka, registry: self.registry.as_ref(), dev_broker };
         let mut deployed = surroundings.deploy(spec, &contract, mode)?;
-        if self.broker == BrokerKind::InProcess && spec.delivery == Delivery::ExactlyOnce {
+        if self.broker.is_in_process() && spec.delivery == Delivery::ExactlyOnce {
             deployed.notices.push(
                 "the in-process broker keeps no offsets of transactions, so this pipeline runs at least once; use --kafka for exactly once"
                     .to_owned(),
@@ -141,7 +155,8 @@ impl PipelineHost {
         spec: &PipelineSpec,
         component: &ComponentRef,
     ) -> Result<(), StartFailure> {
-        let compiled = self.load(&component.component).map_err(|refusal| StartFailure::Refused(vec![refusal]))?;
+        let compiled =
+            self.load(&component.component).map_err(|refusal| StartFailure::Refused(vec![refusal]))?;
         let (checked, deployed) = self.checked(spec, &component.manifest, Mode::Apply)?;
         let (Some((contract, overrides)), true) = (checked, deployed.refusals.is_empty()) else {
             return Err(StartFailure::Refused(deployed.refusals));
@@ -150,7 +165,7 @@ impl PipelineHost {
             tracing::warn!(pipeline = %id, notice, "pipeline starts with a notice");
         }
         let mut spec = spec.clone();
-        if self.broker == BrokerKind::InProcess {
+        if self.broker.is_in_process() {
             spec.delivery = Delivery::AtLeastOnce;
         }
         let metrics = self.metrics.pipeline(id);
@@ -171,6 +186,7 @@ impl PipelineHost {
             registry: self.registry.clone(),
             metrics: metrics.clone(),
             logs: logs.clone(),
+            topic_bytes_max: self.broker.is_in_process().then_some(TOPIC_BYTES_MAX),
         };
         metrics.set_state(PipelineState::Running);
         let workers = Workers::start(id, workers, factory)
@@ -195,11 +211,16 @@ impl PipelineHost {
                     (Some(0) | None, _) | (_, None) => 0.0,
                     (Some(_), Some(last)) => age_seconds(last),
                 };
-                running
-                    .metrics
-                    .set_lag(&task.partition, Lag { records: task.lag.unwrap_or(0), seconds });
+                running.metrics.set_lag(&task.partition, Lag { records: task.lag.unwrap_or(0), seconds });
             }
         }
+    }
+
+    /// The figures of a pipeline since it was first started here.
+    #[must_use]
+    pub fn counters(&self, id: &PipelineId) -> Option<serde_json::Value> {
+        let running = self.running.lock();
+        serde_json::to_value(running.get(id)?.metrics.totals()).ok()
     }
 
     /// Everything in the text form of Prometheus.
@@ -237,9 +258,8 @@ impl PipelineHost {
     #[must_use]
     pub fn failures(&self) -> Vec<(PipelineId, crate::model::failure::Stop)> {
         let running = self.running.lock();
-        let failure = |(id, running): (&PipelineId, &Running)| {
-            Some((id.clone(), running.workers.as_ref()?.failure()?))
-        };
+        let failure =
+            |(id, running): (&PipelineId, &Running)| Some((id.clone(), running.workers.as_ref()?.failure()?));
         running.iter().filter_map(failure).collect()
     }
 }
@@ -270,7 +290,12 @@ impl Runner for PipelineHost {
         }
     }
 
-    fn start(&self, id: &PipelineId, spec: &PipelineSpec, component: &ComponentRef) -> Result<(), StartFailure> {
+    fn start(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        component: &ComponentRef,
+    ) -> Result<(), StartFailure> {
         let runs = self.running.lock().get(id).is_some_and(|running| running.workers.is_some());
         if runs { Ok(()) } else { self.start_workers(id, spec, component) }
     }

@@ -9,7 +9,10 @@ use anyhow::Context;
 use anyhow::Result;
 
 use crate::api;
+use crate::api::HealthState;
+use crate::api::server::Closing;
 use crate::app::assembly::Assembly;
+use crate::app::serve::runtime;
 use crate::app::signals;
 use crate::config::settings::Settings;
 use crate::control::runner::ComponentRef;
@@ -37,11 +40,7 @@ pub struct SidecarPipeline {
 /// # Errors
 /// When the host cannot start.
 pub fn run_sidecar(settings: Settings, pipelines: Vec<SidecarPipeline>) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("no threads for the async runtime")?;
+    let runtime = runtime()?;
     let listen = settings.listen;
     let deadline = settings.drain_deadline;
     let assembly = Assembly::new(settings, runtime.handle().clone())?;
@@ -56,21 +55,15 @@ pub fn run_sidecar(settings: Settings, pipelines: Vec<SidecarPipeline>) -> Resul
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind(listen))
         .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
-    let router = {
-        let (ready_host, ready_ids) = (host.clone(), ids.clone());
-        let metrics_host = host.clone();
-        api::sidecar_router(
-            Arc::new(move || ready_host.not_ready(&ready_ids)),
-            Arc::new(move || metrics_host.render_metrics()),
-        )
+    let health = {
+        let (metrics, ready_host, ready_ids) = (host.clone(), host.clone(), ids.clone());
+        HealthState {
+            metrics: Arc::new(move || metrics.render_metrics()),
+            readiness: Arc::new(move || ready_host.not_ready(&ready_ids)),
+        }
     };
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = runtime.spawn(async move {
-        let stop = async {
-            let _ = stopped.await;
-        };
-        axum::serve(listener, router).with_graceful_shutdown(stop).await
-    });
+    let closing = Closing::default();
+    let server = runtime.spawn(api::serve(listener, api::sidecar_router(health), closing.clone()));
     tracing::info!(%listen, pipelines = ids.len(), host = %host.host, "sidecar started");
 
     let terminated = signals::terminated(&runtime)?;
@@ -91,7 +84,7 @@ pub fn run_sidecar(settings: Settings, pipelines: Vec<SidecarPipeline>) -> Resul
     }
     tracing::info!("draining");
     let late = host.drain_all(deadline);
-    let _ = stop.send(());
+    closing.close();
     runtime.block_on(async {
         let _ = tokio::time::timeout(Duration::from_secs(1), server).await;
     });
@@ -116,8 +109,10 @@ fn load(assembly: &Assembly, pipeline: SidecarPipeline) -> Result<Loaded> {
             file.display()
         );
     };
-    let (component, _) =
-        assembly.host.load_file(path).with_context(|| format!("{}: the transform is refused", file.display()))?;
+    let (component, _) = assembly
+        .host
+        .load_file(path)
+        .with_context(|| format!("{}: the transform is refused", file.display()))?;
     let id = PipelineId { tenant: TenantName::default_tenant(), pipeline: spec.name.clone() };
     Ok((id, spec, component))
 }

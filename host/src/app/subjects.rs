@@ -50,10 +50,8 @@ mod tests {
 
     #[test]
     fn subjects_follow_the_strategy_unless_named() {
-        let binding = |subject: Option<&str>| PartBinding {
-            format: Format::Avro,
-            subject: subject.map(str::to_owned),
-        };
+        let binding =
+            |subject: Option<&str>| PartBinding { format: Format::Avro, subject: subject.map(str::to_owned) };
         let text = r#"{"type":"record","name":"P","namespace":"n","fields":[]}"#;
         let record = AvroType::parse(text, &[]).expect("a schema");
         let of = |binding: &PartBinding, strategy, schema: &AvroType| {

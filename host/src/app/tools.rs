@@ -31,5 +31,5 @@ pub fn compile_component(arguments: &[OsString]) -> Result<ExitCode> {
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn openapi() -> Result<String> {
-    Ok(api::openapi_json()?)
+    Ok(serde_json::to_string_pretty(&api::openapi())?)
 }
