@@ -1,6 +1,6 @@
 //! Prints what decoding and encoding a Confluent-framed Avro record costs.
 //!
-//! `cargo run -p wasmill --example codec`
+//! `cargo run -p wasmill --example codec [part of a figure's name]`
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -209,6 +209,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ends: out.ends.iter().map(|end| *end as usize).collect(),
     };
     let mut figures = IndexMap::new();
+    let only = std::env::args().nth(1).unwrap_or_default();
     for (name, schema, format, records) in [
         ("decode_avro_ns_per_record", schema(), Format::Avro, &avro_records),
         (
@@ -219,6 +220,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ),
         ("decode_json_ns_per_record", schema(), Format::Json, &json_records),
     ] {
+        if !name.contains(&only) {
+            continue;
+        }
         let mut decoder = decoder(schema, format)?;
         figures.insert(
             name,
@@ -233,6 +237,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("encode_avro_ns_per_record", Format::Avro),
         ("encode_json_ns_per_record", Format::Json),
     ] {
+        if !name.contains(&only) {
+            continue;
+        }
         let mut encoder = new(format)?;
         let round = || {
             out.clear();
