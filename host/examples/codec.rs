@@ -183,6 +183,7 @@ fn measure(mut round: impl FnMut() -> usize) -> f64 {
     samples.get(SAMPLES / 2).copied().unwrap_or(f64::NAN)
 }
 
+#[allow(clippy::result_large_err, reason = "a refusal ends the program")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lines = payments();
     let json_records = records(&lines, <[u8]>::to_vec);
