@@ -1,6 +1,6 @@
 //! Prints what decoding and encoding a Confluent-framed Avro record costs.
 //!
-//! `cargo run -p wasmill --example codec`
+//! `cargo run -p wasmill --example codec [part of a figure's name]`
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -183,6 +183,7 @@ fn measure(mut round: impl FnMut() -> usize) -> f64 {
     samples.get(SAMPLES / 2).copied().unwrap_or(f64::NAN)
 }
 
+#[allow(clippy::result_large_err, reason = "a refusal ends the program")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lines = payments();
     let json_records = records(&lines, <[u8]>::to_vec);
@@ -209,6 +210,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ends: out.ends.iter().map(|end| *end as usize).collect(),
     };
     let mut figures = IndexMap::new();
+    let only = std::env::args().nth(1).unwrap_or_default();
     for (name, schema, format, records) in [
         ("decode_avro_ns_per_record", schema(), Format::Avro, &avro_records),
         (
@@ -219,6 +221,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ),
         ("decode_json_ns_per_record", schema(), Format::Json, &json_records),
     ] {
+        if !name.contains(&only) {
+            continue;
+        }
         let mut decoder = decoder(schema, format)?;
         figures.insert(
             name,
@@ -233,6 +238,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("encode_avro_ns_per_record", Format::Avro),
         ("encode_json_ns_per_record", Format::Json),
     ] {
+        if !name.contains(&only) {
+            continue;
+        }
         let mut encoder = new(format)?;
         let round = || {
             out.clear();

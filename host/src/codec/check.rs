@@ -1,5 +1,7 @@
 //! What can be said of schemas before any record is read.
 
+#![allow(clippy::result_large_err, reason = "a refusal is made once, at deploy")]
+
 use crate::codec::avro::resolve::Strictness;
 use crate::codec::avro::resolve::compile;
 use crate::codec::columns::Columns;

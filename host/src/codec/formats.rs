@@ -14,6 +14,8 @@
 //! Everywhere `[null, T]` goes as `T`: null is a null key or a tombstone. An input may also read
 //! what Avro promotes: int32 as long, int64 as double, text as bytes. An output may not.
 
+#![allow(clippy::result_large_err, reason = "a refusal is made once, at deploy")]
+
 use crate::codec::avro::promote::base_label;
 use crate::codec::avro::resolve::Strictness;
 use crate::codec::avro::resolve::compile;

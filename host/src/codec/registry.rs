@@ -79,7 +79,7 @@ mod tests {
         let server =
             runtime.spawn(async move { axum::serve(listener, MemoryRegistry::new().router()).await });
         let client = RegistryClient::builder()
-            .url(&format!("http://{address}"))
+            .url(format!("http://{address}"))
             .build()
             .expect("a client");
         let schema = Schema::avro("\"int\"");

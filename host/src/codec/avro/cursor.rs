@@ -89,15 +89,36 @@ impl<'a> Cursor<'a> {
             let word = u64::from_le_bytes(*chunk);
             let stops = !word & STOP_BITS;
             if stops != 0 {
-                let bits = stops.trailing_zeros() + 1;
-                self.rest = self.rest.get((bits / 8) as usize..).unwrap_or_default();
-                return Ok(gather(word & (u64::MAX >> (64 - bits))));
+                return self.ending_at(word, stops.trailing_zeros() + 1);
             }
         }
-        self.varint_slow()
+        self.varint_tail()
     }
 
-    #[cold]
+    /// The number in the low `bits` of a word, stop bits included.
+    #[inline]
+    fn ending_at(&mut self, word: u64, bits: u32) -> Result<u64, Fault> {
+        // Past the end where the number is cut off: missing bytes count as zeros.
+        self.rest = self.rest.get((bits / 8) as usize..).ok_or(Fault::AvroTruncated)?;
+        Ok(gather(word & (u64::MAX >> (64 - bits))))
+    }
+
+    #[inline(never)]
+    fn varint_tail(&mut self) -> Result<u64, Fault> {
+        let (4..8, Some(low), Some(high)) = (
+            self.rest.len(),
+            self.rest.first_chunk::<4>(),
+            self.rest.last_chunk::<4>(),
+        ) else {
+            return self.varint_slow();
+        };
+        // Two words that overlap.
+        let shift = 8 * (self.rest.len() - 4);
+        let word = u64::from(u32::from_le_bytes(*low)) | (u64::from(u32::from_le_bytes(*high)) << shift);
+        let stops = !word & STOP_BITS;
+        self.ending_at(word, stops.trailing_zeros() + 1)
+    }
+
     fn varint_slow(&mut self) -> Result<u64, Fault> {
         let mut value = 0u64;
         for shift in (0..70).step_by(7) {
@@ -185,7 +206,7 @@ mod tests {
             write_long(value, &mut bytes);
             assert_eq!(bytes, slow(value), "{value}");
             // At the end of the bytes, and with more behind.
-            for padding in [0, 20] {
+            for padding in [0, 1, 2, 3, 20] {
                 bytes.resize(slow(value).len() + padding, 0xff);
                 let mut cursor = Cursor::new(&bytes);
                 assert_eq!(cursor.long(), Ok(value));
@@ -197,7 +218,13 @@ mod tests {
     #[test]
     fn ill_formed_numbers_are_told_apart() {
         assert_eq!(Cursor::new(&[]).long(), Err(Fault::AvroTruncated));
-        assert_eq!(Cursor::new(&[0x80; 9]).long(), Err(Fault::AvroTruncated));
+        for len in 1..10 {
+            assert_eq!(
+                Cursor::new(&[0x80; 9][..len]).long(),
+                Err(Fault::AvroTruncated),
+                "{len}"
+            );
+        }
         assert_eq!(Cursor::new(&[0x80; 11]).long(), Err(Fault::AvroVarint));
         let mut over = [0xff; 10];
         over[9] = 2;

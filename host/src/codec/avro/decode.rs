@@ -116,10 +116,10 @@ impl Run<'_> {
             Op::Int(column) => slot(&mut self.store.int32, *column)?.push(cursor.int()?),
             Op::Long(column) => slot(&mut self.store.int64, *column)?.push(cursor.long()?),
             Op::Float(column) => {
-                slot(&mut self.store.float32, *column)?.push(f32::from_le_bytes(cursor.chunk()?))
+                slot(&mut self.store.float32, *column)?.push(f32::from_le_bytes(cursor.chunk()?));
             }
             Op::Double(column) => {
-                slot(&mut self.store.float64, *column)?.push(f64::from_le_bytes(cursor.chunk()?))
+                slot(&mut self.store.float64, *column)?.push(f64::from_le_bytes(cursor.chunk()?));
             }
             Op::Bytes(column) => self.bytes(*column, cursor)?,
             Op::Text(column) => {

@@ -116,10 +116,10 @@ pub(super) fn op(w: &AvroType, r: &AvroType, shape: &Shape) -> Result<Op, String
             describe(r)
         ))
     };
-    if let (Some(w_logical), Some(r_logical)) = (logical(w), logical(r)) {
-        if w_logical != r_logical {
-            return refuse(": the logical types differ");
-        }
+    if let (Some(w_logical), Some(r_logical)) = (logical(w), logical(r))
+        && w_logical != r_logical
+    {
+        return refuse(": the logical types differ");
     }
     if let (
         AvroType::Decimal {
@@ -137,10 +137,10 @@ pub(super) fn op(w: &AvroType, r: &AvroType, shape: &Shape) -> Result<Op, String
         if ws != rs || wp > rp {
             return refuse(": the scales must be equal and the reader's precision no less");
         }
-    } else if let (Base::Fixed(w_name, w_size), Base::Fixed(r_name, r_size)) = (base(w), base(r)) {
-        if w_size != r_size || !names_match(w_name, r_name) {
-            return refuse(": names without their namespaces (or an alias) and sizes must be equal");
-        }
+    } else if let (Base::Fixed(w_name, w_size), Base::Fixed(r_name, r_size)) = (base(w), base(r))
+        && (w_size != r_size || !names_match(w_name, r_name))
+    {
+        return refuse(": names without their namespaces (or an alias) and sizes must be equal");
     }
     let op = match (r, base(w), shape) {
         (AvroType::Null, Base::Null, Shape::Null(column)) => Op::Row(*column),

@@ -373,7 +373,7 @@ fn blocks_with_byte_counts_are_read_and_skipped() {
     // Two items in two bytes, then one item plain, then the end; for each list.
     let blocks = [3, 4, 2, 4, 2, 6, 0];
     let datum = [&blocks[..], &blocks, &[10]].concat();
-    let array = decode(&avro(&writer), &avro(&reader), &[datum.clone()]).expect("reads");
+    let array = decode(&avro(&writer), &avro(&reader), std::slice::from_ref(&datum)).expect("reads");
     assert_eq!(
         to_json(&avro(&reader), &array),
         [json!({ "b": [1, 2, 3], "c": 5 })]

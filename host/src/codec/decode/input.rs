@@ -1,5 +1,7 @@
 //! The decoder of one input port.
 
+#![allow(clippy::result_large_err, reason = "a refusal is made once, at deploy")]
+
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -2,6 +2,8 @@
 
 pub(super) mod avro_part;
 mod dynamic_part;
+#[cfg(test)]
+mod dynamic_tests;
 mod input;
 pub(super) mod part;
 mod plain_part;

@@ -1,5 +1,7 @@
 //! The encoder of an output port's key or value.
 
+#![allow(clippy::result_large_err, reason = "a refusal is made once, at deploy")]
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;

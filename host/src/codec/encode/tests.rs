@@ -40,8 +40,10 @@ fn encoder(schema: Json, format: Format) -> PartEncoder {
     .expect("an encoder")
 }
 
+type Entries = Vec<Option<Vec<u8>>>;
+
 /// Entries, and the code of each bad row.
-fn encode(encoder: &mut PartEncoder, column: ArrayRef) -> (Vec<Option<Vec<u8>>>, Vec<(u32, &'static str)>) {
+fn encode(encoder: &mut PartEncoder, column: ArrayRef) -> (Entries, Vec<(u32, &'static str)>) {
     let mut out = EncodedPart::default();
     let bad = encoder.encode(&column, None, &mut out).expect("encoded");
     assert_eq!(out.ends.len(), column.len());

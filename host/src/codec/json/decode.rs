@@ -385,14 +385,19 @@ impl<'de> Visitor<'de> for Value<'_, '_, '_> {
         match &node.form {
             Form::Record { len, fields, index } => {
                 let mut seen: SmallVec<[bool; 64]> = SmallVec::from_elem(false, fields.len());
+                let mut next = 0;
                 while let Some(name) = entries.next_key_seed(Key)? {
-                    let found = index
-                        .get(&*name)
-                        .and_then(|at| Some((fields.get(*at)?, seen.get_mut(*at)?)));
+                    // Most producers write the fields in one order, most often the schema's.
+                    let at = match fields.get(next) {
+                        Some(field) if field.name == *name => Some(next),
+                        _ => index.get(&*name).copied(),
+                    };
+                    let found = at.and_then(|at| Some((fields.get(at)?, seen.get_mut(at)?)));
                     let Some((field, seen)) = found else {
                         entries.next_value::<IgnoredAny>()?;
                         continue;
                     };
+                    next = at.map_or(next, |at| at + 1);
                     if std::mem::replace(seen, true) {
                         return Err(self.run.fail(Fault::JsonDuplicate, &field.node.label));
                     }

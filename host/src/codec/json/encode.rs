@@ -1,7 +1,5 @@
 //! Columns to JSON text.
 
-use std::io::Write as _;
-
 use arrow_array::types::Decimal128Type;
 use arrow_array::types::Decimal256Type;
 use arrow_array::types::DecimalType;
@@ -64,17 +62,17 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
         (_, Cells::Float(values)) => {
             let value = at(values, row)?;
             if value.is_finite() {
-                json(&value, out)?
+                json(&value, out)?;
             } else {
-                not_finite(value.into(), out)
+                not_finite(value.into(), out);
             }
         }
         (_, Cells::Double(values)) => {
             let value = at(values, row)?;
             if value.is_finite() {
-                json(&value, out)?
+                json(&value, out)?;
             } else {
-                not_finite(value, out)
+                not_finite(value, out);
             }
         }
         (AvroType::String, Cells::Bytes(values)) => string(values.get(row)?, out)?,
@@ -147,7 +145,9 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
                     out.push(b',');
                 }
                 // A name has nothing to escape.
-                let _ = write!(out, "\"{}\":", field.name);
+                out.push(b'"');
+                out.extend_from_slice(field.name.as_bytes());
+                out.extend_from_slice(b"\":");
                 write(&field.ty, cells, row, out)?;
             }
             out.push(b'}');

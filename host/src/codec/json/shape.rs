@@ -149,6 +149,7 @@ pub(super) enum Form {
 
 #[derive(Debug)]
 pub(super) struct JsonField {
+    pub(super) name: String,
     pub(super) node: JsonNode,
     /// The default as Avro bytes, with the plan that reads them.
     pub(super) default: Option<(Plan, Vec<u8>)>,
@@ -286,6 +287,7 @@ fn fields(
             }
         };
         fields.push(JsonField {
+            name: field.name.clone(),
             node: node(&field.ty, layout, *child, &label)?,
             default,
         });

@@ -46,10 +46,10 @@ fn assert_plain(ty: &AvroType, value: &Value, array: &dyn Array, row: usize) {
         (AvroType::Bytes, Value::Bytes(v)) => assert_eq!(array.as_binary::<i32>().value(row), v),
         (AvroType::String, Value::String(v)) => assert_eq!(array.as_string::<i32>().value(row), v),
         (AvroType::Fixed { .. }, Value::Fixed(_, v)) => {
-            assert_eq!(array.as_fixed_size_binary().value(row), v)
+            assert_eq!(array.as_fixed_size_binary().value(row), v);
         }
         (AvroType::Uuid(_), Value::Uuid(v)) => {
-            assert_eq!(array.as_fixed_size_binary().value(row), v.as_bytes())
+            assert_eq!(array.as_fixed_size_binary().value(row), v.as_bytes());
         }
         (AvroType::Enum(_), Value::Enum(v, _)) => {
             assert_eq!(array.as_primitive::<Int32Type>().value(row), *v as i32);

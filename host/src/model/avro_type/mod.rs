@@ -3,6 +3,7 @@
 mod default;
 mod json;
 mod parse;
+mod terms;
 
 use std::sync::Arc;
 

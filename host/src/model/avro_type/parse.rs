@@ -15,6 +15,11 @@ use crate::model::avro_type::RecordType;
 use crate::model::avro_type::SchemaError;
 use crate::model::avro_type::TimeUnit;
 use crate::model::avro_type::UuidRepr;
+use crate::model::avro_type::terms::decimal;
+use crate::model::avro_type::terms::full_name;
+use crate::model::avro_type::terms::is_name;
+use crate::model::avro_type::terms::primitive;
+use crate::model::avro_type::terms::qualify;
 use crate::model::limits::COLUMNS_MAX;
 use crate::model::limits::FIXED_BYTES_MAX;
 use crate::model::limits::SCHEMA_DEPTH_MAX;
@@ -467,64 +472,4 @@ impl<'a> Parser<'a> {
     fn unsupported(&self, what: String) -> SchemaError {
         SchemaError::Unsupported { at: self.at(), what }
     }
-}
-
-fn primitive(name: &str) -> Option<AvroType> {
-    Some(match name {
-        "null" => AvroType::Null,
-        "boolean" => AvroType::Boolean,
-        "int" => AvroType::Int,
-        "long" => AvroType::Long,
-        "float" => AvroType::Float,
-        "double" => AvroType::Double,
-        "bytes" => AvroType::Bytes,
-        "string" => AvroType::String,
-        _ => return None,
-    })
-}
-
-/// Precision and scale where they are well-formed and fit the type's size.
-fn decimal(object: &Map<String, Json>, ty: &AvroType) -> Option<(usize, usize)> {
-    let number = |json: &Json| json.as_u64().and_then(|n| usize::try_from(n).ok());
-    let precision = object.get("precision").and_then(number)?;
-    let scale = object.get("scale").map_or(Some(0), number)?;
-    let fits = match ty {
-        // floor(log10(2^(8n - 1) - 1))
-        AvroType::Fixed { size, .. } => {
-            *size > 0 && precision as f64 <= ((8 * size - 1) as f64 * std::f64::consts::LOG10_2).floor()
-        }
-        _ => true,
-    };
-    (precision > 0 && scale <= precision && fits).then_some((precision, scale))
-}
-
-fn full_name(object: &Map<String, Json>, namespace: &str) -> Result<String, String> {
-    let Some(name) = object.get("name").and_then(Json::as_str) else {
-        return Err("found a named type without a `name`".to_owned());
-    };
-    let full = match object.get("namespace").and_then(Json::as_str) {
-        Some(own) => qualify(name, own),
-        None => qualify(name, namespace),
-    };
-    if full.split('.').all(is_name) {
-        Ok(full)
-    } else {
-        Err(format!(
-            "found the name `{full}`, expected parts of [A-Za-z_][A-Za-z0-9_]* with dots between"
-        ))
-    }
-}
-
-fn qualify(name: &str, namespace: &str) -> String {
-    if name.contains('.') || namespace.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{namespace}.{name}")
-    }
-}
-
-fn is_name(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

@@ -49,7 +49,7 @@ fn every_type_survives_the_way_to_json_and_back() {
         .expect("valid for another library");
 }
 
-/// The other library refuses valid defaults of fixed and duration.
+/// The other library refuses valid defaults of durations.
 fn without_defaults(mut json: Json) -> Json {
     if let Some(fields) = json.get_mut("fields").and_then(Json::as_array_mut) {
         for field in fields {
