@@ -167,24 +167,10 @@ impl Lowered {
     }
 
     /// Pushes the offsets and gives the part of the child that they span.
-    fn offsets<A: Array + Clone + 'static>(&mut self, offsets: &OffsetBuffer<i32>, child: &A) -> ArrayRef
-    where
-        A: Sliced,
-    {
+    fn offsets(&mut self, offsets: &OffsetBuffer<i32>, child: &dyn Array) -> ArrayRef {
         let (start, end) = span(offsets);
         self.buffers.push(rebased(offsets, start));
-        child.sliced(start, end - start)
-    }
-}
-
-/// Cutting a child down to what its parent refers to.
-trait Sliced {
-    fn sliced(&self, offset: usize, len: usize) -> ArrayRef;
-}
-
-impl<A: Array> Sliced for A {
-    fn sliced(&self, offset: usize, len: usize) -> ArrayRef {
-        self.slice(offset, len)
+        child.slice(start, end - start)
     }
 }
 
@@ -192,7 +178,7 @@ impl<A: Array> Sliced for A {
 fn branch(union: &UnionArray, id: i8) -> ArrayRef {
     let offsets = union
         .offsets()
-        .map(|offsets| offsets.as_ref())
+        .map(AsRef::as_ref)
         .unwrap_or_default();
     let rows = union
         .type_ids()
