@@ -176,10 +176,7 @@ impl Lowered {
 
 /// A branch, as far as the union's rows refer into it.
 fn branch(union: &UnionArray, id: i8) -> ArrayRef {
-    let offsets = union
-        .offsets()
-        .map(AsRef::as_ref)
-        .unwrap_or_default();
+    let offsets = union.offsets().map(AsRef::as_ref).unwrap_or_default();
     let rows = union
         .type_ids()
         .iter()
