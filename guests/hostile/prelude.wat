@@ -8,6 +8,12 @@
 (import "wasmill:transform/output@0.1.0" "emit" (func $emit (param i32 i32)))
 (import "wasmill:transform/rejects@0.1.0" "reject" (func $reject (param i32 i32 i32 i32 i32)))
 (import "wasmill:transform/log@0.1.0" "log" (func $log (param i32 i32 i32 i32 i32)))
+(import "wasmill:transform/log@0.1.0" "max-level" (func $max_level (param i32)))
+(import "wasmill:transform/config@0.1.0" "get" (func $config (param i32 i32 i32)))
+(import "wasmill:transform/clock@0.1.0" "watermark" (func $watermark (param i32)))
+(import "wasmill:transform/clock@0.1.0" "processing-time" (func $processing_time (result i64)))
+(import "wasmill:transform/schemas@0.1.0" "text" (func $schema_text (param i32 i32)))
+(import "wasmill:transform/schemas@0.1.0" "declare" (func $schema_declare (param i32 i32 i32)))
 (memory (export "memory") 2)
 (global $heap (mut i32) (i32.const 65536))
 (data (i32.const 60000) "unknown-port")
@@ -31,9 +37,10 @@
         (then (unreachable)))))
   (local.get $at))
 
-;; Sets `emit`'s parameters: port 0, no schema, the rows of the batch, no sources.
+;; Sets `emit`'s parameters: port 0, the schema and rows of the batch, no sources.
 (func $prepare_emit (param $batch i32)
   (memory.fill (i32.const 256) (i32.const 0) (i32.const 72))
+  (memory.copy (i32.const 260) (i32.add (local.get $batch) (i32.const 24)) (i32.const 8))
   (memory.copy (i32.const 268) (i32.add (local.get $batch) (i32.const 32)) (i32.const 52))
   ;; `offset` is for input only.
   (i32.store8 (i32.const 304) (i32.const 0)))

@@ -72,7 +72,12 @@ fn payments(rows: usize) -> ArrayRef {
 /// CPU time of this thread, from the kernel's books.
 fn cpu_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel's books");
-    Duration::from_nanos(text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number"))
+    Duration::from_nanos(
+        text.split(' ')
+            .next()
+            .and_then(|ns| ns.parse().ok())
+            .expect("a number"),
+    )
 }
 
 /// CPU time of one call in the best of some rounds: what the code needs when nothing disturbs it.
@@ -80,7 +85,10 @@ fn measure(guest: &mut WasmGuest, rows: usize) -> Duration {
     let batch = wasm_guests::batch(payments(rows));
     let invoked = guest.invoke(&batch).expect("identity");
     assert_eq!(invoked.emissions.len(), 1);
-    assert_eq!(invoked.emissions[0].rows.value.as_deref(), batch.rows.value.as_deref());
+    assert_eq!(
+        invoked.emissions[0].rows.value.as_deref(),
+        batch.rows.value.as_deref()
+    );
     let calls = (12_000_000 / (rows + 300)) as u32;
     (0..10)
         .map(|_| {

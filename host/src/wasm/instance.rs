@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
+use arrow_buffer::Buffer;
 use wasmtime::Store;
 use wasmtime::UpdateDeadline;
 use wasmtime::component::TypedFunc;
@@ -203,7 +204,7 @@ fn call(
     batch: &RecordBatch,
     lowered: &Lowered,
 ) -> wasmtime::Result<Result<(), FailureIn>> {
-    let buffers: Vec<&[u8]> = lowered.buffers.iter().map(|buffer| buffer.as_slice()).collect();
+    let buffers: Vec<&[u8]> = lowered.buffers.iter().map(Buffer::as_slice).collect();
     let columns: Vec<ColumnOut<'_>> = lowered
         .columns
         .iter()

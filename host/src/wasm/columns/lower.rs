@@ -167,33 +167,16 @@ impl Lowered {
     }
 
     /// Pushes the offsets and gives the part of the child that they span.
-    fn offsets<A: Array + Clone + 'static>(&mut self, offsets: &OffsetBuffer<i32>, child: &A) -> ArrayRef
-    where
-        A: Sliced,
-    {
+    fn offsets(&mut self, offsets: &OffsetBuffer<i32>, child: &dyn Array) -> ArrayRef {
         let (start, end) = span(offsets);
         self.buffers.push(rebased(offsets, start));
-        child.sliced(start, end - start)
-    }
-}
-
-/// Cutting a child down to what its parent refers to.
-trait Sliced {
-    fn sliced(&self, offset: usize, len: usize) -> ArrayRef;
-}
-
-impl<A: Array> Sliced for A {
-    fn sliced(&self, offset: usize, len: usize) -> ArrayRef {
-        self.slice(offset, len)
+        child.slice(start, end - start)
     }
 }
 
 /// A branch, as far as the union's rows refer into it.
 fn branch(union: &UnionArray, id: i8) -> ArrayRef {
-    let offsets = union
-        .offsets()
-        .map(|offsets| offsets.as_ref())
-        .unwrap_or_default();
+    let offsets = union.offsets().map(AsRef::as_ref).unwrap_or_default();
     let rows = union
         .type_ids()
         .iter()
