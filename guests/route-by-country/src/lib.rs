@@ -36,7 +36,11 @@ impl Process<Payment<'_>> for RouteByCountry {
         let country = payment.country;
         if country.len() != 2 || !country.bytes().all(|letter| letter.is_ascii_alphabetic()) {
             self.unknown.emit(payment)
-        } else if self.domestic_countries.iter().any(|domestic| domestic.eq_ignore_ascii_case(country)) {
+        } else if self
+            .domestic_countries
+            .iter()
+            .any(|domestic| domestic.eq_ignore_ascii_case(country))
+        {
             self.domestic.emit(payment)
         } else {
             self.foreign.emit(payment)
@@ -49,17 +53,34 @@ mod tests {
     use super::*;
 
     fn payment(id: i64, country: &str) -> Payment<'_> {
-        Payment { id, account: "acct-1", amount: 9.5, country, ts: 1_700_000_000_000, card_present: false }
+        Payment {
+            id,
+            account: "acct-1",
+            amount: 9.5,
+            country,
+            ts: 1_700_000_000_000,
+            card_present: false,
+        }
     }
 
     fn ids(harness: &TestHarness, port: &str) -> Vec<i64> {
-        harness.values::<Payment<'_>>(port).iter().map(|payment| payment.id).collect()
+        harness
+            .values::<Payment<'_>>(port)
+            .iter()
+            .map(|payment| payment.id)
+            .collect()
     }
 
     #[test]
     fn each_payment_goes_to_the_output_of_its_country() {
         let mut harness = TestHarness::new::<RouteByCountry>();
-        harness.send_all([payment(1, "DE"), payment(2, "FR"), payment(3, "ch"), payment(4, ""), payment(5, "D3")]);
+        harness.send_all([
+            payment(1, "DE"),
+            payment(2, "FR"),
+            payment(3, "ch"),
+            payment(4, ""),
+            payment(5, "D3"),
+        ]);
         assert_eq!(ids(&harness, "domestic"), [1, 3]);
         assert_eq!(ids(&harness, "foreign"), [2]);
         assert_eq!(ids(&harness, "unknown"), [4, 5]);

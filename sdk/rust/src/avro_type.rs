@@ -60,7 +60,9 @@ impl Kind {
     /// Whether a union cannot have branches of both kinds: they are of one unnamed Avro type.
     #[must_use]
     pub const fn same_branch(self, other: Self) -> bool {
-        let (Some(own), Some(other)) = (self.unnamed(), other.unnamed()) else { return false };
+        let (Some(own), Some(other)) = (self.unnamed(), other.unnamed()) else {
+            return false;
+        };
         own == other
     }
 

@@ -14,7 +14,13 @@ use crate::wire::Rows;
 use crate::wire::SchemaId;
 
 /// Generated from the WIT package.
-#[allow(unsafe_code, unreachable_pub, missing_docs, missing_debug_implementations, clippy::all)]
+#[allow(
+    unsafe_code,
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    clippy::all
+)]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit",
@@ -62,7 +68,9 @@ pub fn process(batch: wire::Batch) -> Result<(), wire::Failure> {
     follow_level();
     INSTANCE.with_borrow_mut(|instance| match instance {
         Some(instance) => instance.process(batch, &mut Imports),
-        None => Err(wire::Failure::Fatal("`process` was called before `open`".to_owned())),
+        None => Err(wire::Failure::Fatal(
+            "`process` was called before `open`".to_owned(),
+        )),
     })
 }
 
@@ -78,9 +86,15 @@ impl Host for Imports {
     ) -> Result<()> {
         output::emit(port, schema, &rows, &sources).map_err(|error| match error {
             EmitError::UnknownPort => Error::fatal(format!("the host knows no output port {port}")),
-            EmitError::InvalidColumn(why) => Error::fatal(format!("output port {port}: invalid column: {why}")),
-            EmitError::InvalidSources(why) => Error::fatal(format!("output port {port}: invalid sources: {why}")),
-            EmitError::InvalidSchema(why) => Error::fatal(format!("output port {port}: invalid schema: {why}")),
+            EmitError::InvalidColumn(why) => {
+                Error::fatal(format!("output port {port}: invalid column: {why}"))
+            }
+            EmitError::InvalidSources(why) => {
+                Error::fatal(format!("output port {port}: invalid sources: {why}"))
+            }
+            EmitError::InvalidSchema(why) => {
+                Error::fatal(format!("output port {port}: invalid schema: {why}"))
+            }
             // A trap lets the host bisect the batch, until only the record that makes too much is
             // set aside.
             EmitError::LimitExceeded(bytes) => panic!("the output of this batch exceeds {bytes} bytes"),

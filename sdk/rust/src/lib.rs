@@ -1,5 +1,4 @@
-//! Write Wasmill transforms in Rust.
-
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
 // The derives below name the crate as its users do.
@@ -108,11 +107,11 @@ pub mod __private {
     pub use crate::error::Error;
     pub use crate::error::Result;
     #[cfg(target_arch = "wasm32")]
+    pub use crate::guest::bindings;
+    #[cfg(target_arch = "wasm32")]
     pub use crate::guest::open;
     #[cfg(target_arch = "wasm32")]
     pub use crate::guest::process;
-    #[cfg(target_arch = "wasm32")]
-    pub use crate::guest::bindings;
     pub use crate::host::Host;
     pub use crate::manifest::ConfigKey;
     pub use crate::manifest::Declaration;

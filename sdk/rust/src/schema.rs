@@ -61,7 +61,11 @@ impl Schema {
     /// children of a map are found behind its entries.
     #[must_use]
     pub fn child_columns(&self, columns: &[crate::wire::Column], index: u32) -> Vec<u32> {
-        let children = |index: u32| columns.get(index as usize).map(|column| column.children.as_slice());
+        let children = |index: u32| {
+            columns
+                .get(index as usize)
+                .map(|column| column.children.as_slice())
+        };
         match self.kind {
             Kind::Map => {
                 let entries = children(index).and_then(|children| children.first().copied());
@@ -133,32 +137,67 @@ impl Names {
         let null = |schema: &Schema| schema.kind == Kind::Null;
         if schemas.len() == 2 && schemas.iter().filter(|schema| null(schema)).count() == 1 {
             schemas.retain(|schema| !null(schema));
-            let Some(other) = schemas.pop() else { return wrong("a union is empty") };
-            return Ok(Schema { nullable: true, ..other });
+            let Some(other) = schemas.pop() else {
+                return wrong("a union is empty");
+            };
+            return Ok(Schema {
+                nullable: true,
+                ..other
+            });
         }
-        let children = schemas.into_iter().map(|schema| SchemaChild { name: String::new(), schema }).collect();
-        Ok(Schema { children, ..Schema::of(Kind::Union) })
+        let children = schemas
+            .into_iter()
+            .map(|schema| SchemaChild {
+                name: String::new(),
+                schema,
+            })
+            .collect();
+        Ok(Schema {
+            children,
+            ..Schema::of(Kind::Union)
+        })
     }
 
     fn object(&mut self, json: &Json, namespace: &str) -> Result<Schema, SchemaParseError> {
-        let Some(ty) = json.get("type") else { return wrong("an object has no `type`") };
+        let Some(ty) = json.get("type") else {
+            return wrong("an object has no `type`");
+        };
         let logical = json.get("logicalType").and_then(Json::str);
         let mut schema = match ty.str() {
             Some("record" | "error") => self.record(json, namespace)?,
             Some("enum") => {
-                let Some(Json::Array(symbols)) = json.get("symbols") else { return wrong("an enum has no symbols") };
+                let Some(Json::Array(symbols)) = json.get("symbols") else {
+                    return wrong("an enum has no symbols");
+                };
                 let symbols = symbols.iter().filter_map(Json::str).map(str::to_owned).collect();
-                self.define(json, namespace, Schema { symbols, ..Schema::of(Kind::Enum) })?
+                self.define(
+                    json,
+                    namespace,
+                    Schema {
+                        symbols,
+                        ..Schema::of(Kind::Enum)
+                    },
+                )?
             }
             Some("fixed") => {
                 let size = match json.get("size") {
                     Some(Json::Number(size)) => size.parse().ok(),
                     _ => None,
                 };
-                let Some(size) = size else { return wrong("a fixed has no size") };
+                let Some(size) = size else {
+                    return wrong("a fixed has no size");
+                };
                 let kind = logical_kind(Kind::Fixed, logical, size, json);
                 let logical = logical.map(str::to_owned);
-                self.define(json, namespace, Schema { size, logical, ..Schema::of(kind) })?
+                self.define(
+                    json,
+                    namespace,
+                    Schema {
+                        size,
+                        logical,
+                        ..Schema::of(kind)
+                    },
+                )?
             }
             Some("array") => self.container(Kind::Array, json, "items", namespace)?,
             Some("map") => self.container(Kind::Map, json, "values", namespace)?,
@@ -178,30 +217,56 @@ impl Names {
         key: &str,
         namespace: &str,
     ) -> Result<Schema, SchemaParseError> {
-        let Some(inner) = json.get(key) else { return wrong(format!("an array or map has no `{key}`")) };
-        let child = SchemaChild { name: String::new(), schema: self.parse(inner, namespace)? };
-        Ok(Schema { children: vec![child], ..Schema::of(kind) })
+        let Some(inner) = json.get(key) else {
+            return wrong(format!("an array or map has no `{key}`"));
+        };
+        let child = SchemaChild {
+            name: String::new(),
+            schema: self.parse(inner, namespace)?,
+        };
+        Ok(Schema {
+            children: vec![child],
+            ..Schema::of(kind)
+        })
     }
 
     fn record(&mut self, json: &Json, namespace: &str) -> Result<Schema, SchemaParseError> {
         let full = name_of(json, namespace)?;
-        let inner = full.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
+        let inner = full
+            .rsplit_once('.')
+            .map_or("", |(namespace, _)| namespace)
+            .to_owned();
         self.0.push((full.clone(), None));
-        let Some(Json::Array(fields)) = json.get("fields") else { return wrong("a record has no fields") };
+        let Some(Json::Array(fields)) = json.get("fields") else {
+            return wrong("a record has no fields");
+        };
         let mut children = Vec::new();
         for field in fields {
             let (Some(name), Some(ty)) = (field.get("name").and_then(Json::str), field.get("type")) else {
                 return wrong(format!("a field of `{full}` has no name or no type"));
             };
-            children.push(SchemaChild { name: name.to_owned(), schema: self.parse(ty, &inner)? });
+            children.push(SchemaChild {
+                name: name.to_owned(),
+                schema: self.parse(ty, &inner)?,
+            });
         }
         self.0.retain(|(name, _)| *name != full);
-        self.define(json, namespace, Schema { children, ..Schema::of(Kind::Record) })
+        self.define(
+            json,
+            namespace,
+            Schema {
+                children,
+                ..Schema::of(Kind::Record)
+            },
+        )
     }
 
     fn define(&mut self, json: &Json, namespace: &str, schema: Schema) -> Result<Schema, SchemaParseError> {
         let full = name_of(json, namespace)?;
-        let schema = Schema { name: Some(full.clone()), ..schema };
+        let schema = Schema {
+            name: Some(full.clone()),
+            ..schema
+        };
         self.0.push((full, Some(schema.clone())));
         Ok(schema)
     }
@@ -224,12 +289,21 @@ fn logical_kind(kind: Kind, logical: Option<&str>, size: usize, json: &Json) -> 
 }
 
 fn name_of(json: &Json, namespace: &str) -> Result<String, SchemaParseError> {
-    let Some(name) = json.get("name").and_then(Json::str) else { return wrong("a named type has no name") };
-    Ok(full_name(name, json.get("namespace").and_then(Json::str).unwrap_or(namespace)))
+    let Some(name) = json.get("name").and_then(Json::str) else {
+        return wrong("a named type has no name");
+    };
+    Ok(full_name(
+        name,
+        json.get("namespace").and_then(Json::str).unwrap_or(namespace),
+    ))
 }
 
 fn full_name(name: &str, namespace: &str) -> String {
-    if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
+    if name.contains('.') || namespace.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{namespace}.{name}")
+    }
 }
 
 #[cfg(test)]
@@ -252,8 +326,14 @@ mod tests {
         use Kind::{Decimal256, Enum, Long, Map, String, Union, Uuid};
         assert_eq!(kinds, [String, Map, Uuid, Union, Decimal256, Long, Enum]);
         assert!(schema.children[0].schema.nullable);
-        assert_eq!(schema.children[3].schema.children[0].schema.name.as_deref(), Some("n.F"));
-        assert_eq!(schema.children[5].schema.logical.as_deref(), Some("timestamp-millis"));
+        assert_eq!(
+            schema.children[3].schema.children[0].schema.name.as_deref(),
+            Some("n.F")
+        );
+        assert_eq!(
+            schema.children[5].schema.logical.as_deref(),
+            Some("timestamp-millis")
+        );
         assert_eq!(schema.children[6].schema.symbols, ["A", "B"]);
     }
 
@@ -262,7 +342,10 @@ mod tests {
         for (text, reason) in [
             ("{}", "no `type`"),
             ("\"Unknown\"", "not defined"),
-            (r#"{"type":"record","name":"R","fields":[{"name":"a","type":["null","R"]}]}"#, "contains itself"),
+            (
+                r#"{"type":"record","name":"R","fields":[{"name":"a","type":["null","R"]}]}"#,
+                "contains itself",
+            ),
             (r#"{"type":"fixed","name":"F"}"#, "no size"),
         ] {
             let error = Schema::parse(text).expect_err(text).to_string();

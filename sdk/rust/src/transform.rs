@@ -10,10 +10,7 @@ use crate::wire::Batch;
 use crate::wire::Failure;
 
 /// A transform: implemented by `#[transform]`, never by hand.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no transform",
-    note = "put #[transform] on the struct"
-)]
+#[diagnostic::on_unimplemented(message = "`{Self}` is no transform", note = "put #[transform] on the struct")]
 pub trait Transform: Sized + 'static {
     /// What the transform declares.
     #[doc(hidden)]

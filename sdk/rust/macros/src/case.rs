@@ -40,7 +40,10 @@ impl Case {
         let words = words(name);
         let capital = |word: &String| {
             let mut chars = word.chars();
-            chars.next().map(|first| first.to_ascii_uppercase().to_string() + chars.as_str()).unwrap_or_default()
+            chars
+                .next()
+                .map(|first| first.to_ascii_uppercase().to_string() + chars.as_str())
+                .unwrap_or_default()
         };
         match self {
             Self::Snake => words.join("_"),
@@ -50,7 +53,9 @@ impl Case {
             Self::ScreamingSnake => words.join("_").to_uppercase(),
             Self::Pascal => words.iter().map(capital).collect(),
             Self::Camel => {
-                let (first, rest) = words.split_first().map_or(("", [].as_slice()), |(f, r)| (f.as_str(), r));
+                let (first, rest) = words
+                    .split_first()
+                    .map_or(("", [].as_slice()), |(f, r)| (f.as_str(), r));
                 first.to_owned() + &rest.iter().map(capital).collect::<String>()
             }
         }

@@ -42,7 +42,14 @@ impl Field {
         };
         let ty = field.ty.to_token_stream();
         let ty_static = lifetimes::to_static(ty.clone());
-        Ok(Self { ident, slot: format_ident!("field{index}"), ty, ty_static, name, attributes })
+        Ok(Self {
+            ident,
+            slot: format_ident!("field{index}"),
+            ty,
+            ty_static,
+            name,
+            attributes,
+        })
     }
 
     /// The statement that writes the field into the schema.
@@ -53,7 +60,10 @@ impl Field {
         let logical = option(self.attributes.logical.as_ref());
         let size = option(self.attributes.size.as_ref());
         let fixed = option(
-            self.attributes.fixed.as_ref().map(|name| quote!(__sdk::Fixed { name: #name, size: #size })),
+            self.attributes
+                .fixed
+                .as_ref()
+                .map(|name| quote!(__sdk::Fixed { name: #name, size: #size })),
         );
         quote! {
             writer.field::<#ty>(__sdk::FieldSchema {
@@ -73,8 +83,13 @@ impl Field {
         if let Some(logical) = &self.attributes.logical {
             let kind = match logical.value().as_str() {
                 "date" | "time-millis" => quote!(Int),
-                "time-micros" | "timestamp-millis" | "timestamp-micros" | "timestamp-nanos"
-                | "local-timestamp-millis" | "local-timestamp-micros" | "local-timestamp-nanos" => quote!(Long),
+                "time-micros"
+                | "timestamp-millis"
+                | "timestamp-micros"
+                | "timestamp-nanos"
+                | "local-timestamp-millis"
+                | "local-timestamp-micros"
+                | "local-timestamp-nanos" => quote!(Long),
                 other => {
                     return Err(syn::Error::new(
                         logical.span(),
@@ -84,7 +99,11 @@ impl Field {
                     ));
                 }
             };
-            let message = format!("the logical type {} needs i32 or i64 (Avro: {})", logical.value(), kind);
+            let message = format!(
+                "the logical type {} needs i32 or i64 (Avro: {})",
+                logical.value(),
+                kind
+            );
             checks.extend(quote_spanned! { logical.span() =>
                 const _: () = ::core::assert!(
                     ::core::matches!(<#ty as __sdk::AvroType>::KIND, __sdk::Kind::#kind),

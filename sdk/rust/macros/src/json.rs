@@ -17,7 +17,9 @@ pub(crate) fn parse(input: ParseStream<'_>) -> syn::Result<String> {
         Ok(_) => Ok(text),
         Err(error) => Err(syn::Error::new(
             start,
-            format!("the default `{text}` is not JSON ({error}): write null, true, 1.5, \"text\", [] or {{}}"),
+            format!(
+                "the default `{text}` is not JSON ({error}): write null, true, 1.5, \"text\", [] or {{}}"
+            ),
         )),
     }
 }

@@ -84,7 +84,10 @@ impl FromStr for Uuid {
         let mut groups = text.split('-');
         let mut filled = bytes.iter_mut();
         for digits in [8, 4, 4, 4, 12] {
-            let group = groups.next().filter(|group| group.len() == digits).ok_or(ParseUuidError)?;
+            let group = groups
+                .next()
+                .filter(|group| group.len() == digits)
+                .ok_or(ParseUuidError)?;
             for pair in group.as_bytes().as_chunks::<2>().0 {
                 let pair = std::str::from_utf8(pair).map_err(|_| ParseUuidError)?;
                 if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -94,7 +97,11 @@ impl FromStr for Uuid {
                 *byte = u8::from_str_radix(pair, 16).map_err(|_| ParseUuidError)?;
             }
         }
-        if groups.next().is_some() { Err(ParseUuidError) } else { Ok(Self(bytes)) }
+        if groups.next().is_some() {
+            Err(ParseUuidError)
+        } else {
+            Ok(Self(bytes))
+        }
     }
 }
 
@@ -107,7 +114,12 @@ mod tests {
         let text = "00112233-4455-6677-8899-aabbccddeeff";
         let uuid: Uuid = text.parse().expect("a UUID");
         assert_eq!(uuid.to_string(), text);
-        for bad in ["", "00112233445566778899aabbccddeeff", "00112233-4455-6677-8899-aabbccddeeff-", "0+112233-4455-6677-8899-aabbccddeeff"] {
+        for bad in [
+            "",
+            "00112233445566778899aabbccddeeff",
+            "00112233-4455-6677-8899-aabbccddeeff-",
+            "0+112233-4455-6677-8899-aabbccddeeff",
+        ] {
             assert_eq!(bad.parse::<Uuid>(), Err(ParseUuidError), "{bad}");
         }
     }
