@@ -45,7 +45,7 @@ pub fn generate(brokers: &str, topic: &str, records: u64, seed: u64, schema: u32
             producer.poll(std::time::Duration::from_millis(5));
             record = back;
         }
-        if number % 1000 == 0 {
+        if number.is_multiple_of(1000) {
             producer.poll(Timeout::After(std::time::Duration::ZERO));
         }
     }

@@ -106,7 +106,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
         }
         let done = next.iter().zip(&ends).all(|(next, end)| next >= end);
         // The clock is not read for every record.
-        let look = report.records % 1000 == 0 || message.is_none();
+        let look = report.records.is_multiple_of(1000) || message.is_none();
         if done || look && committed.elapsed() >= COMMIT_INTERVAL {
             let mut offsets = TopicPartitionList::new();
             for (index, next) in next.iter().enumerate() {

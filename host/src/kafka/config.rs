@@ -24,8 +24,9 @@ unsafe impl Send for ClientConfig {}
 impl ClientConfig {
     pub(in crate::kafka) fn new() -> Self {
         // SAFETY: allocates; the object is freed in `drop` unless a client takes it over.
+        let conf = unsafe { sys::rd_kafka_conf_new() };
         Self {
-            conf: unsafe { sys::rd_kafka_conf_new() },
+            conf,
             token_file: None,
         }
     }

@@ -23,6 +23,9 @@ pub const HEADERS_OMITTED: &str = "wasmill.headers.omitted";
 /// Likewise of the key; holds its length in bytes.
 pub const KEY_OMITTED: &str = "wasmill.key.omitted";
 
+/// Name and value of a header; a value may be null.
+pub type OwnedHeader = (String, Option<Vec<u8>>);
+
 /// Whose letters they are.
 #[derive(Debug, Clone)]
 pub struct Sender {
@@ -39,7 +42,7 @@ pub struct DeadLetter {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub timestamp: Option<i64>,
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub headers: Vec<OwnedHeader>,
     source: Partition,
     /// Hash input for the partition, even where the key was left out.
     original_key: Option<Vec<u8>>,
@@ -57,7 +60,7 @@ impl DeadLetter {
         bytes_max: usize,
     ) -> Self {
         let origin = records.topic_partition();
-        let mut original: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+        let mut original: Vec<OwnedHeader> = Vec::new();
         records.headers(index, &mut |name, value| {
             original.push((name.to_owned(), value.map(<[u8]>::to_vec)));
         });
@@ -91,16 +94,15 @@ impl DeadLetter {
         let mut value = records.value(index).map(<[u8]>::to_vec);
         let original_key = key.clone();
         let len = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
-        let total =
-            |key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, lists: [&[(String, Option<Vec<u8>>)]; 2]| {
-                let headers: usize = lists
-                    .iter()
-                    .copied()
-                    .flatten()
-                    .map(|(name, value)| name.len() + len(value) + HEADER_OVERHEAD)
-                    .sum();
-                len(key) + len(value) + headers + RECORD_OVERHEAD
-            };
+        let total = |key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, lists: [&[OwnedHeader]; 2]| {
+            let headers: usize = lists
+                .iter()
+                .copied()
+                .flatten()
+                .map(|(name, value)| name.len() + len(value) + HEADER_OVERHEAD)
+                .sum();
+            len(key) + len(value) + headers + RECORD_OVERHEAD
+        };
         if total(&key, &value, [&original, &cause_headers]) > bytes_max
             && let Some(left_out) = value.take()
         {

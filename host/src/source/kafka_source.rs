@@ -311,7 +311,7 @@ impl Source for KafkaSource {
         self.check_topics_if_due()?;
         match &self.outage {
             Some((since, _)) if since.elapsed() >= STATISTICS_AGE_MAX && self.is_connected() => {
-                self.outage = None
+                self.outage = None;
             }
             Some((_, outage)) => return Err(SourceFailure::Outage(outage.clone())),
             None => {}
