@@ -64,7 +64,8 @@ impl ClientConfig {
         if secret {
             return Err(refused(format!("the value of `{name}` is refused")));
         }
-        Err(refused(text.to_string()))
+        // The client may name the property by an alias.
+        Err(refused(format!("`{name}` is refused: {text}")))
     }
 
     pub(in crate::kafka) fn set_token_file(&mut self, file: PathBuf) {
