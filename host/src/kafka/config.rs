@@ -24,8 +24,9 @@ unsafe impl Send for ClientConfig {}
 impl ClientConfig {
     pub(in crate::kafka) fn new() -> Self {
         // SAFETY: allocates; the object is freed in `drop` unless a client takes it over.
+        let conf = unsafe { sys::rd_kafka_conf_new() };
         Self {
-            conf: unsafe { sys::rd_kafka_conf_new() },
+            conf,
             token_file: None,
         }
     }
@@ -63,7 +64,8 @@ impl ClientConfig {
         if secret {
             return Err(refused(format!("the value of `{name}` is refused")));
         }
-        Err(refused(text.to_string()))
+        // The client may name the property by an alias.
+        Err(refused(format!("`{name}` is refused: {text}")))
     }
 
     pub(in crate::kafka) fn set_token_file(&mut self, file: PathBuf) {

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::CStr;
-use std::ffi::c_int;
 use std::ptr;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use rdkafka_sys::bindings as sys;
 
 use crate::kafka::client::Client;
 use crate::kafka::client::Kind;
-use crate::kafka::client::c_text;
 use crate::kafka::config::ClientConfig;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
@@ -26,13 +24,14 @@ use crate::kafka::overrides::Overrides;
 use crate::kafka::partition_list::PartitionList;
 use crate::kafka::settings::ClientSettings;
 use crate::kafka::statistics::Statistics;
+use crate::kafka::waker::Waker;
 use crate::model::position::Offset;
 use crate::model::position::Partition;
 use crate::model::position::TopicPartition;
 use crate::model::record_batch::RawRecords;
 
 /// Longest wait for an answer of the cluster to one question.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
+pub(in crate::kafka) const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
 /// What the consumer hands out.
 #[derive(Debug)]
@@ -69,7 +68,7 @@ pub struct Consumer {
     queue: *mut sys::rd_kafka_queue_t,
     buffer: Vec<*mut sys::rd_kafka_message_t>,
     topics: HashMap<Box<str>, Arc<str>>,
-    client: Arc<Client>,
+    pub(in crate::kafka) client: Arc<Client>,
 }
 
 // SAFETY: librdkafka's objects belong to no thread; the buffer is empty between calls.
@@ -335,120 +334,12 @@ impl Consumer {
         }
     }
 
-    /// Commits offsets and waits for the answer.
-    ///
-    /// # Errors
-    /// When the coordinator is away or refuses a partition's offset.
-    pub fn commit(&mut self, positions: &[(TopicPartition, Offset)]) -> Result<(), KafkaError> {
-        let list = PartitionList::of_positions(positions);
-        // SAFETY: handle and list are live.
-        KafkaError::check(unsafe { sys::rd_kafka_commit(self.client.as_ptr(), list.as_ptr(), 0 as c_int) })?;
-        list.check()
-    }
-
-    /// The group's committed offsets; none where there is none. Waits for open transactions.
-    ///
-    /// # Errors
-    /// When the coordinator is away.
-    pub fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, KafkaError> {
-        let list = PartitionList::of_partitions(partitions);
-        // SAFETY: handle and list are live.
-        let code =
-            unsafe { sys::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), millis(ANSWER_WAIT)) };
-        KafkaError::check(code)?;
-        list.check()?;
-        let entries = list.entries();
-        let find = |partition: &TopicPartition| {
-            entries.iter().find(|entry| entry.topic_partition == *partition).map(|entry| entry.offset)
-        };
-        Ok(partitions
-            .iter()
-            .map(|partition| find(partition).filter(|offset| *offset >= 0).map(Offset))
-            .collect())
-    }
-
-    /// First offset still there, and the offset after the last.
-    ///
-    /// # Errors
-    /// When the leader is away or the partition unknown.
-    pub fn bounds(&mut self, partition: &TopicPartition) -> Result<std::ops::Range<Offset>, KafkaError> {
-        let topic = c_text(&partition.topic)?;
-        let (mut low, mut high) = (0, 0);
-        // SAFETY: the handle is live, the topic a C string.
-        let code = unsafe {
-            sys::rd_kafka_query_watermark_offsets(
-                self.client.as_ptr(),
-                topic.as_ptr(),
-                partition.partition.0,
-                &raw mut low,
-                &raw mut high,
-                millis(ANSWER_WAIT),
-            )
-        };
-        KafkaError::check(code)?;
-        Ok(Offset(low)..Offset(high))
-    }
-
-    /// First offset at or after a time; none when there is no such record.
-    ///
-    /// # Errors
-    /// When the leader is away or the partition unknown.
-    pub fn offset_at(
-        &mut self,
-        partition: &TopicPartition,
-        at_ms: i64,
-    ) -> Result<Option<Offset>, KafkaError> {
-        let list = PartitionList::of_positions(&[(partition.clone(), Offset(at_ms))]);
-        // SAFETY: handle and list are live.
-        let code = unsafe {
-            sys::rd_kafka_offsets_for_times(self.client.as_ptr(), list.as_ptr(), millis(ANSWER_WAIT))
-        };
-        KafkaError::check(code)?;
-        list.check()?;
-        Ok(list.entries().first().map(|entry| entry.offset).filter(|offset| *offset >= 0).map(Offset))
-    }
-
-    /// # Errors
-    /// When the topic is unknown or forbidden, or no broker answers.
-    pub fn partition_count(&mut self, topic: &str) -> Result<u32, KafkaError> {
-        self.client.partition_count(topic, ANSWER_WAIT)
-    }
-
-    /// The offset after the last message that this consumer took of a partition, control records
-    /// included; none before the first.
-    #[must_use]
-    pub fn position(&self, partition: &TopicPartition) -> Option<Offset> {
-        let list = PartitionList::of_partitions(std::slice::from_ref(partition));
-        // SAFETY: handle and list are live.
-        KafkaError::check(unsafe { sys::rd_kafka_position(self.client.as_ptr(), list.as_ptr()) }).ok()?;
-        list.entries().first().map(|entry| entry.offset).filter(|offset| *offset >= 0).map(Offset)
-    }
-
-    /// The end of a partition as the last fetch told it; none before the first.
-    #[must_use]
-    pub fn cached_end(&self, partition: &TopicPartition) -> Option<Offset> {
-        let topic = c_text(&partition.topic).ok()?;
-        let (mut low, mut high) = (-1, -1);
-        // SAFETY: the handle is live, the topic a C string.
-        let code = unsafe {
-            sys::rd_kafka_get_watermark_offsets(
-                self.client.as_ptr(),
-                topic.as_ptr(),
-                partition.partition.0,
-                &raw mut low,
-                &raw mut high,
-            )
-        };
-        KafkaError::check(code).ok()?;
-        (high >= 0).then_some(Offset(high))
-    }
-
     /// What lets another thread end a wait in [`Consumer::receive`].
     #[must_use]
     pub fn waker(&self) -> Waker {
         // SAFETY: the handle is live; this is a second reference to the same queue.
         let queue = unsafe { sys::rd_kafka_queue_get_consumer(self.client.as_ptr()) };
-        Waker { queue, _client: Arc::clone(&self.client) }
+        Waker::new(queue, Arc::clone(&self.client))
     }
 }
 
@@ -465,31 +356,5 @@ impl Drop for Consumer {
             self.client.events().wake(ptr::null_mut());
             sys::rd_kafka_queue_destroy(self.queue);
         }
-    }
-}
-
-/// Ends a wait of its consumer, from any thread.
-#[derive(Debug)]
-pub struct Waker {
-    queue: *mut sys::rd_kafka_queue_t,
-    _client: Arc<Client>,
-}
-
-// SAFETY: a queue may be woken from any thread.
-unsafe impl Send for Waker {}
-// SAFETY: as above.
-unsafe impl Sync for Waker {}
-
-impl Waker {
-    pub fn wake(&self) {
-        // SAFETY: the queue is live until `drop`.
-        unsafe { sys::rd_kafka_queue_yield(self.queue) };
-    }
-}
-
-impl Drop for Waker {
-    fn drop(&mut self) {
-        // SAFETY: this reference to the queue is ours.
-        unsafe { sys::rd_kafka_queue_destroy(self.queue) };
     }
 }

@@ -117,7 +117,7 @@ mod tests {
     fn seen(encoded: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
         let mut seen = Vec::new();
         visit_encoded(encoded, &mut |name, value| {
-            seen.push((name.to_owned(), value.map(<[u8]>::to_vec)))
+            seen.push((name.to_owned(), value.map(<[u8]>::to_vec)));
         });
         seen
     }

@@ -1,33 +1,26 @@
 //! A producer, with its transactions as librdkafka offers them.
 
 use std::ffi::CStr;
-use std::ffi::c_char;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka_sys::bindings as sys;
-use rdkafka_sys::bindings::rd_kafka_resp_err_t as RespErr;
 
 use crate::kafka::bucket::Bucket;
-use crate::kafka::bucket::Pending;
 use crate::kafka::client::Client;
 use crate::kafka::client::Kind;
 use crate::kafka::client::c_text;
-use crate::kafka::config::ClientConfig;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::error::millis;
-use crate::kafka::group::GroupMembership;
 use crate::kafka::headers;
+use crate::kafka::interceptor;
 use crate::kafka::layout;
 use crate::kafka::overrides::Overrides;
-use crate::kafka::partition_list::PartitionList;
 use crate::kafka::settings::ClientSettings;
-use crate::model::position::Offset;
 use crate::model::position::Partition;
-use crate::model::position::TopicPartition;
 
 /// Longest wait for an answer of the cluster to one question.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
@@ -108,7 +101,7 @@ pub struct Producer {
     undelivered: Vec<Undelivered>,
     record_bytes_max: usize,
     batched: bool,
-    client: Arc<Client>,
+    pub(in crate::kafka) client: Arc<Client>,
 }
 
 // SAFETY: librdkafka's objects belong to no thread; the scratch is empty between calls.
@@ -138,7 +131,7 @@ impl Producer {
         }
         let batched = layout::is_known();
         if batched {
-            intercept(&config)?;
+            interceptor::install(&config)?;
         }
         let client = Arc::new(Client::start(Kind::Producer, options.name.clone(), config)?);
         // SAFETY: the handle is live; the queue is freed in `drop`, before the client.
@@ -385,75 +378,6 @@ impl Producer {
         }
         self.undelivered.clear();
     }
-
-    /// Fences earlier producers of this transactional id and settles their transaction.
-    ///
-    /// # Errors
-    /// Retriable ones may be tried again.
-    pub fn init_transactions(&mut self, wait: Duration) -> Result<(), KafkaError> {
-        // SAFETY: the handle is live; the error is taken over. So below.
-        unsafe {
-            KafkaError::take(sys::rd_kafka_init_transactions(
-                self.client.as_ptr(),
-                millis(wait),
-            ))
-        }
-    }
-
-    /// # Errors
-    /// When the client is fenced or in a state that forbids it.
-    pub fn begin_transaction(&mut self) -> Result<(), KafkaError> {
-        // SAFETY: as in `init_transactions`.
-        unsafe { KafkaError::take(sys::rd_kafka_begin_transaction(self.client.as_ptr())) }
-    }
-
-    /// # Errors
-    /// When the coordinator refuses: a lost membership requires an abort.
-    pub fn send_offsets(
-        &mut self,
-        positions: &[(TopicPartition, Offset)],
-        group: &GroupMembership,
-        wait: Duration,
-    ) -> Result<(), KafkaError> {
-        let list = PartitionList::of_positions(positions);
-        // SAFETY: as in `init_transactions`; list and membership are live and copied.
-        unsafe {
-            KafkaError::take(sys::rd_kafka_send_offsets_to_transaction(
-                self.client.as_ptr(),
-                list.as_ptr(),
-                group.as_ptr(),
-                millis(wait),
-            ))
-        }
-    }
-
-    /// Commits. None waits for what remains of the transaction's timeout.
-    ///
-    /// # Errors
-    /// After a retriable one the outcome is open: call again until it is decided.
-    pub fn commit_transaction(&mut self, wait: Option<Duration>) -> Result<(), KafkaError> {
-        // SAFETY: as in `init_transactions`.
-        unsafe {
-            KafkaError::take(sys::rd_kafka_commit_transaction(
-                self.client.as_ptr(),
-                wait.map_or(-1, millis),
-            ))
-        }
-    }
-
-    /// Aborts; call again after a retriable error, and serve the events between.
-    ///
-    /// # Errors
-    /// When the client is fenced, or the coordinator away.
-    pub fn abort_transaction(&mut self, wait: Duration) -> Result<(), KafkaError> {
-        // SAFETY: as in `init_transactions`.
-        unsafe {
-            KafkaError::take(sys::rd_kafka_abort_transaction(
-                self.client.as_ptr(),
-                millis(wait),
-            ))
-        }
-    }
 }
 
 impl Drop for Producer {
@@ -490,51 +414,4 @@ fn record_bytes(record: &Outgoing<'_>) -> usize {
 /// The address of bytes, which librdkafka takes for a null when it is null.
 pub(in crate::kafka) fn non_null(bytes: &[u8]) -> *mut c_void {
     bytes.as_ptr().cast_mut().cast()
-}
-
-fn intercept(config: &ClientConfig) -> Result<(), KafkaError> {
-    // SAFETY: the config is live; the interceptor has no state of its own.
-    KafkaError::check(unsafe {
-        sys::rd_kafka_conf_interceptor_add_on_new(
-            config.as_ptr(),
-            c"wasmill".as_ptr(),
-            Some(on_new),
-            ptr::null_mut(),
-        )
-    })
-}
-
-unsafe extern "C" fn on_new(
-    rk: *mut sys::rd_kafka_t,
-    _conf: *const sys::rd_kafka_conf_t,
-    _opaque: *mut c_void,
-    _text: *mut c_char,
-    _text_size: usize,
-) -> RespErr {
-    // SAFETY: called by librdkafka with its new handle, the one place where this is allowed.
-    unsafe { sys::rd_kafka_interceptor_add_on_send(rk, c"wasmill".as_ptr(), Some(on_send), ptr::null_mut()) }
-}
-
-/// Runs inside `rd_kafka_produce_batch`, for each message that it takes: completes the message
-/// from the [`Pending`] that its opaque pointer names, and puts the token in its place.
-unsafe extern "C" fn on_send(
-    _rk: *mut sys::rd_kafka_t,
-    message: *mut sys::rd_kafka_message_t,
-    _opaque: *mut c_void,
-) -> RespErr {
-    // SAFETY: with this interceptor every record goes through `Bucket::hand_over`, which sets the
-    // pointer and keeps the list alive during the call. The header list changes hands here, which
-    // the bucket learns from the count of messages taken. The layout is known, or the interceptor
-    // would not be there.
-    unsafe {
-        let pending = (*message)._private.cast::<Pending>();
-        if let Some(timestamp) = (*pending).timestamp {
-            layout::set_timestamp(message, timestamp);
-        }
-        if !(*pending).headers.is_null() {
-            sys::rd_kafka_message_set_headers(message, (*pending).headers);
-        }
-        (*message)._private = (*pending).token as *mut c_void;
-    }
-    RespErr::RD_KAFKA_RESP_ERR_NO_ERROR
 }

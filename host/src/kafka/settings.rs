@@ -21,7 +21,11 @@ impl ClientSettings {
     /// # Errors
     /// When the list is empty or an entry is not a host with a port, or when librdkafka refuses a
     /// security setting (a file that is not there, a key that it cannot read).
-    pub fn new(brokers: &str, security: Security, client_id: impl Into<String>) -> Result<Self, Refusal> {
+    pub fn new(
+        brokers: &str,
+        security: Security,
+        client_id: impl Into<String>,
+    ) -> Result<Self, Box<Refusal>> {
         let mut list = Vec::new();
         for broker in brokers.split(',').map(str::trim) {
             check_broker(broker)?;
@@ -32,25 +36,27 @@ impl ClientSettings {
             security,
             client_id: client_id.into(),
         };
-        settings.base_config().map_err(|error| Refusal {
-            code: Code("kafka-settings"),
-            field: "kafka".to_owned(),
-            message: "the Kafka client refuses the connection settings".to_owned(),
-            found: error.message,
-            expected: "settings that the client takes".to_owned(),
-            remedy: "Correct the setting that the message names".to_owned(),
+        settings.base_config().map_err(|error| {
+            Box::new(Refusal {
+                code: Code("kafka-settings"),
+                field: "kafka".to_owned(),
+                message: "the Kafka client refuses the connection settings".to_owned(),
+                found: error.message,
+                expected: "settings that the client takes".to_owned(),
+                remedy: "Correct the setting that the message names".to_owned(),
+            })
         })?;
         if let Some(file) = settings.security.token_file()
             && let Err(error) = std::fs::metadata(file)
         {
-            return Err(Refusal {
+            return Err(Box::new(Refusal {
                 code: Code("kafka-token-file"),
                 field: "kafka.sasl.token_file".to_owned(),
                 message: "the token file cannot be read".to_owned(),
                 found: format!("{}: {error}", file.display()),
                 expected: "a readable file with one JSON web token".to_owned(),
                 remedy: "Create the file or correct its path".to_owned(),
-            });
+            }));
         }
         Ok(settings)
     }
@@ -94,7 +100,7 @@ impl fmt::Debug for ClientSettings {
     }
 }
 
-fn check_broker(broker: &str) -> Result<(), Refusal> {
+fn check_broker(broker: &str) -> Result<(), Box<Refusal>> {
     let valid = broker.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty()
             && !host.contains(char::is_whitespace)
@@ -104,14 +110,14 @@ fn check_broker(broker: &str) -> Result<(), Refusal> {
     if valid {
         return Ok(());
     }
-    Err(Refusal {
+    Err(Box::new(Refusal {
         code: Code("kafka-brokers"),
         field: "kafka.brokers".to_owned(),
         message: "this is not the address of a broker".to_owned(),
         found: format!("`{broker}`"),
         expected: "a comma-separated list of host:port".to_owned(),
         remedy: "Write the brokers as `host:9092,other:9092`".to_owned(),
-    })
+    }))
 }
 
 #[cfg(test)]

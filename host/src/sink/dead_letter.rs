@@ -21,6 +21,9 @@ pub const HEADERS_OMITTED: &str = "wasmill.headers.omitted";
 /// Likewise of the key; holds its length in bytes.
 pub const KEY_OMITTED: &str = "wasmill.key.omitted";
 
+/// Name and value of a header; a value may be null.
+pub type OwnedHeader = (String, Option<Vec<u8>>);
+
 /// Whose letters they are.
 #[derive(Debug, Clone)]
 pub struct Sender {

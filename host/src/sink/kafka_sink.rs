@@ -306,7 +306,8 @@ impl Sink for KafkaSink {
                     self.state = State::Ready(ready);
                     Ok(())
                 }
-                Err((open, failure)) => {
+                Err(failed) => {
+                    let (open, failure) = *failed;
                     self.state = State::Open(open);
                     Err(failure)
                 }

@@ -59,9 +59,9 @@ impl Suspects {
         for members in by_group.into_values() {
             let tokens: HashSet<_> = members.iter().copied().filter_map(token).collect();
             if tokens.len() == 1 {
-                guilty.extend(members.first().copied())
+                guilty.extend(members.first().copied());
             } else {
-                open.push(members)
+                open.push(members);
             }
         }
         self.groups.clear();

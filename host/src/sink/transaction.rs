@@ -52,15 +52,15 @@ impl Starting {
     }
 
     /// Fences predecessors of the same id and settles their transaction.
-    pub(in crate::sink) fn init(mut self, wait: Duration) -> Result<Ready, Unready<Self>> {
+    pub(in crate::sink) fn init(mut self, wait: Duration) -> Result<Ready, Box<Unready<Self>>> {
         match self.0.init_transactions(wait) {
             Ok(()) => Ok(Ready(self.0)),
             Err(error) => {
                 let again = (error.retriable || error.code.is_outage()) && !error.fatal;
-                Err(Unready {
+                Err(Box::new(Unready {
                     error,
                     again: again.then_some(self),
-                })
+                }))
             }
         }
     }
@@ -89,9 +89,9 @@ impl Open {
         positions: &[(TopicPartition, Offset)],
         group: &GroupMembership,
         suspects: &mut Suspects,
-    ) -> Result<Ready, (Self, CommitFailure)> {
+    ) -> Result<Ready, Box<(Self, CommitFailure)>> {
         if let Err(failure) = self.prepare(positions, group, suspects) {
-            return Err((self, failure));
+            return Err(Box::new((self, failure)));
         }
         loop {
             let Err(error) = self.0.commit_transaction(None) else {
@@ -105,7 +105,7 @@ impl Open {
             }
             // The cause of an abort stands in the failed deliveries, if there are any.
             let failure = why(&mut self.0, Some(&error), suspects);
-            return Err((self, failure));
+            return Err(Box::new((self, failure)));
         }
     }
 

@@ -181,7 +181,7 @@ mod tests {
         KafkaError::of(code)
     }
 
-    fn failed(token: u64, code: ErrorCode) -> Undelivered {
+    fn undelivered(token: u64, code: ErrorCode) -> Undelivered {
         Undelivered {
             topic: 0,
             partition: Partition(0),
@@ -193,14 +193,8 @@ mod tests {
     #[test]
     fn refused_records_are_told_apart_from_outages() {
         let failed = [
-            Undelivered {
-                token: 1,
-                error: error(ErrorCode::PURGE_QUEUE),
-            },
-            Undelivered {
-                token: 2,
-                error: error(ErrorCode::MESSAGE_TOO_LARGE),
-            },
+            undelivered(1, ErrorCode::PURGE_QUEUE),
+            undelivered(2, ErrorCode::MESSAGE_TOO_LARGE),
         ];
         let CommitFailure::Refused(refused) = failure_of(&failed, None, None, &mut Suspects::default())
         else {
@@ -210,10 +204,7 @@ mod tests {
             (refused.len(), refused[0].token, refused[0].cause.code.0),
             (1, 2, "record-too-large")
         );
-        let failed = [Undelivered {
-            token: 1,
-            error: error(ErrorCode::MESSAGE_TIMED_OUT),
-        }];
+        let failed = [undelivered(1, ErrorCode::MESSAGE_TIMED_OUT)];
         assert!(matches!(
             failure_of(&failed, None, None, &mut Suspects::default()),
             CommitFailure::Sink(SinkFailure::Outage(_))

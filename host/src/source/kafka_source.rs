@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use crate::kafka::consumer::Consumer;
 use crate::kafka::consumer::Received;
-use crate::kafka::consumer::Waker;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::events::Rebalance;
 use crate::kafka::group::GroupMembership;
 use crate::kafka::messages::Messages;
+use crate::kafka::waker::Waker;
 use crate::model::failure::Outage;
 use crate::model::failure::Stop;
 use crate::model::position::Offset;
@@ -307,7 +307,7 @@ impl Source for KafkaSource {
         self.check_topics_if_due()?;
         match &self.outage {
             Some((since, _)) if since.elapsed() >= STATISTICS_AGE_MAX && self.is_connected() => {
-                self.outage = None
+                self.outage = None;
             }
             Some((_, outage)) => return Err(SourceFailure::Outage(outage.clone())),
             None => {}

@@ -110,7 +110,7 @@ fn start_positions_are_committed_before_the_first_record() {
     let partition = at(&input, 0);
     loop {
         if let SourceEvent::Assigned(partitions) = source.poll(Duration::from_millis(100)).expect("poll") {
-            assert_eq!(partitions, [partition.clone()]);
+            assert_eq!(partitions, std::slice::from_ref(&partition));
             assert_eq!(source.committed(&partitions).expect("committed"), [None]);
             source
                 .commit(&[(partition.clone(), Offset(8))])
@@ -120,7 +120,9 @@ fn start_positions_are_committed_before_the_first_record() {
         }
     }
     assert_eq!(
-        source.committed(&[partition.clone()]).expect("committed"),
+        source
+            .committed(std::slice::from_ref(&partition))
+            .expect("committed"),
         [Some(Offset(8))]
     );
     let mut member = Joined {

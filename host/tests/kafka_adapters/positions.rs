@@ -153,12 +153,18 @@ fn lag_goes_to_zero_behind_the_markers_of_transactions() {
         assert!(member.step(Duration::from_millis(100)).expect("poll").is_none());
     }
     // Behind again when something new is there and not read.
-    member.source.pause(&[partition.clone()]).expect("pause");
+    member
+        .source
+        .pause(std::slice::from_ref(&partition))
+        .expect("pause");
     sink.begin().expect("begin");
     send(&mut sink, &record(0, b"k", b"9"));
     sink.commit(&[], &writer.source.group().expect("a member"))
         .expect("commit");
-    member.source.resume(&[partition.clone()]).expect("resume");
+    member
+        .source
+        .resume(std::slice::from_ref(&partition))
+        .expect("resume");
     assert_eq!(member.read(1), [(0, 9)]);
 }
 

@@ -21,7 +21,10 @@ fn a_commit_writes_records_and_offsets_and_an_abort_neither() {
     let mut sink = sink(&unique("sink"), Delivery::ExactlyOnce, &[&output]);
     let partition = at(&input, 0);
     assert_eq!(
-        member.source.committed(&[partition.clone()]).expect("committed"),
+        member
+            .source
+            .committed(std::slice::from_ref(&partition))
+            .expect("committed"),
         [None]
     );
 

@@ -1,0 +1,114 @@
+//! Runs one loop of the comparison in a process of its own, so that its CPU time is its own.
+
+use clap::Parser;
+use clap::Subcommand;
+use wasmill_benches::native_adapters;
+use wasmill_benches::native_generator;
+use wasmill_benches::native_raw;
+use wasmill_benches::native_raw::Route;
+use wasmill_benches::native_safe;
+use wasmill_benches::native_verifier;
+use wasmill_benches::native_workload::Settings;
+
+/// The `stateless` work by hand, and its input and check.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Brokers, as host:port.
+    #[arg(long)]
+    brokers: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fill a topic that exists.
+    Generate {
+        #[arg(long)]
+        topic: String,
+        #[arg(long, default_value_t = 5_000_000)]
+        records: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Id of the value's schema.
+        #[arg(long, default_value_t = 1)]
+        schema: u32,
+    },
+    /// Batch consume, one raw batch produce a partition, raw commit.
+    Raw(Loop),
+    /// The same with one `rd_kafka_produceva` a record, which keeps timestamps.
+    RawSingle(Loop),
+    /// The safe calls of the rdkafka crate.
+    Safe(Loop),
+    /// The host's source and sink.
+    Adapters(Loop),
+    /// Compare an output topic with what it must hold, byte by byte.
+    Verify {
+        #[arg(long)]
+        topic: String,
+        #[arg(long, default_value_t = 5_000_000)]
+        records: u64,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long, default_value_t = 2)]
+        output_schema: u32,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Loop {
+    #[arg(long)]
+    input: String,
+    #[arg(long)]
+    output: String,
+    /// Consumer group; a new one for every run.
+    #[arg(long)]
+    group: String,
+    #[arg(long, default_value_t = 2)]
+    output_schema: u32,
+}
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> anyhow::Result<()> {
+    let Arguments { brokers, command } = Arguments::parse();
+    let settings = |of: Loop| Settings {
+        brokers: brokers.clone(),
+        input: of.input,
+        output: of.output,
+        group: of.group,
+        output_schema: of.output_schema,
+    };
+    let report = match command {
+        Command::Generate {
+            topic,
+            records,
+            seed,
+            schema,
+        } => {
+            return native_generator::generate(&brokers, &topic, records, seed, schema);
+        }
+        Command::Verify {
+            topic,
+            records,
+            seed,
+            output_schema,
+        } => {
+            let found = native_verifier::found(&brokers, &topic)?;
+            let expected = native_verifier::expected(records, seed, output_schema, found.len());
+            anyhow::ensure!(found == expected, "found {found:?}, expected {expected:?}");
+            println!(
+                "verified {} records",
+                found.iter().map(|sum| sum.records).sum::<u64>()
+            );
+            return Ok(());
+        }
+        Command::Raw(of) => native_raw::run(&settings(of), Route::Batch)?,
+        Command::RawSingle(of) => native_raw::run(&settings(of), Route::Single)?,
+        Command::Safe(of) => native_safe::run(&settings(of))?,
+        Command::Adapters(of) => native_adapters::run(&settings(of))?,
+    };
+    println!("{}", report.to_json());
+    Ok(())
+}
