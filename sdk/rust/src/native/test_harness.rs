@@ -1,5 +1,11 @@
 //! The test kit: records in, records out, no Wasm and no Kafka.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the test kit tells a test what is wrong by panicking"
+)]
+
 use std::collections::HashSet;
 
 use crate::avro_type::AvroType;

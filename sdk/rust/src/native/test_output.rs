@@ -1,5 +1,11 @@
 //! Output records of tests.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the test kit tells a test what is wrong by panicking"
+)]
+
 use crate::avro_type::Read;
 use crate::columns::Columns;
 use crate::columns::Pass;
