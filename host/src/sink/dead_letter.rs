@@ -114,6 +114,7 @@ mod tests {
     use crate::model::ids::PipelineName;
     use crate::model::ids::TenantName;
     use crate::model::position::Offset;
+    use crate::model::position::Partition;
     use crate::model::position::TopicPartition;
 
     struct One {
@@ -209,7 +210,6 @@ mod tests {
             header(&letter, "__connect.errors.exception.message").map(str::len),
             Some(MESSAGE_BYTES_MAX)
         );
-        assert_eq!(letter.partition(4), partition_of_key(b"21", 4));
     }
 
     #[test]
@@ -224,6 +224,5 @@ mod tests {
         let without_key = letter(10, 3, 16);
         assert_eq!(without_key.key, None);
         assert_eq!(header(&without_key, KEY_OMITTED), Some("2"));
-        assert_eq!(without_key.partition(4), partition_of_key(b"21", 4));
     }
 }
