@@ -1,5 +1,7 @@
 //! What changes the catalog.
 
+#![allow(clippy::result_large_err, reason = "a refusal is made once, at upload, deploy or start")]
+
 use std::sync::Arc;
 use std::time::SystemTime;
 

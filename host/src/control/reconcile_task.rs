@@ -155,7 +155,7 @@ impl PipelineTask {
     }
 
     async fn try_forget(&self) -> Result<(), Outage> {
-        let forgotten = self.blocking(|runner, id| runner.forget(id)).await;
+        let forgotten = self.blocking(<dyn Runner>::forget).await;
         forgotten.map_err(|stop| Outage { code: stop.code, message: stop.message })??;
         let _writing = self.shared.catalog.writing.lock().await;
         let removed = self.shared.catalog.remove_pipeline(&self.id.pipeline).await;
@@ -168,7 +168,7 @@ impl PipelineTask {
 
     async fn watch(&self, phase: &Phase) {
         let Phase::Running(generation) = phase else { return };
-        match self.blocking(|runner, id| runner.status(id)).await {
+        match self.blocking(<dyn Runner>::status).await {
             Ok(status) => {
                 if let RunState::Stopped(stop) = status.state {
                     self.phase.send_replace(Phase::Stopped(*generation, StopReason::Failed(stop)));
