@@ -37,16 +37,50 @@ use crate::native_workload::THRESHOLD;
 use crate::native_workload::cpu_seconds;
 use crate::native_workload::partition;
 
-/// Reads the whole input topic once. Timestamps are kept, which the bare loop cannot do.
+/// Joins and then waits for records that do not come: the share of one core that an idle source
+/// takes, in percent, over `seconds`.
 ///
 /// # Errors
-/// When the broker is away, a topic missing, or a value malformed.
-pub fn run(settings: &Settings) -> anyhow::Result<Report> {
-    let (cpu, begin) = (cpu_seconds(), Instant::now());
-    let client = ClientSettings::new(&settings.brokers, Security::default(), "adapters")
-        .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
-    let mut source = KafkaSource::new(SourceSettings {
-        client: client.clone(),
+/// When the broker is away or the topic missing.
+pub fn idle_percent(settings: &Settings, seconds: u64) -> anyhow::Result<f64> {
+    let mut source = source(settings)?;
+    let mut measured = None;
+    loop {
+        match source.poll(Duration::from_millis(500))? {
+            SourceEvent::Assigned(partitions) => {
+                let mut positions = Vec::new();
+                for partition in partitions {
+                    let end = source.bounds(&partition)?.end;
+                    positions.push((partition, end));
+                }
+                source.start(&positions)?;
+                measured = Some((Instant::now() + Duration::from_secs(2), 0.0));
+            }
+            SourceEvent::Idle => {}
+            event => anyhow::bail!("the topic is not idle: {event:?}"),
+        }
+        // Two seconds for the client to settle down.
+        if let Some((begin, cpu)) = &mut measured
+            && Instant::now() >= *begin
+        {
+            if *cpu == 0.0 {
+                (*begin, *cpu) = (Instant::now(), cpu_seconds());
+            }
+            if begin.elapsed() >= Duration::from_secs(seconds) {
+                return Ok((cpu_seconds() - *cpu) / begin.elapsed().as_secs_f64() * 100.0);
+            }
+        }
+    }
+}
+
+fn client(settings: &Settings) -> anyhow::Result<ClientSettings> {
+    ClientSettings::new(&settings.brokers, Security::default(), "adapters")
+        .map_err(|refusal| anyhow::anyhow!("{refusal}"))
+}
+
+fn source(settings: &Settings) -> anyhow::Result<KafkaSource> {
+    Ok(KafkaSource::new(SourceSettings {
+        client: client(settings)?,
         group: settings.group.clone(),
         member: format!("{}.0", settings.group),
         topics: vec![Arc::from(settings.input.as_str())],
@@ -57,9 +91,18 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
         flow: FlowControl::default(),
         overrides: Overrides::default(),
         assignment: CoPartitioned::default(),
-    })?;
+    })?)
+}
+
+/// Reads the whole input topic once. Timestamps are kept, which the bare loop cannot do.
+///
+/// # Errors
+/// When the broker is away, a topic missing, or a value malformed.
+pub fn run(settings: &Settings) -> anyhow::Result<Report> {
+    let (cpu, begin) = (cpu_seconds(), Instant::now());
+    let mut source = source(settings)?;
     let mut sink = KafkaSink::new(SinkSettings {
-        client,
+        client: client(settings)?,
         delivery: Delivery::ExactlyOnce,
         member: format!("{}.0", settings.group),
         topics: vec![Arc::from(settings.output.as_str())],

@@ -37,8 +37,7 @@ pub fn generate(brokers: &str, topic: &str, records: u64, seed: u64, schema: u32
         let mut record = BaseRecord::to(topic)
             .partition(partition(&key, count) as i32)
             .key(&key)
-            .payload(&value)
-            .timestamp(1_760_000_000_000 + number as i64);
+            .payload(&value);
         while let Err((error, back)) = producer.send(record) {
             let full = rdkafka::types::RDKafkaErrorCode::QueueFull;
             anyhow::ensure!(error.rdkafka_error_code() == Some(full), "{error}");

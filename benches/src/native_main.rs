@@ -42,6 +42,13 @@ enum Command {
     Safe(Loop),
     /// The host's source and sink.
     Adapters(Loop),
+    /// The CPU time of an idle source.
+    Idle {
+        #[command(flatten)]
+        of: Loop,
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
     /// Compare an output topic with what it must hold, byte by byte.
     Verify {
         #[arg(long)]
@@ -101,6 +108,13 @@ fn main() -> anyhow::Result<()> {
             println!(
                 "verified {} records",
                 found.iter().map(|sum| sum.records).sum::<u64>()
+            );
+            return Ok(());
+        }
+        Command::Idle { of, seconds } => {
+            println!(
+                "{:.2} % of one core",
+                native_adapters::idle_percent(&settings(of), seconds)?
             );
             return Ok(());
         }
