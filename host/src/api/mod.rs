@@ -1,1 +1,35 @@
-//! (in work)
+//! The HTTP edge: one resource a file, every error a problem document.
+
+pub mod auth;
+pub mod openapi;
+pub mod problem;
+pub mod router;
+pub mod server;
+pub mod state;
+
+mod body;
+mod check;
+mod guard;
+mod health;
+mod parameters;
+mod pipeline_actions;
+mod pipeline_logs;
+mod pipeline_status;
+mod pipelines;
+mod precondition;
+mod problem_of_control;
+mod schemas;
+mod transforms;
+mod versions;
+
+#[cfg(test)]
+mod tests;
+
+pub use auth::check_listener;
+pub use openapi::openapi;
+pub use router::router;
+pub use router::sidecar_router;
+pub use server::serve;
+pub use state::ApiParts;
+pub use state::ApiState;
+pub use state::HealthState;

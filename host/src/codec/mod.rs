@@ -1,1 +1,27 @@
-//! (in work)
+//! Bytes to columns and back.
+//!
+//! ```text
+//! avro      schema resolution, decoding, encoding
+//! json      the same for JSON
+//! formats   which port types go through which format
+//! decode    the decoder of an input port
+//! encode    the encoder of an output port's key or value
+//! columns   builders that survive a bad row
+//! check     what can be said of schemas before any record is read
+//! registry  writer schemas from the schema registry
+//! ```
+
+pub mod avro;
+pub mod check;
+mod columns;
+pub mod decode;
+pub mod encode;
+pub mod fault;
+pub mod formats;
+pub mod fuzz;
+mod json;
+pub mod registry;
+#[cfg(test)]
+mod testing;
+pub mod wire_format;
+pub mod writer_schemas;

@@ -75,11 +75,11 @@ pub struct Consumer {
 unsafe impl Send for Consumer {}
 
 impl Consumer {
-    /// Joins the group.
+    /// A consumer that is no member of its group yet: see [`Consumer::subscribe`].
     ///
     /// # Errors
     /// When librdkafka refuses a property or cannot start its threads.
-    pub fn join(settings: &ClientSettings, options: &ConsumerOptions) -> Result<Self, KafkaError> {
+    pub fn new(settings: &ClientSettings, options: &ConsumerOptions) -> Result<Self, KafkaError> {
         let mut config = settings.base_config()?;
         config.set("group.id", &options.group)?;
         config.set("group.instance.id", &options.instance)?;
@@ -93,11 +93,17 @@ impl Consumer {
             config.set(name, value)?;
         }
         options.overrides.apply_to_consumer(&mut config)?;
-        let consumer = Self::start(options, config)?;
-        let list = PartitionList::of_topics(options.topics.iter().map(AsRef::as_ref));
+        Self::start(options, config)
+    }
+
+    /// Joins the group.
+    ///
+    /// # Errors
+    /// When librdkafka refuses the topics.
+    pub fn subscribe(&mut self, topics: &[Arc<str>]) -> Result<(), KafkaError> {
+        let list = PartitionList::of_topics(topics.iter().map(AsRef::as_ref));
         // SAFETY: handle and list are live; the list is copied.
-        KafkaError::check(unsafe { sys::rd_kafka_subscribe(consumer.client.as_ptr(), list.as_ptr()) })?;
-        Ok(consumer)
+        KafkaError::check(unsafe { sys::rd_kafka_subscribe(self.client.as_ptr(), list.as_ptr()) })
     }
 
     fn start(options: &ConsumerOptions, config: ClientConfig) -> Result<Self, KafkaError> {
@@ -116,17 +122,9 @@ impl Consumer {
             ));
         }
         client.events().wake(queue);
-        let topics = options
-            .topics
-            .iter()
-            .map(|topic| (Box::from(topic.as_ref()), Arc::clone(topic)))
-            .collect();
-        Ok(Self {
-            queue,
-            buffer: Vec::new(),
-            topics,
-            client,
-        })
+        let topics =
+            options.topics.iter().map(|topic| (Box::from(topic.as_ref()), Arc::clone(topic))).collect();
+        Ok(Self { queue, buffer: Vec::new(), topics, client })
     }
 
     /// Takes what is there, up to `rows_max` records; waits for the first up to `wait`, or until
@@ -171,11 +169,7 @@ impl Consumer {
             let (code, topic, partition) = unsafe {
                 let raw = message.as_ptr();
                 let code = ErrorCode((&raw const (*raw).err).cast::<i32>().read());
-                (
-                    code,
-                    (&raw const (*raw).rkt).read(),
-                    (&raw const (*raw).partition).read(),
-                )
+                (code, (&raw const (*raw).rkt).read(), (&raw const (*raw).partition).read())
             };
             if code != ErrorCode::NONE {
                 out.extend(run.take().map(Received::Run));
@@ -202,15 +196,8 @@ impl Consumer {
     fn topic_partition(&self, topic: *mut sys::rd_kafka_topic_t, partition: i32) -> TopicPartition {
         // SAFETY: the topic of a live message is live, and its name is a C string.
         let name = unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(topic)) }.to_string_lossy();
-        let topic = self
-            .topics
-            .get(name.as_ref())
-            .cloned()
-            .unwrap_or_else(|| Arc::from(name.as_ref()));
-        TopicPartition {
-            topic,
-            partition: Partition(partition),
-        }
+        let topic = self.topics.get(name.as_ref()).cloned().unwrap_or_else(|| Arc::from(name.as_ref()));
+        TopicPartition { topic, partition: Partition(partition) }
     }
 
     fn failed(
@@ -225,10 +212,7 @@ impl Consumer {
             let text = text_of(sys::rd_kafka_message_errstr(message.as_ptr()));
             let partition = (!topic.is_null()).then(|| self.topic_partition(topic, partition));
             sys::rd_kafka_message_destroy(message.as_ptr());
-            Received::Failed {
-                partition,
-                error: KafkaError::new(code, text),
-            }
+            Received::Failed { partition, error: KafkaError::new(code, text) }
         }
     }
 
@@ -275,10 +259,7 @@ impl Consumer {
         unsafe {
             if self.is_cooperative() {
                 let list = PartitionList::of_positions(added);
-                KafkaError::take(sys::rd_kafka_incremental_assign(
-                    self.client.as_ptr(),
-                    list.as_ptr(),
-                ))
+                KafkaError::take(sys::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr()))
             } else {
                 let list = PartitionList::of_positions(all);
                 KafkaError::check(sys::rd_kafka_assign(self.client.as_ptr(), list.as_ptr()))
@@ -295,10 +276,7 @@ impl Consumer {
         unsafe {
             if self.is_cooperative() {
                 let list = PartitionList::of_partitions(partitions);
-                KafkaError::take(sys::rd_kafka_incremental_unassign(
-                    self.client.as_ptr(),
-                    list.as_ptr(),
-                ))
+                KafkaError::take(sys::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr()))
             } else {
                 KafkaError::check(sys::rd_kafka_assign(self.client.as_ptr(), ptr::null()))
             }

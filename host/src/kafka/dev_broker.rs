@@ -16,6 +16,12 @@ pub struct DevBroker {
     brokers: String,
 }
 
+// SAFETY: the one call made here after the start, creating a topic, is an operation that librdkafka
+// sends to the cluster's own thread; the handle itself is not changed by it.
+unsafe impl Send for DevBroker {}
+// SAFETY: as above.
+unsafe impl Sync for DevBroker {}
+
 impl std::fmt::Debug for DevBroker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DevBroker")

@@ -75,11 +75,7 @@ pub struct Stop {
 impl Stop {
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>, remedy: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            code: Code(code),
-            message: message.into(),
-            remedy: remedy.into(),
-        }
+        Self { code: Code(code), message: message.into(), remedy: remedy.into() }
     }
 }
 
@@ -95,10 +91,7 @@ pub struct Outage {
 impl Outage {
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code: Code(code),
-            message: message.into(),
-        }
+        Self { code: Code(code), message: message.into() }
     }
 }
 

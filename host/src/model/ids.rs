@@ -22,18 +22,12 @@ fn check_name(text: &str) -> Result<(), InvalidName> {
         "more than 63 characters"
     } else if text.starts_with('-') {
         "a leading `-`"
-    } else if !text
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    {
+    } else if !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
         "another character"
     } else {
         return Ok(());
     };
-    Err(InvalidName {
-        found: text.chars().take(80).collect(),
-        reason,
-    })
+    Err(InvalidName { found: text.chars().take(80).collect(), reason })
 }
 
 macro_rules! name {
@@ -190,10 +184,7 @@ mod tests {
         assert!(PipelineName::new("big-spenders-2").is_ok());
         for bad in ["", "-a", "A", "a_b", "ä", &"x".repeat(64)] {
             let error = PipelineName::new(bad).expect_err(bad);
-            assert!(
-                error.to_string().contains("expected 1 to 63 characters"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("expected 1 to 63 characters"), "{error}");
         }
     }
 

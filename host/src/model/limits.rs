@@ -31,6 +31,8 @@ impl Default for Limits {
 pub const COMPONENT_BYTES_MAX: usize = 50 << 20;
 /// Largest number of columns in one batch or emission.
 pub const COLUMNS_MAX: usize = 4096;
+/// Largest `fixed` type of a schema, in bytes: a null row of such a column takes as much.
+pub const FIXED_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of a schema.
 pub const SCHEMA_DEPTH_MAX: usize = 64;
 /// Longest log line that is kept, in bytes.

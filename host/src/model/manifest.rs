@@ -98,17 +98,11 @@ pub struct ConfigKey {
 impl Manifest {
     #[must_use]
     pub fn input(&self, name: &str) -> Option<(PortIndex, &InputPort)> {
-        (0..)
-            .map(PortIndex)
-            .zip(&self.inputs)
-            .find(|(_, port)| port.name == name)
+        (0..).map(PortIndex).zip(&self.inputs).find(|(_, port)| port.name == name)
     }
 
     #[must_use]
     pub fn output(&self, name: &str) -> Option<(PortIndex, &OutputPort)> {
-        (0..)
-            .map(PortIndex)
-            .zip(&self.outputs)
-            .find(|(_, port)| port.name == name)
+        (0..).map(PortIndex).zip(&self.outputs).find(|(_, port)| port.name == name)
     }
 }

@@ -31,6 +31,9 @@ pub struct PipelineSpec {
     pub workers: u32,
     /// Passed to the transform.
     pub config: IndexMap<String, String>,
+    /// Config keys whose value is a secret of the host, by the secret's name. Never the value:
+    /// the spec is stored and shown.
+    pub secrets: IndexMap<String, String>,
     /// Client properties from the allow-list.
     pub kafka: IndexMap<String, String>,
 }
@@ -38,10 +41,7 @@ pub struct PipelineSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransformRef {
     /// A version under a name; the newest when none is given.
-    Named {
-        name: TransformName,
-        version: Option<TransformVersion>,
-    },
+    Named { name: TransformName, version: Option<TransformVersion> },
     /// A local file. Sidecar and dev only.
     File(PathBuf),
     /// `sha256:...` of an uploaded component.
@@ -139,11 +139,7 @@ pub struct CommitPolicy {
 
 impl Default for CommitPolicy {
     fn default() -> Self {
-        Self {
-            interval: Duration::from_millis(100),
-            records_max: 50_000,
-            bytes_max: 64 << 20,
-        }
+        Self { interval: Duration::from_millis(100), records_max: 50_000, bytes_max: 64 << 20 }
     }
 }
 
@@ -158,10 +154,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self {
-            rows_max: 4096,
-            bytes_max: 1 << 20,
-        }
+        Self { rows_max: 4096, bytes_max: 1 << 20 }
     }
 }
 
@@ -194,11 +187,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts_max: 8,
-            backoff_initial: Duration::from_millis(50),
-            backoff_max: Duration::from_secs(10),
-        }
+        Self { attempts_max: 8, backoff_initial: Duration::from_millis(50), backoff_max: Duration::from_secs(10) }
     }
 }
 

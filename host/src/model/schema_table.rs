@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_schema::DataType;
 use parking_lot::RwLock;
 
+use crate::model::arrow_type::data_type;
 use crate::model::avro_type::AvroType;
 use crate::model::avro_type::SchemaError;
 use crate::model::ids::SchemaId;
@@ -13,7 +14,7 @@ use crate::model::ids::SchemaId;
 #[derive(Debug)]
 pub struct TableEntry {
     pub avro: AvroType,
-    /// JSON with every named type resolved in place of its first use.
+    /// JSON with every named type defined in place of its first use.
     pub text: String,
     pub data_type: DataType,
 }
@@ -36,7 +37,15 @@ impl SchemaTable {
     /// # Errors
     /// When the text is no schema that can be carried as columns.
     pub fn declare(&self, text: &str) -> Result<SchemaId, SchemaError> {
-        let entry = TableEntry::parse(text)?;
+        self.insert(AvroType::parse(text, &[])?)
+    }
+
+    /// The id of a schema that is parsed already, new or known.
+    ///
+    /// # Errors
+    /// When its columns have no type.
+    pub fn insert(&self, avro: AvroType) -> Result<SchemaId, SchemaError> {
+        let entry = TableEntry::new(avro)?;
         let mut entries = self.entries.write();
         if let Some(known) = entries.iter().position(|e| e.text == entry.text) {
             return Ok(SchemaId(known as u32));
@@ -47,13 +56,34 @@ impl SchemaTable {
 }
 
 impl TableEntry {
-    fn parse(text: &str) -> Result<Self, SchemaError> {
-        let avro = AvroType::parse(text, &[])?;
-        let data_type = crate::model::arrow_type::data_type(&avro)?;
+    fn new(avro: AvroType) -> Result<Self, SchemaError> {
+        let data_type = data_type(&avro)?;
         Ok(Self {
             text: avro.to_json().to_string(),
             avro,
             data_type,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_schema_has_one_id_however_it_is_written() {
+        let table = SchemaTable::default();
+        let a = table
+            .declare(r#"{"type":"record","name":"x.R","fields":[]}"#)
+            .expect("valid");
+        let b = table
+            .declare(r#"{"fields":[],"name":"R","namespace":"x","type":"record"}"#)
+            .expect("valid");
+        let c = table.declare(r#""string""#).expect("valid");
+        assert_eq!(a, b);
+        assert_ne!(a, c);
+        assert_eq!(table.get(c).expect("declared").data_type, DataType::Utf8);
+        assert!(table.get(SchemaId(2)).is_none());
+        assert!(table.declare("{").is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::time::Duration;
+use std::time::Instant;
 
 use arrow_array::ArrayRef;
 
@@ -25,6 +26,19 @@ pub trait Source {
     type Records: RawRecords;
     /// A checked snapshot of the consumer's membership, which the transaction's commit carries.
     type Group;
+
+    /// Subscribes and joins the group.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn join(&mut self) -> Result<(), SourceFailure>;
+
+    /// Commits offsets from outside of the group, before [`Source::join`]. False, and nothing is
+    /// committed, when the group has members.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn commit_outside(&mut self, positions: &[(TopicPartition, Offset)]) -> Result<bool, SourceFailure>;
 
     /// Waits up to `wait` for the next event. Serves the client meanwhile, so it must be called
     /// well within `max.poll.interval.ms` even when nothing is wanted (pause the partitions first).
@@ -88,7 +102,7 @@ pub trait Source {
     /// The membership, if this member still owns its partitions: not lost, generation not negative.
     fn group(&mut self) -> Option<Self::Group>;
 
-    /// Commits offsets by the consumer itself (at-least-once, and start positions). Waits.
+    /// Commits offsets as a member of the group (at-least-once). Waits.
     ///
     /// # Errors
     /// See [`SourceFailure`].
@@ -118,11 +132,7 @@ pub enum SourceFailure {
     #[error(transparent)]
     Outage(#[from] Outage),
     #[error("offset {offset} of {partition} is gone; the partition now starts at {first}")]
-    OffsetGone {
-        partition: TopicPartition,
-        offset: Offset,
-        first: Offset,
-    },
+    OffsetGone { partition: TopicPartition, offset: Offset, first: Offset },
     /// The client is unusable: make a new one.
     #[error("the consumer failed for good: {0}")]
     Fatal(String),
@@ -254,11 +264,7 @@ impl EncodedPart {
             return None;
         }
         let end = *self.ends.get(row)? as usize;
-        let start = if row == 0 {
-            0
-        } else {
-            *self.ends.get(row - 1)? as usize
-        };
+        let start = if row == 0 { 0 } else { *self.ends.get(row - 1)? as usize };
         self.bytes.get(start..end)
     }
 
@@ -303,11 +309,16 @@ pub trait Sink {
     /// See [`SinkFailure`].
     fn begin(&mut self) -> Result<(), SinkFailure>;
 
-    /// How many partitions an output topic has.
+    /// The partition of `topic` that a record goes to, by the topic's binding.
     ///
     /// # Errors
     /// See [`SinkFailure`].
-    fn partition_count(&mut self, topic: TopicIndex) -> Result<u32, SinkFailure>;
+    fn route(
+        &mut self,
+        topic: TopicIndex,
+        key: Option<&[u8]>,
+        source: Partition,
+    ) -> Result<Partition, SinkFailure>;
 
     /// Hands a record over; its bytes are copied. Records of one partition keep their order.
     ///
@@ -315,14 +326,15 @@ pub trait Sink {
     /// See [`SendFailure`].
     fn send(&mut self, record: &OutputRecord<'_>) -> Result<(), SendFailure>;
 
-    /// Called after the last record of a batch: whatever the sink still gathers goes on its way.
-    /// Under exactly-once it may stay until the commit.
+    /// Everything of a batch was sent. Under at-least-once it goes out now; within a transaction
+    /// nobody sees a record before the commit, so that it may be gathered further.
     ///
     /// # Errors
-    /// See [`SendFailure`]; after `Full`, serve the source and call again.
-    fn end_batch(&mut self) -> Result<(), SendFailure> {
-        Ok(())
-    }
+    /// See [`SendFailure`].
+    fn end_batch(&mut self) -> Result<(), SendFailure>;
+
+    /// The largest record that a topic is known to take, in bytes.
+    fn record_bytes_max(&self, topic: TopicIndex) -> usize;
 
     /// Waits until everything sent is written, then commits it with the offsets in one
     /// transaction. Under at-least-once it only waits; the caller commits by the consumer.
@@ -340,6 +352,10 @@ pub trait Sink {
     /// # Errors
     /// See [`SinkFailure`].
     fn abort(&mut self) -> Result<(), SinkFailure>;
+
+    /// Gives up what an idle pipeline does not need, until it is needed again. Only called when
+    /// nothing is open.
+    fn release(&mut self);
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -360,9 +376,9 @@ pub enum SendFailure {
     /// The queue is full: serve the source, then try this record again.
     #[error("the producer's queue is full")]
     Full,
-    /// This record can never be written (too large, invalid).
+    /// This record can never be written (too large, invalid), with its token.
     #[error("the record is refused: {0}")]
-    Refused(BadRecord),
+    Refused(BadRecord, u64),
     #[error(transparent)]
     Sink(#[from] SinkFailure),
 }
@@ -377,6 +393,39 @@ pub enum CommitFailure {
     Abort(String),
     #[error(transparent)]
     Sink(#[from] SinkFailure),
+}
+
+/// A dead letter: the original record, untouched but for what had to be left out, and headers that
+/// say what happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    /// Milliseconds.
+    pub timestamp: Option<i64>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Writes dead letters.
+pub trait LetterFormat {
+    /// The letter of one record, of at most `bytes_max` bytes: what would make it larger is left
+    /// out, the value first.
+    fn letter(&self, records: &dyn RawRecords, index: usize, cause: &BadRecord, bytes_max: usize) -> Letter;
+}
+
+/// Time, so that tests can set it.
+pub trait Clock: Send {
+    fn now(&self) -> Instant;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// A record that the broker refused after it was sent.

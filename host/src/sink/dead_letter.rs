@@ -1,12 +1,10 @@
 //! A record set aside: the original untouched, and headers that say what happened.
 
-use crate::kafka::murmur2::partition_of_key;
 use crate::model::failure::BadRecord;
 use crate::model::ids::PipelineId;
-use crate::model::position::Partition;
 use crate::model::record_batch::RawRecords;
-use crate::pipeline::ports::OutputRecord;
-use crate::pipeline::ports::TopicIndex;
+use crate::pipeline::ports::Letter;
+use crate::pipeline::ports::LetterFormat;
 
 /// Longest message and backtrace that a letter carries, in bytes.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
@@ -36,140 +34,76 @@ pub struct Sender {
     pub version: String,
 }
 
-/// A dead letter that owns its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
-    pub timestamp: Option<i64>,
-    pub headers: Vec<OwnedHeader>,
-    source: Partition,
-    /// Hash input for the partition, even where the key was left out.
-    original_key: Option<Vec<u8>>,
+/// The letter for one record. What it leaves out when it would be larger than `bytes_max`, in this
+/// order: the value, the original's headers, the key.
+fn dead_letter(
+    records: &dyn RawRecords,
+    index: usize,
+    cause: &BadRecord,
+    sender: &Sender,
+    bytes_max: usize,
+) -> Letter {
+    let origin = records.topic_partition();
+    let mut original: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+    records.headers(index, &mut |name, value| {
+        original.push((name.to_owned(), value.map(<[u8]>::to_vec)));
+    });
+    let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
+    let mut cause_headers = vec![
+        text("__connect.errors.topic", origin.topic.to_string()),
+        text("__connect.errors.partition", origin.partition.to_string()),
+        text("__connect.errors.offset", records.offset(index).to_string()),
+        text("__connect.errors.connector.name", sender.pipeline.pipeline.to_string()),
+        text("__connect.errors.task.id", origin.partition.to_string()),
+        text("__connect.errors.stage", cause.stage.as_str().to_owned()),
+        text("__connect.errors.class.name", sender.transform.clone()),
+        text("__connect.errors.exception.class.name", cause.code.to_string()),
+        text("__connect.errors.exception.message", cut(&cause.message, MESSAGE_BYTES_MAX)),
+        text("__connect.errors.exception.stacktrace", cut(&cause.trace, TRACE_BYTES_MAX)),
+        text("wasmill.tenant", sender.pipeline.tenant.to_string()),
+        text("wasmill.pipeline", sender.pipeline.pipeline.to_string()),
+        text("wasmill.version", sender.version.clone()),
+        text("wasmill.code", cause.code.to_string()),
+    ];
+    let mut key = records.key(index).map(<[u8]>::to_vec);
+    let mut value = records.value(index).map(<[u8]>::to_vec);
+    let len = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+    let total = |key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, lists: [&[(String, Option<Vec<u8>>)]; 2]| {
+        let headers: usize = lists
+            .iter()
+            .copied()
+            .flatten()
+            .map(|(name, value)| name.len() + len(value) + HEADER_OVERHEAD)
+            .sum();
+        len(key) + len(value) + headers + RECORD_OVERHEAD
+    };
+    if total(&key, &value, [&original, &cause_headers]) > bytes_max
+        && let Some(left_out) = value.take()
+    {
+        cause_headers.push(text(VALUE_OMITTED, left_out.len().to_string()));
+    }
+    if total(&key, &value, [&original, &cause_headers]) > bytes_max && !original.is_empty() {
+        cause_headers.push(text(HEADERS_OMITTED, original.len().to_string()));
+        original.clear();
+    }
+    if total(&key, &value, [&original, &cause_headers]) > bytes_max
+        && let Some(left_out) = key.take()
+    {
+        cause_headers.push(text(KEY_OMITTED, left_out.len().to_string()));
+    }
+    original.append(&mut cause_headers);
+    Letter { key, value, timestamp: records.timestamp(index), headers: original }
 }
 
-impl DeadLetter {
-    /// The letter for one record. What it leaves out when it would be larger than `bytes_max`, in
-    /// this order: the value, the original's headers, the key.
-    #[must_use]
-    pub fn new(
-        records: &dyn RawRecords,
-        index: usize,
-        cause: &BadRecord,
-        sender: &Sender,
-        bytes_max: usize,
-    ) -> Self {
-        let origin = records.topic_partition();
-        let mut original: Vec<OwnedHeader> = Vec::new();
-        records.headers(index, &mut |name, value| {
-            original.push((name.to_owned(), value.map(<[u8]>::to_vec)));
-        });
-        let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
-        let mut cause_headers = vec![
-            text("__connect.errors.topic", origin.topic.to_string()),
-            text("__connect.errors.partition", origin.partition.to_string()),
-            text("__connect.errors.offset", records.offset(index).to_string()),
-            text(
-                "__connect.errors.connector.name",
-                sender.pipeline.pipeline.to_string(),
-            ),
-            text("__connect.errors.task.id", origin.partition.to_string()),
-            text("__connect.errors.stage", cause.stage.as_str().to_owned()),
-            text("__connect.errors.class.name", sender.transform.clone()),
-            text("__connect.errors.exception.class.name", cause.code.to_string()),
-            text(
-                "__connect.errors.exception.message",
-                cut(&cause.message, MESSAGE_BYTES_MAX),
-            ),
-            text(
-                "__connect.errors.exception.stacktrace",
-                cut(&cause.trace, TRACE_BYTES_MAX),
-            ),
-            text("wasmill.tenant", sender.pipeline.tenant.to_string()),
-            text("wasmill.pipeline", sender.pipeline.pipeline.to_string()),
-            text("wasmill.version", sender.version.clone()),
-            text("wasmill.code", cause.code.to_string()),
-        ];
-        let mut key = records.key(index).map(<[u8]>::to_vec);
-        let mut value = records.value(index).map(<[u8]>::to_vec);
-        let original_key = key.clone();
-        let len = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
-        let total = |key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, lists: [&[OwnedHeader]; 2]| {
-            let headers: usize = lists
-                .iter()
-                .copied()
-                .flatten()
-                .map(|(name, value)| name.len() + len(value) + HEADER_OVERHEAD)
-                .sum();
-            len(key) + len(value) + headers + RECORD_OVERHEAD
-        };
-        if total(&key, &value, [&original, &cause_headers]) > bytes_max
-            && let Some(left_out) = value.take()
-        {
-            cause_headers.push(text(VALUE_OMITTED, left_out.len().to_string()));
-        }
-        if total(&key, &value, [&original, &cause_headers]) > bytes_max && !original.is_empty() {
-            cause_headers.push(text(HEADERS_OMITTED, original.len().to_string()));
-            original.clear();
-        }
-        if total(&key, &value, [&original, &cause_headers]) > bytes_max
-            && let Some(left_out) = key.take()
-        {
-            cause_headers.push(text(KEY_OMITTED, left_out.len().to_string()));
-        }
-        original.append(&mut cause_headers);
-        Self {
-            key,
-            value,
-            timestamp: records.timestamp(index),
-            headers: original,
-            source: origin.partition,
-            original_key,
-        }
-    }
-
-    /// murmur2 of the original key; a null key follows its source partition.
-    #[must_use]
-    pub fn partition(&self, count: u32) -> Partition {
-        match &self.original_key {
-            Some(key) => partition_of_key(key, count),
-            None => {
-                let source = u32::try_from(self.source.0).unwrap_or(0);
-                Partition(source.checked_rem(count).unwrap_or(0) as i32)
-            }
-        }
-    }
-
-    /// Calls `send` with the letter as a record for a topic of `count` partitions.
-    pub fn as_output<T>(
-        &self,
-        topic: TopicIndex,
-        count: u32,
-        token: u64,
-        send: impl FnOnce(&OutputRecord<'_>) -> T,
-    ) -> T {
-        let headers: Vec<(&str, Option<&[u8]>)> = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_deref()))
-            .collect();
-        send(&OutputRecord {
-            topic,
-            partition: self.partition(count),
-            key: self.key.as_deref(),
-            value: self.value.as_deref(),
-            timestamp: self.timestamp,
-            headers: &headers,
-            token,
-        })
+impl LetterFormat for Sender {
+    fn letter(&self, records: &dyn RawRecords, index: usize, cause: &BadRecord, bytes_max: usize) -> Letter {
+        dead_letter(records, index, cause, self, bytes_max)
     }
 }
 
 /// At most `bytes_max` bytes of a text, cut between characters.
 fn cut(text: &str, bytes_max: usize) -> String {
-    text.get(..text.floor_char_boundary(bytes_max))
-        .unwrap_or_default()
-        .to_owned()
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -217,12 +151,9 @@ mod tests {
         }
     }
 
-    fn letter(value: usize, header: usize, bytes_max: usize) -> DeadLetter {
+    fn letter(value: usize, header: usize, bytes_max: usize) -> Letter {
         let records = One {
-            topic_partition: TopicPartition {
-                topic: "in".into(),
-                partition: Partition(2),
-            },
+            topic_partition: TopicPartition { topic: "in".into(), partition: Partition(2) },
             value: vec![7; value],
             headers: vec![("h", Some(vec![1; header])), ("h", None)],
         };
@@ -240,10 +171,10 @@ mod tests {
             transform: "t".to_owned(),
             version: "3".to_owned(),
         };
-        DeadLetter::new(&records, 0, &cause, &sender, bytes_max)
+        dead_letter(&records, 0, &cause, &sender, bytes_max)
     }
 
-    fn header<'a>(letter: &'a DeadLetter, name: &str) -> Option<&'a str> {
+    fn header<'a>(letter: &'a Letter, name: &str) -> Option<&'a str> {
         let (_, value) = letter.headers.iter().find(|(found, _)| found == name)?;
         std::str::from_utf8(value.as_deref()?).ok()
     }

@@ -1,6 +1,5 @@
 //! The producer of one worker, as the core's sink.
 
-use std::collections::HashMap;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -14,6 +13,7 @@ use crate::kafka::producer::Producer;
 use crate::model::failure::Stop;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::position::Offset;
+use crate::model::position::Partition;
 use crate::model::position::TopicPartition;
 use crate::pipeline::ports::CommitFailure;
 use crate::pipeline::ports::OutputRecord;
@@ -21,6 +21,7 @@ use crate::pipeline::ports::SendFailure;
 use crate::pipeline::ports::Sink;
 use crate::pipeline::ports::SinkFailure;
 use crate::pipeline::ports::TopicIndex;
+use crate::sink::router::Router;
 use crate::sink::sink_settings::SinkSettings;
 use crate::sink::suspects::Suspects;
 use crate::sink::transaction::Open;
@@ -47,7 +48,9 @@ pub struct KafkaSink {
     state: State,
     /// By topic: the largest record batch that the broker takes.
     topic_bytes_max: Vec<usize>,
-    counts: HashMap<u32, (u32, Instant)>,
+    /// By topic. The count is 0 until it is asked for.
+    routes: Vec<(Router, u32)>,
+    counted: Option<Instant>,
     suspects: Suspects,
 }
 
@@ -69,13 +72,8 @@ impl KafkaSink {
     /// When the settings do not fit together.
     pub fn new(settings: SinkSettings) -> Result<Self, Stop> {
         settings.check()?;
-        Ok(Self {
-            settings,
-            state: State::None,
-            topic_bytes_max: Vec::new(),
-            counts: HashMap::new(),
-            suspects: Suspects::default(),
-        })
+        let routes = settings.topics.iter().map(|(_, by)| (Router::new(*by), 0)).collect();
+        Ok(Self { settings, state: State::None, topic_bytes_max: Vec::new(), routes, counted: None, suspects: Suspects::default() })
     }
 
     /// Drops the producer unless a transaction is open or records are on their way. Tells whether
@@ -95,10 +93,7 @@ impl KafkaSink {
     /// default until the first [`Sink::begin`], or where the topic's configuration is forbidden.
     #[must_use]
     pub fn topic_bytes_max(&self, topic: TopicIndex) -> usize {
-        self.topic_bytes_max
-            .get(topic.0 as usize)
-            .copied()
-            .unwrap_or(TOPIC_BYTES_MAX)
+        self.topic_bytes_max.get(topic.0 as usize).copied().unwrap_or(TOPIC_BYTES_MAX)
     }
 
     /// The limits of the topics, read once: a topic whose limit changes later is found out by a
@@ -113,11 +108,9 @@ impl KafkaSink {
         }
         let admin = Admin::start(&self.settings.client, ANSWER_WAIT).map_err(|error| cannot_start(&error))?;
         let mut limits = Vec::new();
-        for topic in &self.settings.topics {
+        for (topic, _) in &self.settings.topics {
             let limit = match admin.topic_config(topic, "max.message.bytes") {
-                Ok(limit) => limit
-                    .and_then(|limit| limit.parse().ok())
-                    .unwrap_or(TOPIC_BYTES_MAX),
+                Ok(limit) => limit.and_then(|limit| limit.parse().ok()).unwrap_or(TOPIC_BYTES_MAX),
                 Err(error) if error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
                     return Err(sink_failure(&KafkaError::new(error.code, format!("`{topic}`"))));
                 }
@@ -135,12 +128,7 @@ impl KafkaSink {
 
     fn start_producer(&mut self) -> Result<Producer, SinkFailure> {
         self.read_limits()?;
-        let smallest = self
-            .topic_bytes_max
-            .iter()
-            .copied()
-            .min()
-            .unwrap_or(TOPIC_BYTES_MAX);
+        let smallest = self.topic_bytes_max.iter().copied().min().unwrap_or(TOPIC_BYTES_MAX);
         let options = self.settings.options(smallest)?;
         Producer::start(&self.settings.client, &options).map_err(|error| cannot_start(&error))
     }
@@ -180,6 +168,33 @@ impl KafkaSink {
         Ok(())
     }
 
+    /// Asks for the partition counts when they are not known or old.
+    fn refresh_counts(&mut self) -> Result<(), SinkFailure> {
+        let now = Instant::now();
+        if self.counted.is_some_and(|at| now.duration_since(at) < COUNT_AGE_MAX) {
+            return Ok(());
+        }
+        for topic in 0..self.routes.len() {
+            let Some(producer) = self.producer() else {
+                return Err(SinkFailure::Fatal("there is no producer to ask".to_owned()));
+            };
+            let answer = producer.partition_count(topic);
+            let Some((_, known)) = self.routes.get_mut(topic) else { continue };
+            match answer {
+                Ok(count) => *known = count,
+                // An old count is better than none while the brokers are away.
+                Err(error) if error.code.is_outage() && *known > 0 => {}
+                Err(error) => {
+                    let name = self.settings.topics.get(topic).map_or("", |(name, _)| name);
+                    let message = format!("`{name}`: {}", error.message);
+                    return Err(sink_failure(&KafkaError { message, ..error }));
+                }
+            }
+        }
+        self.counted = Some(now);
+        Ok(())
+    }
+
     fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_) | State::Plain(_))
     }
@@ -198,7 +213,7 @@ impl KafkaSink {
         }
     }
 
-    fn not_sent(&mut self, error: NotSent) -> SendFailure {
+    fn not_sent(&mut self, error: NotSent, token: u64) -> SendFailure {
         match error {
             NotSent::Full => {
                 if let Some(producer) = self.producer() {
@@ -206,7 +221,7 @@ impl KafkaSink {
                 }
                 SendFailure::Full
             }
-            NotSent::TooLarge { bytes, limit } => SendFailure::Refused(too_large(bytes, limit)),
+            NotSent::TooLarge { bytes, limit } => SendFailure::Refused(too_large(bytes, limit), token),
             NotSent::Client(error) => {
                 let fatal = self.producer().and_then(|producer| producer.fatal_error());
                 SendFailure::Sink(sink_failure(&fatal.unwrap_or(error)))
@@ -222,36 +237,19 @@ impl Sink for KafkaSink {
         while !self.is_open() {
             self.advance()?;
         }
-        Ok(())
+        self.refresh_counts()
     }
 
-    fn partition_count(&mut self, topic: TopicIndex) -> Result<u32, SinkFailure> {
-        let now = Instant::now();
-        let known = self.counts.get(&topic.0).copied();
-        if let Some((count, at)) = known
-            && now.duration_since(at) < COUNT_AGE_MAX
-        {
-            return Ok(count);
-        }
-        if self.producer().is_none() {
-            self.begin()?;
-        }
-        let Some(producer) = self.producer() else {
-            return Err(SinkFailure::Fatal("there is no producer to ask".to_owned()));
-        };
-        match (producer.partition_count(topic.0 as usize), known) {
-            (Ok(count), _) => {
-                self.counts.insert(topic.0, (count, now));
-                Ok(count)
-            }
-            // An old count is better than none while the brokers are away.
-            (Err(error), Some((count, _))) if error.code.is_outage() => Ok(count),
-            (Err(error), _) => {
-                let name = self.settings.topics.get(topic.0 as usize);
-                let name = name.map_or("", |name| name);
-                let message = format!("`{name}`: {}", error.message);
-                Err(sink_failure(&KafkaError { message, ..error }))
-            }
+    #[inline]
+    fn route(
+        &mut self,
+        topic: TopicIndex,
+        key: Option<&[u8]>,
+        source: Partition,
+    ) -> Result<Partition, SinkFailure> {
+        match self.routes.get_mut(topic.0 as usize) {
+            Some((router, count @ 1..)) => Ok(router.route(key, source, *count)),
+            _ => Err(SinkFailure::Fatal(format!("output topic {} was not begun", topic.0))),
         }
     }
 
@@ -280,7 +278,7 @@ impl Sink for KafkaSink {
                 return self.send(record);
             }
         };
-        sent.map_err(|error| self.not_sent(error))
+        sent.map_err(|error| self.not_sent(error, record.token))
     }
 
     fn end_batch(&mut self) -> Result<(), SendFailure> {
@@ -289,7 +287,7 @@ impl Sink for KafkaSink {
             return Ok(());
         };
         let handed = producer.hand_over();
-        handed.map_err(|error| self.not_sent(error))
+        handed.map_err(|error| self.not_sent(error, 0))
     }
 
     fn commit(
@@ -348,6 +346,16 @@ impl Sink for KafkaSink {
             state @ (State::None | State::Starting(_) | State::Ready(_)) => self.state = state,
         }
         Ok(())
+    }
+
+    fn release(&mut self) {
+        if self.release_idle() {
+            self.counted = None;
+        }
+    }
+
+    fn record_bytes_max(&self, topic: TopicIndex) -> usize {
+        self.topic_bytes_max(topic)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::kafka::producer::ProducerOptions;
 use crate::kafka::settings::ClientSettings;
 use crate::model::failure::Stop;
 use crate::model::pipeline_spec::Delivery;
+use crate::model::pipeline_spec::PartitionBy;
 
 /// `transaction.timeout.ms` unless the pipeline sets it. Below the session timeout, so that a
 /// worker's transaction ends before its partitions go to another.
@@ -30,7 +31,7 @@ pub struct SinkSettings {
     /// This worker's transactional id, and its name in logs. Two live workers never share one.
     pub member: String,
     /// Output and dead-letter topics, as [`crate::pipeline::ports::TopicIndex`] numbers them.
-    pub topics: Vec<Arc<str>>,
+    pub topics: Vec<(Arc<str>, PartitionBy)>,
     pub overrides: Overrides,
     /// The largest record batch that every topic takes, in bytes. None asks the broker for each
     /// topic's `max.message.bytes`, which the broker within the process cannot answer.
@@ -64,11 +65,7 @@ impl SinkSettings {
             return Ok(default);
         };
         text.parse().map_err(|_| {
-            Stop::new(
-                "kafka-property-value",
-                format!("{name} is `{text}`"),
-                "Write a whole number",
-            )
+            Stop::new("kafka-property-value", format!("{name} is `{text}`"), "Write a whole number")
         })
     }
 
@@ -83,10 +80,7 @@ impl SinkSettings {
         ];
         let transactional_id = match self.delivery {
             Delivery::ExactlyOnce => {
-                properties.push((
-                    "transaction.timeout.ms",
-                    TRANSACTION_TIMEOUT.as_millis().to_string(),
-                ));
+                properties.push(("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string()));
                 Some(self.member.clone())
             }
             Delivery::AtLeastOnce => {
@@ -99,7 +93,7 @@ impl SinkSettings {
         Ok(ProducerOptions {
             name: self.member.clone(),
             transactional_id,
-            topics: self.topics.clone(),
+            topics: self.topics.iter().map(|(topic, _)| topic.clone()).collect(),
             record_bytes_max: self.number("message.max.bytes", RECORD_BYTES_MAX)?,
             properties,
             overrides: self.overrides.clone(),

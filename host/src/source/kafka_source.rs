@@ -58,12 +58,12 @@ struct NameTaken {
 }
 
 impl KafkaSource {
-    /// Joins the group.
+    /// A source that has not joined its group yet.
     ///
     /// # Errors
     /// A [`Stop`] when the settings do not fit together or librdkafka refuses one.
     pub fn new(settings: SourceSettings) -> Result<Self, Stop> {
-        let consumer = join(&settings)?;
+        let consumer = start(&settings)?;
         Ok(Self {
             settings,
             partitions: Partitions::default(),
@@ -90,8 +90,7 @@ impl KafkaSource {
     fn receive(&mut self, wait: Duration) -> Result<(), SourceFailure> {
         let (rows_max, bytes_max) = self.limits();
         let mut received = std::mem::take(&mut self.received);
-        self.consumer
-            .receive(wait, rows_max.min(TAKE_MAX), bytes_max, &mut received);
+        self.consumer.receive(wait, rows_max.min(TAKE_MAX), bytes_max, &mut received);
         let mut outcome = Ok(());
         for item in received.drain(..) {
             match item {
@@ -110,10 +109,7 @@ impl KafkaSource {
     }
 
     fn limits(&self) -> (usize, u64) {
-        (
-            self.settings.batch.rows_max.max(1) as usize,
-            self.settings.batch.bytes_max.max(1),
-        )
+        (self.settings.batch.rows_max.max(1) as usize, self.settings.batch.bytes_max.max(1))
     }
 
     fn partition_failed(
@@ -129,16 +125,8 @@ impl KafkaSource {
         };
         match error.code {
             ErrorCode::AUTO_OFFSET_RESET | ErrorCode::OFFSET_OUT_OF_RANGE | ErrorCode::NO_OFFSET => {
-                let first = self
-                    .consumer
-                    .bounds(&partition)
-                    .map_err(|error| failure(&error))?
-                    .start;
-                Err(SourceFailure::OffsetGone {
-                    partition,
-                    offset: next,
-                    first,
-                })
+                let first = self.consumer.bounds(&partition).map_err(|error| failure(&error))?.start;
+                Err(SourceFailure::OffsetGone { partition, offset: next, first })
             }
             _ => {
                 // The batch call took the error for a record and moved the client's position.
@@ -187,10 +175,7 @@ impl KafkaSource {
     /// A worker that was killed holds its name until its session ends: try again until then.
     fn name_is_taken(&mut self) -> Result<(), SourceFailure> {
         let now = Instant::now();
-        let taken = *self.name_taken.get_or_insert(NameTaken {
-            since: now,
-            tried: now,
-        });
+        let taken = *self.name_taken.get_or_insert(NameTaken { since: now, tried: now });
         if now.duration_since(taken.since) > UNRELEASED_MAX {
             return Err(SourceFailure::Stop(duplicate_host_id(&self.settings)));
         }
@@ -206,8 +191,12 @@ impl KafkaSource {
             return Ok(());
         }
         taken.tried = now;
-        self.consumer = join(&self.settings)?;
-        Ok(())
+        self.consumer = start(&self.settings)?;
+        self.subscribe()
+    }
+
+    fn subscribe(&mut self) -> Result<(), SourceFailure> {
+        self.consumer.subscribe(&self.settings.topics).map_err(|error| cannot_start(&error).into())
     }
 
     fn check_topics_if_due(&mut self) -> Result<(), SourceFailure> {
@@ -241,17 +230,11 @@ impl KafkaSource {
             .and_then(|()| self.consumer.assign(positions, &all))
             .map_err(|error| failure(&error))?;
         let paused = self.partitions.paused();
-        if paused.is_empty() {
-            Ok(())
-        } else {
-            self.consumer.pause(&paused).map_err(|error| failure(&error))
-        }
+        if paused.is_empty() { Ok(()) } else { self.consumer.pause(&paused).map_err(|error| failure(&error)) }
     }
 
     fn is_connected(&self) -> bool {
-        self.consumer
-            .statistics(|statistics| statistics.connected)
-            .unwrap_or(false)
+        self.consumer.statistics(|statistics| statistics.connected).unwrap_or(false)
     }
 
     fn next_event(&mut self) -> Option<SourceEvent<Messages>> {
@@ -260,10 +243,7 @@ impl KafkaSource {
         self.outage = None;
         Some(match change {
             Rebalance::Assigned(partitions) => SourceEvent::Assigned(
-                partitions
-                    .into_iter()
-                    .map(|partition| self.shared(partition))
-                    .collect(),
+                partitions.into_iter().map(|partition| self.shared(partition)).collect(),
             ),
             Rebalance::Revoked(partitions) => SourceEvent::Revoked(partitions),
             Rebalance::Lost(partitions) => SourceEvent::Lost(partitions),
@@ -272,21 +252,37 @@ impl KafkaSource {
 
     /// The same partition with the topic's name that all others share.
     fn shared(&self, partition: TopicPartition) -> TopicPartition {
-        let topic = self
-            .settings
-            .topics
-            .iter()
-            .find(|topic| ***topic == *partition.topic);
-        TopicPartition {
-            topic: topic.cloned().unwrap_or(partition.topic),
-            partition: partition.partition,
-        }
+        let topic = self.settings.topics.iter().find(|topic| ***topic == *partition.topic);
+        TopicPartition { topic: topic.cloned().unwrap_or(partition.topic), partition: partition.partition }
     }
 }
 
 impl Source for KafkaSource {
     type Records = Messages;
     type Group = GroupMembership;
+
+    fn join(&mut self) -> Result<(), SourceFailure> {
+        self.subscribe()
+    }
+
+    fn commit_outside(&mut self, positions: &[(TopicPartition, Offset)]) -> Result<bool, SourceFailure> {
+        match self.consumer.commit(positions) {
+            Ok(()) => Ok(true),
+            // Only an empty group takes offsets from outside.
+            Err(error)
+                if matches!(
+                    error.code,
+                    ErrorCode::UNKNOWN_MEMBER_ID
+                        | ErrorCode::ILLEGAL_GENERATION
+                        | ErrorCode::REBALANCE_IN_PROGRESS
+                        | ErrorCode::FENCED_INSTANCE_ID
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(failure(&error)),
+        }
+    }
 
     fn poll(&mut self, wait: Duration) -> Result<SourceEvent<Messages>, SourceFailure> {
         self.rejoin_if_due()?;
@@ -322,22 +318,16 @@ impl Source for KafkaSource {
     fn start(&mut self, positions: &[(TopicPartition, Offset)]) -> Result<(), SourceFailure> {
         self.partitions.add(positions);
         let all = self.partitions.positions();
-        self.consumer
-            .assign(positions, &all)
-            .map_err(|error| failure(&error))
+        self.consumer.assign(positions, &all).map_err(|error| failure(&error))
     }
 
     fn release(&mut self, partitions: &[TopicPartition]) -> Result<(), SourceFailure> {
         self.partitions.remove(partitions);
-        self.consumer
-            .unassign(partitions)
-            .map_err(|error| failure(&error))
+        self.consumer.unassign(partitions).map_err(|error| failure(&error))
     }
 
     fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, SourceFailure> {
-        self.consumer
-            .committed(partitions)
-            .map_err(|error| failure(&error))
+        self.consumer.committed(partitions).map_err(|error| failure(&error))
     }
 
     fn bounds(&mut self, partition: &TopicPartition) -> Result<Range<Offset>, SourceFailure> {
@@ -345,10 +335,7 @@ impl Source for KafkaSource {
     }
 
     fn offset_at(&mut self, partition: &TopicPartition, timestamp_ms: i64) -> Result<Offset, SourceFailure> {
-        let found = self
-            .consumer
-            .offset_at(partition, timestamp_ms)
-            .map_err(|error| failure(&error))?;
+        let found = self.consumer.offset_at(partition, timestamp_ms).map_err(|error| failure(&error))?;
         match found {
             Some(offset) => Ok(offset),
             None => Ok(self.bounds(partition)?.end),
@@ -357,18 +344,13 @@ impl Source for KafkaSource {
 
     fn partitions(&mut self, topic: &str) -> Result<Vec<TopicPartition>, SourceFailure> {
         let count =
-            self.consumer
-                .partition_count(topic)
-                .map_err(|error| match topic_stop(topic, &error) {
-                    Some(stop) => SourceFailure::Stop(stop),
-                    None => failure(&error),
-                })?;
+            self.consumer.partition_count(topic).map_err(|error| match topic_stop(topic, &error) {
+                Some(stop) => SourceFailure::Stop(stop),
+                None => failure(&error),
+            })?;
         let topic: Arc<str> = Arc::from(topic);
         Ok((0..count as i32)
-            .map(|index| TopicPartition {
-                topic: Arc::clone(&topic),
-                partition: Partition(index),
-            })
+            .map(|index| TopicPartition { topic: Arc::clone(&topic), partition: Partition(index) })
             .collect())
     }
 
@@ -408,14 +390,16 @@ impl Source for KafkaSource {
     }
 }
 
-fn join(settings: &SourceSettings) -> Result<Consumer, Stop> {
-    Consumer::join(&settings.client, &settings.options()?).map_err(|error| {
-        Stop::new(
-            "kafka-consumer",
-            format!("the Kafka consumer cannot start: {}", error.message),
-            "Correct the setting that the message names",
-        )
-    })
+fn start(settings: &SourceSettings) -> Result<Consumer, Stop> {
+    Consumer::new(&settings.client, &settings.options()?).map_err(|error| cannot_start(&error))
+}
+
+fn cannot_start(error: &KafkaError) -> Stop {
+    Stop::new(
+        "kafka-consumer",
+        format!("the Kafka consumer cannot start: {}", error.message),
+        "Correct the setting that the message names",
+    )
 }
 
 fn failure(error: &KafkaError) -> SourceFailure {
@@ -443,10 +427,7 @@ fn duplicate_host_id(settings: &SourceSettings) -> Stop {
 fn group_forbidden(settings: &SourceSettings) -> Stop {
     Stop::new(
         "group-forbidden",
-        format!(
-            "the broker does not let this host use the consumer group `{}`",
-            settings.group
-        ),
+        format!("the broker does not let this host use the consumer group `{}`", settings.group),
         "Allow the host's principal READ on the group",
     )
 }

@@ -1,1 +1,8 @@
-//! (in work)
+//! Logs, metrics, and the log lines of guests.
+
+pub mod fields;
+pub mod guest_logs;
+pub mod init;
+pub mod metric_names;
+pub mod metrics;
+pub mod pipeline_metrics;

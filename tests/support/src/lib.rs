@@ -1,1 +1,36 @@
-//! Placeholder.
+//! What the integration suites share: a real Kafka, a real schema registry, built guests, and short ways
+//! to write, read and look at them.
+//!
+//! `cargo xtask test` starts one Kafka and one registry for the whole run. A test binary started by hand
+//! starts its own when a test asks for one. Suites share them, so every test names its topics, groups and
+//! subjects with [`unique_name`]. A test that breaks its servers starts private ones: [`Broker`], [`Registry`].
+//! Every server dies with the process that started it, however that ends.
+//!
+//! Helpers return [`anyhow::Result`]; a test says `.expect("why")`.
+
+mod broker;
+mod guests;
+mod kafka_client;
+mod kafka_consume;
+mod kafka_produce;
+mod names;
+pub mod payments;
+mod pipelines;
+mod record;
+mod registry;
+mod sidecar;
+
+pub use broker::Broker;
+pub use broker::shared_broker;
+pub use guests::guest;
+pub use kafka_client::KafkaClient;
+pub use names::free_port;
+pub use names::unique_name;
+pub use record::ConsumedRecord;
+pub use record::TestRecord;
+pub use registry::Registry;
+pub use registry::RegistryApi;
+pub use pipelines::PaymentsPipeline;
+pub use registry::shared_registry;
+pub use sidecar::Sidecar;
+pub use sidecar::SidecarPlan;

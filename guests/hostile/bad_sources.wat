@@ -1,0 +1,15 @@
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (local $rows i32) (local $at i32)
+  (call $prepare_emit (local.get $batch))
+  ;; Every row says that it comes from row 1 000 000.
+  (local.set $rows (i32.load (i32.const 268)))
+  (i32.store (i32.const 324) (i32.mul (local.get $rows) (i32.const 4)))
+  (local.set $at (call $alloc (i32.const 4) (i32.mul (local.get $rows) (i32.const 4))))
+  (i32.store (i32.const 320) (local.get $at))
+  (loop $again
+    (i32.store (local.get $at) (i32.const 1000000))
+    (local.set $at (i32.add (local.get $at) (i32.const 4)))
+    (local.set $rows (i32.sub (local.get $rows) (i32.const 1)))
+    (br_if $again (local.get $rows)))
+  (call $call_emit)
+  (call $answer_with_emit))

@@ -1,0 +1,20 @@
+;; Each column's data is the same 64 KiB.
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (local $at i32) (local $left i32)
+  (call $prepare_column (i32.const 1) (i32.const 0) (i32.const 0))
+  (local.set $at (call $alloc (i32.const 8) (i32.const 100000)))
+  (i32.store (i32.const 312) (local.get $at))
+  (i32.store (i32.const 316) (i32.const 4096))
+  ;; Three buffers at 800.
+  (memory.fill (i32.const 800) (i32.const 0) (i32.const 24))
+  (i32.store (i32.const 812) (i32.const 65536))
+  (i32.store (i32.const 820) (i32.const 65536))
+  (local.set $left (i32.const 4096))
+  (loop $again
+    (i32.store (local.get $at) (i32.const 800))
+    (i32.store offset=4 (local.get $at) (i32.const 3))
+    (local.set $at (i32.add (local.get $at) (i32.const 20)))
+    (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+    (br_if $again (local.get $left)))
+  (call $call_emit)
+  (call $answer_with_emit))

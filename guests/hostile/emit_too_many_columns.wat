@@ -1,0 +1,6 @@
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (call $prepare_column (i32.const 1) (i32.const 0) (i32.const 0))
+  (i32.store (i32.const 312) (call $alloc (i32.const 8) (i32.const 20000000)))
+  (i32.store (i32.const 316) (i32.const 1000000))
+  (call $call_emit)
+  (call $answer_with_emit))

@@ -1,0 +1,4 @@
+(func (export "wasmill:transform/handler@0.1.0#describe") (result i32)
+  (i32.store (i32.const 128) (i32.const 60000))
+  (i32.store (i32.const 132) (i32.const 12))
+  (i32.const 128))

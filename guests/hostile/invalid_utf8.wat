@@ -1,0 +1,11 @@
+;; manifest: {"manifest_version":1,"name":"hostile","inputs":[{"name":"in","value":{"kind":"raw"}}],"outputs":[{"name":"out","value":{"kind":"typed","schema":"string"}}]}
+(data (i32.const 900) "\00\00\00\00\02\00\00\00\c3\28")
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (memory.fill (i32.const 800) (i32.const 0) (i32.const 24))
+  (i32.store (i32.const 808) (i32.const 900))
+  (i32.store (i32.const 812) (i32.const 8))
+  (i32.store (i32.const 816) (i32.const 908))
+  (i32.store (i32.const 820) (i32.const 2))
+  (call $prepare_column (i32.const 1) (i32.const 800) (i32.const 3))
+  (call $call_emit)
+  (call $answer_with_emit))

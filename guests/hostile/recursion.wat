@@ -1,0 +1,5 @@
+(func $dive (param i32) (result i32)
+  (i32.add (call $dive (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (drop (call $dive (i32.const 0)))
+  (unreachable))

@@ -1,0 +1,6 @@
+(data (i32.const 904) "no threshold")
+(func (export "wasmill:transform/handler@0.1.0#open") (param i32 i32) (result i32)
+  (i32.store8 (i32.const 64) (i32.const 1))
+  (i32.store (i32.const 68) (i32.const 904))
+  (i32.store (i32.const 72) (i32.const 12))
+  (i32.const 64))

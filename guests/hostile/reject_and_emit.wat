@@ -1,0 +1,6 @@
+(data (i32.const 904) "bad")
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (call $reject (i32.const 900) (i32.const 4) (i32.const 904) (i32.const 3) (i32.const 640))
+  (call $prepare_emit (local.get $batch))
+  (call $call_emit)
+  (call $answer_with_emit))

@@ -1,0 +1,7 @@
+(data (i32.const 900) "\ff\ff\ff\7f")
+(data (i32.const 904) "bad")
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (call $reject (i32.const 900) (i32.const 4) (i32.const 904) (i32.const 3) (i32.const 640))
+  (if (i32.eqz (i32.load8_u (i32.const 640)))
+    (then (return (call $answer_ok))))
+  (call $answer_fatal (i32.load (i32.const 648)) (i32.load (i32.const 652))))

@@ -1,0 +1,23 @@
+;; manifest: {"manifest_version":1,"name":"hostile","inputs":[{"name":"in","value":{"kind":"raw"}}],"outputs":[{"name":"out","value":{"kind":"typed","schema":{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":"int"}]}}}]}
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  ;; The struct has an empty validity; its child has an empty validity and 4 bytes.
+  (memory.fill (i32.const 800) (i32.const 0) (i32.const 64))
+  (i32.store (i32.const 808) (i32.const 1024))
+  (i32.store (i32.const 812) (i32.const 0))
+  (i32.store (i32.const 824) (i32.const 0))
+  (i32.store (i32.const 832) (i32.const 1024))
+  (i32.store (i32.const 836) (i32.const 4))
+  (call $prepare_column (i32.const 1) (i32.const 808) (i32.const 1))
+  (i32.store (i32.const 708) (i32.const 880))
+  (i32.store (i32.const 712) (i32.const 2))
+  (i32.store (i32.const 880) (i32.const 1))
+  (i32.store (i32.const 884) (i32.const 1))
+  ;; Columns 1 and 2.
+  (memory.fill (i32.const 720) (i32.const 0) (i32.const 40))
+  (i32.store (i32.const 720) (i32.const 824))
+  (i32.store (i32.const 724) (i32.const 2))
+  (i32.store (i32.const 740) (i32.const 824))
+  (i32.store (i32.const 744) (i32.const 2))
+  (i32.store (i32.const 316) (i32.const 3))
+  (call $call_emit)
+  (call $answer_with_emit))

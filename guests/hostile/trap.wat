@@ -1,0 +1,4 @@
+(func $innermost (unreachable))
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (call $innermost)
+  (unreachable))

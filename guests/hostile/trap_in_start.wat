@@ -1,0 +1,2 @@
+(func $first (unreachable))
+(start $first)

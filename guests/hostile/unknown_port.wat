@@ -1,0 +1,5 @@
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (call $prepare_emit (local.get $batch))
+  (i32.store (i32.const 256) (i32.const 7))
+  (call $call_emit)
+  (call $answer_with_emit))

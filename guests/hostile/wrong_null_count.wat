@@ -1,0 +1,12 @@
+;; One row, valid by its validity, null by its count.
+(data (i32.const 900) "\00\00\00\00\00\00\00\00\01")
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (memory.fill (i32.const 800) (i32.const 0) (i32.const 24))
+  (i32.store (i32.const 800) (i32.const 908))
+  (i32.store (i32.const 804) (i32.const 1))
+  (i32.store (i32.const 808) (i32.const 900))
+  (i32.store (i32.const 812) (i32.const 8))
+  (call $prepare_column (i32.const 1) (i32.const 800) (i32.const 3))
+  (i32.store (i32.const 716) (i32.const 1))
+  (call $call_emit)
+  (call $answer_with_emit))

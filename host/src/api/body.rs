@@ -1,0 +1,97 @@
+//! Bodies of requests: of a known type, and of a bounded size.
+
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::http::header;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde_json::Value as Json;
+
+use crate::api::problem::Problem;
+use crate::api::state::ApiState;
+use crate::api::state::DocumentFormat;
+
+const COMPONENT_TYPES: [&str; 2] = ["application/octet-stream", "application/wasm"];
+
+/// A component. The caller holds a permit for an upload.
+pub(crate) async fn component(state: &ApiState, request: Request) -> Result<Bytes, Problem> {
+    match media_type(request.headers()) {
+        Some(found) if COMPONENT_TYPES.contains(&found.as_str()) => {}
+        found => return Err(wrong_type(found, "`application/octet-stream` or `application/wasm`")),
+    }
+    let body = read(request, state.limits.upload_bytes_max).await?;
+    if body.is_empty() {
+        let detail = "The body is empty, expected a component. With curl: --data-binary @transform.wasm";
+        return Err(Problem::malformed("empty-body", detail));
+    }
+    Ok(body)
+}
+
+/// A document of a pipeline.
+pub(crate) async fn document(state: &ApiState, request: Request) -> Result<Json, Problem> {
+    let format = match media_type(request.headers()).as_deref() {
+        Some("application/json") => DocumentFormat::Json,
+        Some("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml") => DocumentFormat::Yaml,
+        found => {
+            return Err(wrong_type(found.map(str::to_owned), "`application/json` or `application/yaml`"));
+        }
+    };
+    let body = read(request, state.limits.document_bytes_max).await?;
+    let text = std::str::from_utf8(&body).map_err(|error| {
+        let at = error.valid_up_to();
+        Problem::malformed("not-utf8", format!("The document is not UTF-8: byte {at} begins no character."))
+    })?;
+    (state.read_document)(text, format).map_err(|refusals| {
+        // What cannot be read is malformed; what can be read and not be run is refused, later.
+        let mut problem = Problem::refused(refusals);
+        problem.set_status(StatusCode::BAD_REQUEST);
+        problem
+    })
+}
+
+async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|declared: u64| declared > bytes_max as u64) {
+        return Err(too_large(declared, bytes_max));
+    }
+    let mut stream = request.into_body().into_data_stream();
+    let mut body = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| {
+            Problem::malformed("body-incomplete", format!("The body broke off: {error}."))
+        })?;
+        if chunk.len() > bytes_max - body.len() {
+            return Err(too_large(None, bytes_max));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.into())
+}
+
+fn too_large(declared: Option<u64>, bytes_max: usize) -> Problem {
+    let found = declared.map_or_else(|| "more".to_owned(), |declared| format!("{declared} bytes"));
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body-too-large",
+        "The body is too large",
+        format!("The body has {found}, expected at most {bytes_max} bytes."),
+    )
+}
+
+fn wrong_type(found: Option<String>, expected: &str) -> Problem {
+    let found = found.map_or_else(|| "no Content-Type".to_owned(), |found| format!("`{found}`"));
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "The type of the body is not understood",
+        format!("Found {found}, expected the header `Content-Type` with {expected}."),
+    )
+}
+
+/// In lower case, without parameters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}

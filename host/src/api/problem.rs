@@ -1,0 +1,139 @@
+//! Errors as problem documents (RFC 9457).
+
+use axum::Json;
+use axum::http::HeaderName;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::model::failure::Refusal;
+
+/// What went wrong, as a document.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// `urn:wasmill:problem:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The same for every problem of this code.
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 422)]
+    status: u16,
+    /// What happened this time, and how to mend it.
+    detail: String,
+    /// Stable; documented.
+    #[schema(example = "unknown-transform")]
+    code: &'static str,
+    /// What is wrong with single fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldProblem>,
+    #[serde(skip)]
+    #[schema(ignore)]
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// What is wrong with one field, or one part of the component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldProblem {
+    #[schema(example = "unknown-topic")]
+    pub code: &'static str,
+    /// Path of the field.
+    #[schema(example = "inputs.payments.topic")]
+    pub field: String,
+    pub message: String,
+    pub found: String,
+    pub expected: String,
+    /// How to mend it.
+    pub remedy: String,
+}
+
+impl From<Refusal> for FieldProblem {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { code, field, message, found, expected, remedy } = refusal;
+        Self { code: code.0, field, message, found, expected, remedy }
+    }
+}
+
+impl Problem {
+    #[must_use]
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind: format!("urn:wasmill:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            code,
+            errors: Vec::new(),
+            header: None,
+        }
+    }
+
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    pub(crate) fn set_status(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+    }
+
+    /// 422. The code is that of the refusal when there is only one.
+    #[must_use]
+    pub fn refused(refusals: Vec<Refusal>) -> Self {
+        let code = match refusals.as_slice() {
+            [only] => only.code.0,
+            _ => "refused",
+        };
+        let detail = refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let problem =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "A check failed; nothing changed", detail);
+        problem.with_errors(refusals.into_iter().map(FieldProblem::from).collect())
+    }
+
+    /// 400.
+    #[must_use]
+    pub fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, "The request is malformed", detail)
+    }
+
+    /// 500. What happened is in the host's log.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal-error",
+            "The host failed",
+            "This is a defect of Wasmill. The host's log says more; please report it.",
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(mut self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let own = self.header.take();
+        let mut response = (status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = own {
+            headers.insert(name, value);
+        }
+        response
+    }
+}

@@ -1,0 +1,126 @@
+//! What the handlers work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use serde_json::Value as Json;
+use tokio::sync::Semaphore;
+
+use crate::api::auth::Tokens;
+use crate::api::server::Closing;
+use crate::control::service::Control;
+use crate::model::failure::Refusal;
+use crate::model::ids::PipelineId;
+use crate::model::limits::COMPONENT_BYTES_MAX;
+
+/// In which language a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentFormat {
+    Json,
+    Yaml,
+}
+
+/// Reads the text of a document.
+pub type ReadDocument = dyn Fn(&str, DocumentFormat) -> Result<Json, Vec<Refusal>> + Send + Sync;
+/// The figures of a pipeline for its status; none if it has none.
+pub type Counters = dyn Fn(&PipelineId) -> Option<Json> + Send + Sync;
+/// Metrics in the text format of Prometheus. May block.
+pub type Metrics = dyn Fn() -> String + Send + Sync;
+/// Why the host is not ready; empty when it is. May block.
+pub type Readiness = dyn Fn() -> Vec<String> + Send + Sync;
+
+/// How much one request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiLimits {
+    /// Largest component in bytes. Default 50 MiB.
+    pub upload_bytes_max: usize,
+    /// Largest document of a pipeline in bytes. Default 1 MiB.
+    pub document_bytes_max: usize,
+    /// Uploads that are taken at once; others wait. Default 2. Each is held in memory.
+    pub uploads_at_once_max: usize,
+    /// Until the answer begins. Default 120 s: compiling a component may take a minute.
+    pub request_timeout: Duration,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self {
+            upload_bytes_max: COMPONENT_BYTES_MAX,
+            document_bytes_max: 1 << 20,
+            uploads_at_once_max: 2,
+            request_timeout: Duration::from_secs(120),
+        }
+    }
+}
+
+/// What an [`ApiState`] is made of.
+pub struct ApiParts {
+    pub control: Control,
+    /// Bearer tokens, any of which is let in. Empty: nobody is asked for one, and only requests to a
+    /// loopback name are answered.
+    pub tokens: Vec<String>,
+    pub read_document: Arc<ReadDocument>,
+    /// The JSON Schema of pipeline documents.
+    pub pipeline_schema: Json,
+    pub counters: Option<Arc<Counters>>,
+    pub health: HealthState,
+    pub limits: ApiLimits,
+    /// Ends streams when the host ends; give the same to [`crate::api::server::serve`].
+    pub closing: Closing,
+}
+
+/// State of `/healthz`, `/readyz` and `/metrics`.
+#[derive(Clone)]
+pub struct HealthState {
+    pub metrics: Arc<Metrics>,
+    pub readiness: Arc<Readiness>,
+}
+
+/// State of the API. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState(Arc<Shared>);
+
+/// What the handlers share.
+pub struct Shared {
+    pub(crate) control: Control,
+    pub(crate) tokens: Tokens,
+    pub(crate) read_document: Arc<ReadDocument>,
+    pub(crate) pipeline_schema: Json,
+    pub(crate) counters: Option<Arc<Counters>>,
+    pub(crate) health: HealthState,
+    pub(crate) limits: ApiLimits,
+    pub(crate) uploads: Semaphore,
+    pub(crate) closing: Closing,
+}
+
+impl ApiState {
+    #[must_use]
+    pub fn new(parts: ApiParts) -> Self {
+        Self(Arc::new(Shared {
+            control: parts.control,
+            tokens: Tokens::new(&parts.tokens),
+            read_document: parts.read_document,
+            pipeline_schema: parts.pipeline_schema,
+            counters: parts.counters,
+            health: parts.health,
+            limits: parts.limits,
+            uploads: Semaphore::new(parts.limits.uploads_at_once_max.max(1)),
+            closing: parts.closing,
+        }))
+    }
+}
+
+impl std::ops::Deref for ApiState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl FromRef<ApiState> for HealthState {
+    fn from_ref(state: &ApiState) -> Self {
+        state.health.clone()
+    }
+}

@@ -1,0 +1,217 @@
+//! The parts of a worker, from a checked pipeline.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::contract::Contract;
+use crate::app::deploy::OutputIds;
+use crate::app::deploy::not_taken;
+use crate::app::guest_log_sink::PipelineLogSink;
+use crate::app::observer::MetricsObserver;
+use crate::app::registry::RegisterFailure;
+use crate::app::registry::Registry;
+use crate::app::subjects::Part;
+use crate::app::subjects::subject;
+use crate::codec::decode::InputDecoder;
+use crate::codec::encode::PartEncoder;
+use crate::codec::encode::RegisterSchema;
+use crate::codec::encode::Registration;
+use crate::codec::writer_schemas::WriterSchemas;
+use crate::kafka::overrides::Overrides;
+use crate::kafka::settings::ClientSettings;
+use crate::model::failure::Refusal;
+use crate::model::failure::Stage;
+use crate::model::failure::Stop;
+use crate::model::ids::HostId;
+use crate::model::ids::PipelineId;
+use crate::model::ids::PortIndex;
+use crate::model::ids::WorkerIndex;
+use crate::model::manifest::OutputPort;
+use crate::model::pipeline_spec::OnBadRecord;
+use crate::model::pipeline_spec::OutputBinding;
+use crate::model::pipeline_spec::PartBinding;
+use crate::model::pipeline_spec::PipelineSpec;
+use crate::model::schema_table::SchemaTable;
+use crate::pipeline::dead_letter::BadRecordPolicy;
+use crate::pipeline::driver::DriverFailure;
+use crate::pipeline::driver::DriverSettings;
+use crate::pipeline::outputs::Output;
+use crate::pipeline::outputs::Outputs;
+use crate::pipeline::ports::Decoder;
+use crate::pipeline::ports::EncodeFailure;
+use crate::pipeline::ports::SystemClock;
+use crate::pipeline::run::Lane;
+use crate::sink::dead_letter::Sender;
+use crate::sink::kafka_sink::KafkaSink;
+use crate::sink::sink_settings::SinkSettings;
+use crate::source::flow_control::FlowControl;
+use crate::source::kafka_source::KafkaSource;
+use crate::source::source_settings::CoPartitioned;
+use crate::source::source_settings::SESSION_TIMEOUT;
+use crate::source::source_settings::SourceSettings;
+use crate::telemetry::guest_logs::GuestLogs;
+use crate::telemetry::pipeline_metrics::PipelineMetrics;
+use crate::wasm::compiled::CompiledComponent;
+use crate::wasm::guest::GuestSpec;
+use crate::wasm::guest::WasmGuest;
+use crate::worker::factory::WorkerFactory;
+use crate::worker::factory::WorkerParts;
+
+/// A pipeline that passed every check, ready to be run by workers.
+pub struct PipelineFactory {
+    pub id: PipelineId,
+    pub host: HostId,
+    pub spec: PipelineSpec,
+    pub contract: Contract,
+    pub ids: Vec<OutputIds>,
+    /// For dead letters: `name@3`, or a file name.
+    pub version: String,
+    pub component: Arc<CompiledComponent>,
+    pub kafka: ClientSettings,
+    pub overrides: Overrides,
+    pub writer_schemas: Arc<dyn WriterSchemas>,
+    pub registry: Option<Registry>,
+    pub metrics: PipelineMetrics,
+    pub logs: Arc<GuestLogs>,
+    /// See [`SinkSettings::topic_bytes_max`].
+    pub topic_bytes_max: Option<usize>,
+}
+
+impl WorkerFactory for PipelineFactory {
+    type Source = KafkaSource;
+    type Sink = KafkaSink;
+
+    fn build(&self, worker: WorkerIndex) -> Result<WorkerParts<KafkaSource, KafkaSink>, DriverFailure> {
+        let table = Arc::new(SchemaTable::default());
+        let mut inputs: Vec<Box<dyn Decoder>> = Vec::new();
+        for (port, binding) in &self.contract.inputs {
+            let decoder = InputDecoder::new(port, binding, &self.writer_schemas, &table).map_err(refused)?;
+            inputs.push(Box::new(decoder));
+        }
+        let guest = WasmGuest::new(GuestSpec {
+            component: self.component.clone(),
+            config: self.contract.config.clone(),
+            limits: self.spec.limits,
+            schemas: table.clone(),
+            logs: Arc::new(PipelineLogSink {
+                logs: self.logs.clone(),
+                metrics: self.metrics.clone(),
+                worker,
+            }),
+        })
+        .map_err(|error| {
+            Stop::new("schema-invalid", error.to_string(), "Upload the transform with another schema")
+        })?;
+        let member = self.id.member(&self.host, worker);
+        let sink = KafkaSink::new(SinkSettings {
+            client: self.kafka.clone(),
+            delivery: self.spec.delivery,
+            member: member.clone(),
+            topics: self.contract.topics.clone(),
+            overrides: self.overrides.clone(),
+            topic_bytes_max: self.topic_bytes_max,
+            session_timeout: session_timeout(&self.overrides),
+        })?;
+        let source = KafkaSource::new(SourceSettings {
+            client: self.kafka.clone(),
+            group: self.id.group(),
+            member,
+            topics: self.contract.input_topics(),
+            batch: self.spec.batch,
+            flow: FlowControl::default(),
+            overrides: self.overrides.clone(),
+            assignment: CoPartitioned::default(),
+        })?;
+        let lane = Lane {
+            inputs,
+            guest: Box::new(guest),
+            outputs: self.outputs(&table)?,
+            sink,
+            policy: self.policy(),
+            retry: self.spec.retry,
+            observer: Box::new(MetricsObserver(self.metrics.clone())),
+            clock: Box::new(SystemClock),
+            order: Vec::new(),
+        };
+        let ports = (0..).map(PortIndex);
+        let settings = DriverSettings {
+            delivery: self.spec.delivery,
+            start: self.spec.start.clone(),
+            commit: self.spec.commit,
+            inputs: self.contract.input_topics().into_iter().zip(ports).collect::<BTreeMap<_, _>>(),
+        };
+        Ok(WorkerParts { source, lane, settings })
+    }
+}
+
+impl PipelineFactory {
+    fn outputs(&self, table: &Arc<SchemaTable>) -> Result<Outputs, Stop> {
+        let mut outputs = Vec::new();
+        for ((port, binding, topic), ids) in self.contract.outputs.iter().zip(&self.ids) {
+            let key = match &port.key {
+                Some(part) => {
+                    let registration = ids.key.map_or(Registration::None, Registration::Id);
+                    let field = format!("outputs.{}.key", port.name);
+                    let format = binding.key.format;
+                    let encoder = PartEncoder::new(part, format, Stage::KeyEncode, &field, registration);
+                    Some(Box::new(encoder.map_err(refused)?) as _)
+                }
+                None => None,
+            };
+            let registration = match ids.value {
+                Some(id) => Registration::Id(id),
+                None => self.dynamic(port, binding, table),
+            };
+            let field = format!("outputs.{}.value", port.name);
+            let format = binding.value.format;
+            let value = PartEncoder::new(&port.value, format, Stage::ValueEncode, &field, registration)
+                .map_err(refused)?;
+            outputs.push(Output { topic: *topic, key, value: Box::new(value) });
+        }
+        Ok(Outputs::new(outputs))
+    }
+
+    /// Registration of the schemas that a guest declares while it runs, on dynamic ports.
+    fn dynamic(&self, port: &OutputPort, binding: &OutputBinding, table: &Arc<SchemaTable>) -> Registration {
+        let Some(registry) = self.registry.clone() else { return Registration::None };
+        let policy = self.spec.schemas;
+        let topic = binding.topic.clone();
+        let value: PartBinding = binding.value.clone();
+        let field = format!("outputs.{}.value", port.name);
+        let register: RegisterSchema = Box::new(move |entry| {
+            let subject = subject(&value, &topic, Part::Value, policy.subject_strategy, &entry.avro);
+            match registry.id_for(&subject, &entry.text, policy.register) {
+                Ok(id) => Ok(id),
+                Err(RegisterFailure::Outage(outage)) => Err(EncodeFailure::Outage(outage)),
+                Err(failure) => Err(refused(not_taken(&field, &subject, failure, policy.register)).into()),
+            }
+        });
+        Registration::Dynamic { table: table.clone(), register }
+    }
+
+    fn policy(&self) -> BadRecordPolicy {
+        match (&self.spec.on_bad_record, self.contract.letters) {
+            (OnBadRecord::Stop, _) => BadRecordPolicy::Stop,
+            (OnBadRecord::Drop, _) | (OnBadRecord::DeadLetter { .. }, None) => BadRecordPolicy::Drop,
+            (OnBadRecord::DeadLetter { .. }, Some(topic)) => BadRecordPolicy::DeadLetter {
+                topic,
+                format: Box::new(Sender {
+                    pipeline: self.id.clone(),
+                    transform: self.contract.transform.clone(),
+                    version: self.version.clone(),
+                }),
+            },
+        }
+    }
+}
+
+fn session_timeout(overrides: &Overrides) -> Duration {
+    let set = overrides.get("session.timeout.ms").and_then(|text| text.parse().ok());
+    set.map_or(SESSION_TIMEOUT, Duration::from_millis)
+}
+
+/// A refusal that shows only when a worker starts.
+fn refused(refusal: Refusal) -> Stop {
+    Stop { code: refusal.code, message: refusal.to_string(), remedy: refusal.remedy.into() }
+}

@@ -1,0 +1,36 @@
+//! The composition root: the only place that names the concrete adapters.
+//!
+//! [`serve`], [`run_sidecar`] and [`dev`] are the three ways to run. All of them assemble a
+//! [`runner::PipelineHost`] from the settings.
+
+pub mod assembly;
+pub mod check;
+pub mod client_settings;
+pub mod contract;
+pub mod deploy;
+pub mod dev;
+pub mod factory;
+pub mod guest_log_sink;
+pub mod host_id;
+pub mod observer;
+pub mod registry;
+pub mod runner;
+pub mod serve;
+pub mod sidecar;
+pub mod signals;
+pub mod subjects;
+pub mod tools;
+
+pub use check::CheckReport;
+pub use check::check_component;
+pub use check::check_pipeline;
+pub use dev::DevAddresses;
+pub use dev::DevOptions;
+pub use dev::DevTopic;
+pub use dev::dev;
+pub use serve::serve;
+pub use sidecar::SidecarPipeline;
+pub use sidecar::run_sidecar;
+pub use tools::compile_component;
+pub use tools::componentize;
+pub use tools::openapi;

@@ -1,0 +1,389 @@
+//! Pipelines that run, for control and the command line.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::app::contract::Contract;
+use crate::app::deploy::Deployed;
+use crate::app::deploy::Mode;
+use crate::app::deploy::Surroundings;
+use crate::app::factory::PipelineFactory;
+use crate::app::registry::Registry;
+use crate::codec::writer_schemas::WriterSchemas;
+use crate::config::secret::SecretSources;
+use crate::config::secret::resolve_config;
+use crate::config::settings::LimitCeilings;
+use crate::control::runner::CheckReport;
+use crate::control::runner::ComponentRef;
+use crate::control::runner::Inspected;
+use crate::control::runner::RunState;
+use crate::control::runner::RunStatus;
+use crate::control::runner::Runner;
+use crate::control::runner::StartFailure;
+use crate::kafka::admin::Admin;
+use crate::kafka::dev_broker::DevBroker;
+use crate::kafka::overrides::Overrides;
+use crate::kafka::settings::ClientSettings;
+use crate::model::failure::Code;
+use crate::model::failure::Outage;
+use crate::model::failure::Refusal;
+use crate::model::ids::HostId;
+use crate::model::ids::PipelineId;
+use crate::model::manifest::Manifest;
+use crate::model::pipeline_spec::Delivery;
+use crate::model::pipeline_spec::PipelineSpec;
+use crate::telemetry::guest_logs::GuestLogs;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::pipeline_metrics::Lag;
+use crate::telemetry::pipeline_metrics::PipelineMetrics;
+use crate::telemetry::pipeline_metrics::PipelineState;
+use crate::wasm::compiled::CompiledComponent;
+use crate::wasm::digest::ComponentDigest;
+use crate::wasm::loader::ComponentLoader;
+use crate::wasm::loader::LoadError;
+use crate::wasm::upload::componentize::componentize;
+use crate::worker::supervisor::DrainTimeout;
+use crate::worker::supervisor::Workers;
+
+/// How long a question to the broker about groups may take.
+const BROKER_WAIT: Duration = Duration::from_secs(10);
+
+/// What the in-process broker takes, which cannot be asked for it.
+const TOPIC_BYTES_MAX: usize = 1_000_000;
+
+/// Whether the broker keeps the promises of transactions.
+#[derive(Debug, Clone)]
+pub enum BrokerKind {
+    Real,
+    /// librdkafka's in-process broker: it drops the offsets of transactions, so that pipelines on
+    /// it run at least once. Topics are made through its handle.
+    InProcess(Arc<DevBroker>),
+}
+
+impl BrokerKind {
+    fn is_in_process(&self) -> bool {
+        matches!(self, Self::InProcess(_))
+    }
+}
+
+/// What the pipelines of a host share.
+pub struct PipelineHost {
+    pub host: HostId,
+    pub loader: ComponentLoader,
+    pub kafka: ClientSettings,
+    pub broker: BrokerKind,
+    pub registry: Option<Registry>,
+    pub writer_schemas: Arc<dyn WriterSchemas>,
+    pub secrets: SecretSources,
+    pub ceilings: LimitCeilings,
+    pub metrics: Metrics,
+    pub running: Mutex<HashMap<PipelineId, Running>>,
+}
+
+/// A pipeline that was started and not stopped since.
+pub struct Running {
+    workers: Option<Workers>,
+    metrics: PipelineMetrics,
+    logs: Arc<GuestLogs>,
+}
+
+impl PipelineHost {
+    /// Loads a component: every upload check, native code, manifest.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn load(&self, component: &[u8]) -> Result<Arc<CompiledComponent>, Refusal> {
+        self.loader.load(component).map_err(load_refusal)
+    }
+
+    /// The component of a sidecar's pipeline.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn load_file(&self, path: &Path) -> Result<(ComponentRef, Arc<CompiledComponent>), Refusal> {
+        let bytes = crate::wasm::loader::read_file(path).map_err(load_refusal)?;
+        let compiled = self.load(&bytes)?;
+        let label = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let component = ComponentRef {
+            label,
+            digest: format!("sha256:{}", compiled.digest().hex()),
+            manifest: compiled.manifest().clone(),
+            component: bytes.into(),
+        };
+        Ok((component, compiled))
+    }
+
+    /// Every check of a start.
+    ///
+    /// # Errors
+    /// When the broker or the registry is away.
+    pub fn checked(
+        &self,
+        spec: &PipelineSpec,
+        manifest: &Manifest,
+        mode: Mode,
+    ) -> Result<(Option<(Contract, Overrides)>, Deployed), Outage> {
+        let mut refusals = self.ceilings.check(spec).err().unwrap_or_default();
+        let overrides = keep(Overrides::new(&spec.kafka), &mut refusals);
+        let config = keep(resolve_config(spec, &self.secrets), &mut refusals);
+        let contract = config.and_then(|config| keep(Contract::bind(spec, &config, manifest), &mut refusals));
+        let (Some(contract), Some(overrides), true) = (contract, overrides, refusals.is_empty()) else {
+            return Ok((None, Deployed { refusals, ..Deployed::default() }));
+        };
+        let dev_broker = match &self.broker {
+            BrokerKind::Real => None,
+            BrokerKind::InProcess(broker) => Some(&**broker),
+        };
+        let surroundings = Surroundings { kafka: &self.kafka, registry: self.registry.as_ref(), dev_broker };
+        let mut deployed = surroundings.deploy(spec, &contract, mode)?;
+        if self.broker.is_in_process() && spec.delivery == Delivery::ExactlyOnce {
+            deployed.notices.push(
+                "the in-process broker keeps no offsets of transactions, so this pipeline runs at least once; use --kafka for exactly once"
+                    .to_owned(),
+            );
+        }
+        Ok((Some((contract, overrides)), deployed))
+    }
+
+    fn start_workers(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        component: &ComponentRef,
+    ) -> Result<(), StartFailure> {
+        let compiled =
+            self.load(&component.component).map_err(|refusal| StartFailure::Refused(vec![refusal]))?;
+        let (checked, deployed) = self.checked(spec, &component.manifest, Mode::Apply)?;
+        let (Some((contract, overrides)), true) = (checked, deployed.refusals.is_empty()) else {
+            return Err(StartFailure::Refused(deployed.refusals));
+        };
+        for notice in &deployed.notices {
+            tracing::warn!(pipeline = %id, notice, "pipeline starts with a notice");
+        }
+        let mut spec = spec.clone();
+        if self.broker.is_in_process() {
+            spec.delivery = Delivery::AtLeastOnce;
+        }
+        let metrics = self.metrics.pipeline(id);
+        let logs = self.running.lock().get(id).map(|running| running.logs.clone());
+        let logs = logs.unwrap_or_else(|| Arc::new(GuestLogs::new(spec.limits.log_lines_per_second_max)));
+        let workers = spec.workers;
+        let factory = PipelineFactory {
+            id: id.clone(),
+            host: self.host.clone(),
+            spec,
+            contract,
+            ids: deployed.ids,
+            version: component.label.clone(),
+            component: compiled,
+            kafka: self.kafka.clone(),
+            overrides,
+            writer_schemas: self.writer_schemas.clone(),
+            registry: self.registry.clone(),
+            metrics: metrics.clone(),
+            logs: logs.clone(),
+            topic_bytes_max: self.broker.is_in_process().then_some(TOPIC_BYTES_MAX),
+        };
+        metrics.set_state(PipelineState::Running);
+        let workers = Workers::start(id, workers, factory)
+            .map_err(|error| Outage::new("threads-exhausted", format!("no thread for a worker: {error}")))?;
+        self.running.lock().insert(id.clone(), Running { workers: Some(workers), metrics, logs });
+        Ok(())
+    }
+
+    /// Publishes the state and lag of every pipeline as metrics. To be called about once a second.
+    pub fn publish(&self) {
+        let running = self.running.lock();
+        for running in running.values() {
+            let Some(workers) = &running.workers else { continue };
+            running.metrics.set_state(match state_of(workers) {
+                RunState::NotRunning => PipelineState::Stopped,
+                RunState::Running => PipelineState::Running,
+                RunState::Retrying { .. } => PipelineState::Waiting,
+                RunState::Stopped(_) => PipelineState::Failed,
+            });
+            for task in workers.status().iter().flat_map(|worker| &worker.tasks) {
+                let seconds = match (task.lag, task.last_timestamp) {
+                    (Some(0) | None, _) | (_, None) => 0.0,
+                    (Some(_), Some(last)) => age_seconds(last),
+                };
+                running.metrics.set_lag(&task.partition, Lag { records: task.lag.unwrap_or(0), seconds });
+            }
+        }
+    }
+
+    /// The figures of a pipeline since it was first started here.
+    #[must_use]
+    pub fn counters(&self, id: &PipelineId) -> Option<serde_json::Value> {
+        let running = self.running.lock();
+        serde_json::to_value(running.get(id)?.metrics.totals()).ok()
+    }
+
+    /// Everything in the text form of Prometheus.
+    #[must_use]
+    pub fn render_metrics(&self) -> String {
+        self.publish();
+        self.metrics.render().unwrap_or_else(|error| format!("# {error}\n"))
+    }
+
+    /// What keeps pipelines from being ready: those that have not started, wait, or have stopped.
+    #[must_use]
+    pub fn not_ready(&self, ids: &[PipelineId]) -> Vec<String> {
+        let reason = |id: &PipelineId| match self.status(id).state {
+            RunState::Running => None,
+            RunState::NotRunning => Some(format!("{id} has not started")),
+            RunState::Retrying { code, reason, .. } => Some(format!("{id} waits: {code}: {reason}")),
+            RunState::Stopped(stop) => Some(format!("{id} has stopped: {stop}")),
+        };
+        ids.iter().filter_map(reason).collect()
+    }
+
+    /// Drains every pipeline at once. Returns how many did not end within the deadline.
+    pub fn drain_all(&self, deadline: Duration) -> usize {
+        let taken: Vec<Workers> =
+            self.running.lock().values_mut().filter_map(|running| running.workers.take()).collect();
+        for workers in &taken {
+            workers.signal();
+        }
+        let until = std::time::Instant::now() + deadline;
+        let left = || until.saturating_duration_since(std::time::Instant::now());
+        taken.into_iter().filter_map(|workers| workers.drain(left()).err()).count()
+    }
+
+    /// Why a pipeline stopped by itself, of those that did.
+    #[must_use]
+    pub fn failures(&self) -> Vec<(PipelineId, crate::model::failure::Stop)> {
+        let running = self.running.lock();
+        let failure =
+            |(id, running): (&PipelineId, &Running)| Some((id.clone(), running.workers.as_ref()?.failure()?));
+        running.iter().filter_map(failure).collect()
+    }
+}
+
+impl Runner for PipelineHost {
+    fn inspect(&self, upload: &[u8]) -> Result<Inspected, Refusal> {
+        let component = componentize(upload)?;
+        let compiled = self.load(&component)?;
+        let mut warnings = Vec::new();
+        if component != upload {
+            warnings.push("the upload was a core module; it was wrapped into a component".to_owned());
+        }
+        Ok(Inspected {
+            manifest: compiled.manifest().clone(),
+            digest: format!("sha256:{}", ComponentDigest::of(&component).hex()),
+            component: component.into(),
+            warnings,
+        })
+    }
+
+    fn check(&self, _: &PipelineId, spec: &PipelineSpec, component: &ComponentRef) -> CheckReport {
+        match self.checked(spec, &component.manifest, Mode::DryRun) {
+            Ok((_, deployed)) => CheckReport { refusals: deployed.refusals, notices: deployed.notices },
+            Err(outage) => CheckReport {
+                refusals: Vec::new(),
+                notices: vec![format!("not everything could be checked: {outage}")],
+            },
+        }
+    }
+
+    fn start(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        component: &ComponentRef,
+    ) -> Result<(), StartFailure> {
+        let runs = self.running.lock().get(id).is_some_and(|running| running.workers.is_some());
+        if runs { Ok(()) } else { self.start_workers(id, spec, component) }
+    }
+
+    fn stop(&self, id: &PipelineId, deadline: Duration) -> Result<(), DrainTimeout> {
+        // The lock is not held while the workers drain: status answers meanwhile.
+        let workers = self.running.lock().get_mut(id).and_then(|running| running.workers.take());
+        let outcome = workers.map_or(Ok(()), |workers| workers.drain(deadline));
+        if let Some(running) = self.running.lock().get(id) {
+            running.metrics.set_state(PipelineState::Stopped);
+        }
+        outcome
+    }
+
+    fn forget(&self, id: &PipelineId) -> Result<(), Outage> {
+        self.running.lock().remove(id);
+        let admin = Admin::start(&self.kafka, BROKER_WAIT).map_err(|error| error.outage())?;
+        match admin.delete_group(&id.group()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.code.is_outage() => Err(error.outage()),
+            // A group that never was, or that the broker will expire by itself.
+            Err(error) => {
+                tracing::info!(pipeline = %id, %error, "the consumer group was not deleted");
+                Ok(())
+            }
+        }
+    }
+
+    fn status(&self, id: &PipelineId) -> RunStatus {
+        let running = self.running.lock();
+        match running.get(id).and_then(|running| running.workers.as_ref()) {
+            Some(workers) => RunStatus { state: state_of(workers), workers: workers.status() },
+            None => RunStatus { state: RunState::NotRunning, workers: Vec::new() },
+        }
+    }
+
+    fn logs(&self, id: &PipelineId) -> Option<Arc<GuestLogs>> {
+        self.running.lock().get(id).map(|running| running.logs.clone())
+    }
+}
+
+fn state_of(workers: &Workers) -> RunState {
+    if let Some(stop) = workers.failure() {
+        return RunState::Stopped(stop);
+    }
+    if workers.ended() {
+        return RunState::NotRunning;
+    }
+    let statuses = workers.status();
+    match statuses.iter().map(|worker| worker.waiting.as_ref()).collect::<Option<Vec<_>>>() {
+        Some(waiting) if !waiting.is_empty() => {
+            let first = waiting.iter().min_by_key(|waiting| waiting.since);
+            first.map_or(RunState::Running, |first| RunState::Retrying {
+                since: first.since,
+                code: first.code,
+                reason: first.reason.clone(),
+            })
+        }
+        _ => RunState::Running,
+    }
+}
+
+fn keep<T>(outcome: Result<T, Vec<Refusal>>, refusals: &mut Vec<Refusal>) -> Option<T> {
+    match outcome {
+        Ok(value) => Some(value),
+        Err(mut more) => {
+            refusals.append(&mut more);
+            None
+        }
+    }
+}
+
+fn load_refusal(error: LoadError) -> Refusal {
+    match error {
+        LoadError::Refused(refusal) => *refusal,
+        LoadError::Host(message) => Refusal {
+            code: Code("component-not-loaded"),
+            field: "component".to_owned(),
+            message: "this host cannot load the component now".to_owned(),
+            found: message,
+            expected: "a file that can be read and a free compiler".to_owned(),
+            remedy: "Try again; if it persists, look at the host's log.".to_owned(),
+        },
+    }
+}
+
+fn age_seconds(timestamp_ms: i64) -> f64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now_ms = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+    now_ms.saturating_sub(timestamp_ms).max(0) as f64 / 1000.0
+}

@@ -1,0 +1,180 @@
+//! `wasmill check`
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::app;
+use crate::app::CheckReport;
+use crate::cli::exit::Failure;
+use crate::cli::pipeline_files;
+use crate::cli::settings_args::SettingsArgs;
+use crate::cli::show;
+use crate::cli::show::BOLD;
+use crate::model::manifest::Manifest;
+use crate::model::manifest::PartType;
+
+/// Run every check on a component or a pipeline file; nothing is changed
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wasmill check my_transform.wasm
+  wasmill check pipeline.yaml --kafka broker:9092 --registry http://registry:8081
+
+A pipeline file is checked against the brokers and the registry of the settings: topics, access,
+schemas, contract, limits. The exit code is 3 when something is refused.")]
+pub(crate) struct Check {
+    /// Component (.wasm) or pipeline file (.yaml, .json)
+    #[arg(value_name = "FILE", required_unless_present = "pipeline")]
+    file: Option<PathBuf>,
+    /// Pipeline file, whatever its name
+    #[arg(short = 'f', long = "file", value_name = "FILE", conflicts_with = "file")]
+    pipeline: Option<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+impl Check {
+    pub(crate) fn execute(self) -> Result<ExitCode, Failure> {
+        let settings = self.settings.load()?;
+        let (file, report) = match (self.pipeline, self.file) {
+            (None, Some(file)) if is_component(&file)? => {
+                let report = app::check_component(&settings, &file)?;
+                (file, report)
+            }
+            (Some(file), _) | (None, Some(file)) => {
+                let spec = pipeline_files::read(&file)?;
+                settings.ceilings.check(&spec).map_err(|refusals| {
+                    Failure::refused(format!("`{}` is refused", file.display()), refusals)
+                })?;
+                let report = app::check_pipeline(&settings, &spec)?;
+                (file, report)
+            }
+            (None, None) => return Err(anyhow::anyhow!("no file is named").into()),
+        };
+        show_report(&file, report)
+    }
+}
+
+/// A component begins with the magic number of WebAssembly; a file named `.wasm` that does not is
+/// checked as one all the same, for a clear refusal.
+fn is_component(file: &Path) -> Result<bool, Failure> {
+    if file
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("wasm"))
+    {
+        return Ok(true);
+    }
+    let mut start = [0; 4];
+    let mut opened =
+        std::fs::File::open(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
+    let read = std::io::Read::read(&mut opened, &mut start)?;
+    Ok(start.get(..read) == Some(b"\0asm"))
+}
+
+fn show_report(file: &Path, report: CheckReport) -> Result<ExitCode, Failure> {
+    for notice in &report.notices {
+        show::notice(notice);
+    }
+    if !report.refusals.is_empty() {
+        return Err(Failure::refused(
+            format!("`{}` is refused", file.display()),
+            report.refusals,
+        ));
+    }
+    if let Some(manifest) = &report.manifest {
+        anstream::print!("{}", describe(manifest));
+    }
+    if let Some(digest) = &report.digest {
+        anstream::println!("{BOLD}digest{BOLD:#}  {digest}");
+    }
+    show::done(&format!("{} passes every check", file.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The contract of a transform for people.
+pub(crate) fn describe(manifest: &Manifest) -> String {
+    let mut text = format!("{BOLD}{}{BOLD:#}", manifest.name);
+    if !manifest.description.is_empty() {
+        text.push_str(&format!("  {}", manifest.description));
+    }
+    text.push('\n');
+    let part = |part: Option<&PartType>| match part {
+        None => "-".to_owned(),
+        Some(PartType::Raw) => "raw".to_owned(),
+        Some(PartType::Dynamic) => "dynamic".to_owned(),
+        Some(PartType::Typed { schema }) => {
+            let name = schema.get("name").and_then(|name| name.as_str());
+            let kind = schema
+                .get("type")
+                .and_then(|kind| kind.as_str())
+                .or(schema.as_str());
+            name.or(kind).unwrap_or("typed").to_owned()
+        }
+    };
+    for port in &manifest.inputs {
+        let (key, value) = (part(port.key.as_ref()), part(port.value.as_ref()));
+        text.push_str(&format!("  input   {}  key {key}, value {value}\n", port.name));
+    }
+    for port in &manifest.outputs {
+        let (key, value) = (part(port.key.as_ref()), part(Some(&port.value)));
+        text.push_str(&format!("  output  {}  key {key}, value {value}\n", port.name));
+    }
+    for key in &manifest.config {
+        let default = match &key.default {
+            Some(default) => format!("default `{default}`"),
+            None if key.required => "required".to_owned(),
+            None => "optional".to_owned(),
+        };
+        text.push_str(&format!("  config  {}  {default}\n", key.key));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_a_component_by_its_name_or_its_first_bytes() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).expect("written");
+            path
+        };
+        assert!(is_component(&file("a.wasm", b"garbage")).expect("read"));
+        assert!(is_component(&file("a.bin", b"\0asm\x0d\0\x01\0")).expect("read"));
+        assert!(!is_component(&file("a.yaml", b"version: 1")).expect("read"));
+        assert!(!is_component(&file("empty", b"")).expect("read"));
+        assert!(is_component(&dir.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn a_manifest_is_described_port_by_port() {
+        let manifest: Manifest = serde_json::from_str(
+            r#"{
+                "manifest_version": 1,
+                "name": "payments-filter",
+                "description": "Keeps large payments",
+                "inputs": [{"name": "payments", "value": {"kind": "typed", "schema": {"type": "record", "name": "Payment", "fields": []}}}],
+                "outputs": [{"name": "large", "key": {"kind": "typed", "schema": "string"}, "value": {"kind": "raw"}}],
+                "config": [{"key": "threshold", "default": "500"}, {"key": "token", "required": true}]
+            }"#,
+        )
+        .expect("a manifest");
+        let text = anstream::adapter::strip_str(&describe(&manifest)).to_string();
+        assert_eq!(
+            text,
+            "payments-filter  Keeps large payments
+  input   payments  key -, value Payment
+  output  large  key string, value raw
+  config  threshold  default `500`
+  config  token  required
+"
+        );
+    }
+}

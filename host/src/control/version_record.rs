@@ -1,0 +1,42 @@
+//! A version of a transform, as the catalog keeps it.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::ids::TransformName;
+use crate::model::ids::TransformVersion;
+use crate::model::manifest::Manifest;
+
+/// Never changes once written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VersionRecord {
+    pub name: TransformName,
+    pub version: TransformVersion,
+    /// `sha256:` and 64 hex digits.
+    pub digest: String,
+    /// Of the component in bytes.
+    pub size: u64,
+    pub manifest: Manifest,
+    /// Milliseconds since the epoch.
+    pub uploaded_at_ms: i64,
+    /// What the checks of the upload found worth telling.
+    pub warnings: Vec<String>,
+}
+
+impl VersionRecord {
+    /// For people and dead letters: `name@3`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+}
+
+/// A transform in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TransformSummary {
+    pub name: TransformName,
+    /// How many versions there are.
+    pub versions: usize,
+    pub newest: VersionRecord,
+}

@@ -1,0 +1,51 @@
+//! What a worker tells of its work. Called per batch and per event, never per record.
+
+use std::time::Duration;
+
+use crate::model::failure::Code;
+
+/// Figures of one successful pass through decode, invoke, encode and send.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BatchFigures {
+    pub records_in: u64,
+    pub bytes_in: u64,
+    pub records_out: u64,
+    pub bytes_out: u64,
+    pub decode: Duration,
+    pub invoke: Duration,
+    pub encode: Duration,
+}
+
+/// What became of a bad record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    DeadLetter,
+    Dropped,
+}
+
+/// Metrics, behind a seam. Every method has an empty default.
+pub trait Observer: Send {
+    fn batch(&self, figures: &BatchFigures) {
+        let _ = figures;
+    }
+    fn bad_record(&self, code: Code, fate: Fate) {
+        let _ = (code, fate);
+    }
+    fn invocation_failed(&self, code: Code) {
+        let _ = code;
+    }
+    fn commit(&self, took: Duration) {
+        let _ = took;
+    }
+    fn abort(&self) {}
+    fn rebalance(&self) {}
+    fn waiting(&self, code: Code) {
+        let _ = code;
+    }
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {}

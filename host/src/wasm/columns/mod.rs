@@ -1,0 +1,22 @@
+//! Records across the boundary: Arrow arrays in the host, buffers as bytes in the guest.
+//!
+//! ```text
+//! ArrayRef --lower--> borrowed buffers --wasmtime copies--> guest memory
+//! guest memory --arena: one copy--> aligned Buffers --lift: checks--> ArrayRef
+//! ```
+//!
+//! Nothing here knows wasmtime but [`wire`]: [`lift::lift`] takes plain byte slices, so that it can
+//! be tested with arbitrary bytes.
+
+pub mod arena;
+mod bitmap;
+pub mod column_error;
+mod dead;
+pub mod lift;
+pub mod lower;
+mod primitive;
+pub mod shape;
+pub(in crate::wasm) mod wire;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! One live guest in its store.
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use arrow_buffer::Buffer;
+use wasmtime::Store;
+use wasmtime::UpdateDeadline;
+use wasmtime::component::TypedFunc;
+
+use crate::model::record_batch::Invoked;
+use crate::model::record_batch::RecordBatch;
+use crate::pipeline::ports::InvokeFailure;
+use crate::wasm::columns::lower::Lowered;
+use crate::wasm::columns::wire::BatchOut;
+use crate::wasm::columns::wire::ColumnOut;
+use crate::wasm::columns::wire::FailureIn;
+use crate::wasm::columns::wire::RowsOut;
+use crate::wasm::compiled::Program;
+use crate::wasm::cut::cut;
+use crate::wasm::deadline::Deadline;
+use crate::wasm::deadline::Verdict;
+use crate::wasm::guest_log::GuestLog;
+use crate::wasm::limiter::Limiter;
+use crate::wasm::state::GuestContext;
+use crate::wasm::state::GuestState;
+use crate::wasm::state::Invocation;
+use crate::wasm::trap;
+use crate::wasm::trap::MESSAGE_BYTES_MAX;
+
+/// Wall time for making an instance and its `open`, in milliseconds: languages with a runtime of
+/// their own set themselves up here.
+pub const OPEN_MS_MAX: u64 = 10_000;
+
+/// Handles of resources that an instance may hold. The contract has no resources.
+const HANDLES_MAX: usize = 64;
+
+type ProcessFunc = TypedFunc<(BatchOut<'static>,), (Result<(), FailureIn>,)>;
+
+/// An instance that `open` has accepted. Dropped after any error of a call.
+pub(in crate::wasm) struct Instance {
+    program: Program,
+    store: Store<GuestState>,
+    process: ProcessFunc,
+    limit_ms: u64,
+}
+
+impl Instance {
+    /// Makes an instance and opens it.
+    pub(in crate::wasm) fn open(
+        program: &Program,
+        context: &Arc<GuestContext>,
+        log: GuestLog,
+    ) -> Result<Self, InvokeFailure> {
+        let mut store = new_store(program, context, log);
+        let open = |store: &mut Store<GuestState>| {
+            let _running = begin(program, store, OPEN_MS_MAX, Invocation::default());
+            let instance = program.pre.instantiate(&mut *store)?;
+            let process = instance.get_typed_func(&mut *store, program.process)?;
+            let open = instance
+                .get_typed_func::<(&[(String, String)],), (Result<(), String>,)>(&mut *store, program.open)?;
+            let config = Arc::clone(&store.data().context);
+            let (answer,) = open.call(&mut *store, (&config.config,))?;
+            Ok((process, answer))
+        };
+        let opened: wasmtime::Result<(ProcessFunc, Result<(), String>)> = open(&mut store);
+        match opened {
+            Ok((process, Ok(()))) => Ok(Self {
+                program: program.clone(),
+                process,
+                limit_ms: context.limits.invocation_ms_max,
+                store,
+            }),
+            Ok((_, Err(message))) => Err(InvokeFailure::Fatal(format!(
+                "`open` failed: {}",
+                cut(&message, MESSAGE_BYTES_MAX)
+            ))),
+            Err(error) => Err(match trap::failure(&error, store.data(), OPEN_MS_MAX) {
+                retry @ InvokeFailure::Retry(_) => retry,
+                InvokeFailure::Trap { message, backtrace } if backtrace.is_empty() => {
+                    InvokeFailure::Fatal(format!("no instance can be made: {message}"))
+                }
+                InvokeFailure::Trap { message, backtrace } => InvokeFailure::Fatal(format!(
+                    "no instance can be made: {message}, in {}",
+                    backtrace.trim_end().replace('\n', ", ")
+                )),
+                other => InvokeFailure::Fatal(format!("no instance can be made: {other}")),
+            }),
+        }
+    }
+
+    /// One call of `process`.
+    pub(in crate::wasm) fn process(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure> {
+        let lowered = Lowered::new(&batch.rows).map_err(|error| InvokeFailure::Fatal(error.to_string()))?;
+        let rows = batch.rows.count;
+        let limits = self.store.data().context.limits;
+        let invocation = Invocation::new(
+            rows,
+            batch.event_watermark,
+            unix_ms(),
+            limits.output_bytes_per_batch_max,
+        );
+        let answer = {
+            let _running = begin(&self.program, &mut self.store, self.limit_ms, invocation);
+            call(&mut self.store, self.process, batch, &lowered)
+        };
+        let state = self.store.data_mut();
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(trap::failure(&error, state, self.limit_ms)),
+        };
+        if state.invocation.output_refused() {
+            return Err(InvokeFailure::Output {
+                limit_bytes: limits.output_bytes_per_batch_max,
+            });
+        }
+        match answer {
+            Ok(()) if state.invocation.mixes_rejections_with_unknown_sources() => {
+                Err(InvokeFailure::Contract(
+                    "rows were rejected, and rows were emitted without `sources`; expected `sources` with every emission of a batch that rejects"
+                        .to_owned(),
+                ))
+            }
+            Ok(()) => Ok(std::mem::take(&mut state.invocation.invoked)),
+            Err(FailureIn::Retry(message)) => {
+                Err(InvokeFailure::Retry(cut(&message, MESSAGE_BYTES_MAX).to_owned()))
+            }
+            Err(FailureIn::Fatal(message)) => {
+                Err(InvokeFailure::Fatal(cut(&message, MESSAGE_BYTES_MAX).to_owned()))
+            }
+        }
+    }
+
+    /// Linear memory and tables, in bytes.
+    pub(in crate::wasm) fn memory_bytes(&self) -> usize {
+        self.store.data().limiter.used_bytes()
+    }
+
+    /// Takes the log's counters along, for the next instance.
+    pub(in crate::wasm) fn into_log(self) -> GuestLog {
+        self.store.into_data().log
+    }
+}
+
+/// A store with every limit set.
+pub(in crate::wasm) fn new_store(
+    program: &Program,
+    context: &Arc<GuestContext>,
+    log: GuestLog,
+) -> Store<GuestState> {
+    let memory = context
+        .limits
+        .memory_bytes_max
+        .min(program.engine.settings().memory_bytes_max);
+    let mut store = Store::new(
+        program.engine.wasmtime(),
+        GuestState {
+            limiter: Limiter::new(memory),
+            deadline: Deadline::new(),
+            invocation: Invocation::default(),
+            context: Arc::clone(context),
+            log,
+            dynamic_shapes: Vec::new(),
+            emitted_buffers: Vec::new(),
+            declared_schemas: 0,
+        },
+    );
+    store.limiter(|state| &mut state.limiter);
+    // Lists are read in place and counted against the output limit before they are copied, so that
+    // this only bounds texts: none can be larger than the memory it stands in.
+    store.set_hostcall_fuel(usize::try_from(memory).unwrap_or(usize::MAX).saturating_mul(2));
+    store.set_max_component_handles(HANDLES_MAX);
+    store.epoch_deadline_callback(|mut store| {
+        Ok(match store.data_mut().deadline.tick() {
+            Verdict::Stop => UpdateDeadline::Interrupt,
+            Verdict::GoOn { ticks } => UpdateDeadline::Continue(ticks),
+        })
+    });
+    store
+}
+
+/// Begins an invocation: its deadline runs while the answer lives.
+#[inline]
+pub(in crate::wasm) fn begin<'a>(
+    program: &'a Program,
+    store: &mut Store<GuestState>,
+    limit_ms: u64,
+    invocation: Invocation,
+) -> impl Drop + use<'a> {
+    let state = store.data_mut();
+    state.invocation = invocation;
+    state.limiter.start();
+    state.deadline.start(Duration::from_millis(limit_ms));
+    // The first tick already asks: it notes the thread's CPU time.
+    store.set_epoch_deadline(1);
+    program.engine.ticker().run()
+}
+
+fn call(
+    store: &mut Store<GuestState>,
+    process: ProcessFunc,
+    batch: &RecordBatch,
+    lowered: &Lowered,
+) -> wasmtime::Result<Result<(), FailureIn>> {
+    let buffers: Vec<&[u8]> = lowered.buffers.iter().map(Buffer::as_slice).collect();
+    let columns: Vec<ColumnOut<'_>> = lowered
+        .columns
+        .iter()
+        .map(|column| ColumnOut {
+            buffers: buffers
+                .get(column.buffers.0..column.buffers.1)
+                .unwrap_or_default(),
+            children: lowered
+                .children
+                .get(column.children.0..column.children.1)
+                .unwrap_or_default(),
+            null_count: column.null_count,
+        })
+        .collect();
+    let batch = BatchOut {
+        port: batch.port.0,
+        partition: u32::try_from(batch.partition.0).unwrap_or_default(),
+        watermark: batch.event_watermark,
+        schema: batch.schema.map(|schema| schema.0),
+        rows: RowsOut {
+            count: u32::try_from(batch.rows.count).unwrap_or(u32::MAX),
+            key: lowered.key,
+            value: lowered.value,
+            timestamp: lowered.timestamp,
+            headers: lowered.headers,
+            offset: lowered.offset,
+            columns: &columns,
+        },
+    };
+    // The function's type names one lifetime; a shorter one is what a call has.
+    let process: TypedFunc<(BatchOut<'_>,), (Result<(), FailureIn>,)> = process;
+    let (answer,) = process.call(store, (batch,))?;
+    Ok(answer)
+}
+
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,135 @@
+//! Guests written in WebAssembly's text format, and what every test of guests needs.
+
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use arrow_array::BinaryArray;
+use wasmill::model::ids::PortIndex;
+use wasmill::model::limits::Limits;
+use wasmill::model::position::Partition;
+use wasmill::model::record_batch::RecordBatch;
+use wasmill::model::record_batch::Rows;
+use wasmill::model::schema_table::SchemaTable;
+use wasmill::wasm::compile::compiler::Compiler;
+use wasmill::wasm::compiled::CompiledComponent;
+use wasmill::wasm::engine::EngineSettings;
+use wasmill::wasm::engine::HostEngine;
+use wasmill::wasm::guest::GuestSpec;
+use wasmill::wasm::guest::WasmGuest;
+use wasmill::wasm::guest_log::NoGuestLogs;
+use wasmill::wasm::loader::ComponentLoader;
+use wit_component::StringEncoding;
+use wit_parser::Resolve;
+
+/// One raw input, one raw output.
+pub const RAW_MANIFEST: &str = r#"{"manifest_version":1,"name":"hostile","inputs":[{"name":"in","value":{"kind":"raw"}}],"outputs":[{"name":"out","value":{"kind":"raw"}}]}"#;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn hostile(file: &str) -> String {
+    let path = repository().join("guests/hostile").join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A core module of the prelude, `fields`, and the defaults that they leave out.
+pub fn core_module(fields: &str, manifest: &str) -> Vec<u8> {
+    let mut text = format!("(module\n{}\n{fields}\n", hostile("prelude.wat"));
+    for (export, file) in [
+        ("\"cabi_realloc\"", "default_realloc.wat"),
+        ("#describe\"", "default_describe.wat"),
+        ("#open\"", "default_open.wat"),
+        ("#process\"", "default_process.wat"),
+    ] {
+        if !fields.contains(export) {
+            text.push_str(&hostile(file));
+        }
+    }
+    let escaped: String = manifest.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    text.push_str(&format!(
+        "(data (i32.const 1024) \"{escaped}\")\n(global $manifest_len i32 (i32.const {}))\n)",
+        manifest.len()
+    ));
+    let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(repository().join("wit")).expect("the WIT files");
+    let world = resolve
+        .select_world(&[package], Some("transform"))
+        .expect("the world");
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+        .expect("embedded");
+    module
+}
+
+/// A hostile guest by name: a core module with component types, or what the file itself is.
+pub fn hostile_guest(name: &str) -> Vec<u8> {
+    let text = hostile(&format!("{name}.wat"));
+    if text.starts_with("(component") || text.starts_with("(module") {
+        return wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let manifest = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix(";; manifest: "));
+    core_module(&text, manifest.unwrap_or(RAW_MANIFEST))
+}
+
+/// The guest that emits what it is given.
+pub fn identity_guest(manifest: &str) -> Vec<u8> {
+    core_module("", manifest)
+}
+
+pub fn engine() -> Arc<HostEngine> {
+    let settings = EngineSettings {
+        instances_max: 16,
+        ..EngineSettings::default()
+    };
+    HostEngine::new(settings).expect("an engine")
+}
+
+pub fn loader() -> ComponentLoader {
+    ComponentLoader::new(engine(), Compiler::in_process(), None)
+}
+
+pub fn spec(component: Arc<CompiledComponent>) -> GuestSpec {
+    GuestSpec {
+        component,
+        config: Vec::new(),
+        limits: Limits::default(),
+        schemas: Arc::new(SchemaTable::default()),
+        logs: Arc::new(NoGuestLogs),
+    }
+}
+
+pub fn guest(component: Arc<CompiledComponent>) -> WasmGuest {
+    WasmGuest::new(spec(component)).expect("a guest")
+}
+
+/// A batch of port 0 with this value column.
+pub fn batch(value: ArrayRef) -> RecordBatch {
+    RecordBatch {
+        port: PortIndex(0),
+        partition: Partition(3),
+        event_watermark: None,
+        schema: None,
+        rows: Rows {
+            count: value.len(),
+            value: Some(value),
+            ..Rows::default()
+        },
+    }
+}
+
+/// So many raw records.
+pub fn raw_batch(count: usize) -> RecordBatch {
+    let values: Vec<Vec<u8>> = (0..count)
+        .map(|row| format!("record {row}").into_bytes())
+        .collect();
+    batch(Arc::new(BinaryArray::from_iter_values(values)))
+}

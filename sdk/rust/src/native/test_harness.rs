@@ -1,0 +1,370 @@
+//! The test kit: records in, records out, no Wasm and no Kafka.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the test kit tells a test what is wrong by panicking"
+)]
+
+use std::collections::HashSet;
+
+use crate::avro_type::AvroType;
+use crate::avro_type::Kind;
+use crate::avro_type::Read;
+use crate::batch::ColumnRef;
+use crate::manifest::Declaration;
+use crate::manifest::Part;
+use crate::native::logs;
+use crate::native::logs::LogLine;
+use crate::native::runner::Processed;
+use crate::native::runner::Runner;
+use crate::native::test_output::TestOutput;
+use crate::native::test_record;
+use crate::native::test_record::IntoTestRecord;
+use crate::schema_writer::SchemaWriter;
+use crate::transform::Transform;
+use crate::wire::Batch;
+use crate::wire::Failure;
+use crate::wire::Rows;
+use crate::wire::SchemaId;
+
+/// Runs a transform on records of a test, and does with its output what the host does: a rejected
+/// record loses its outputs, outputs stand in the order of their sources, and what a transform does
+/// not set is copied from the source record.
+///
+/// ```
+/// use wasmill_sdk::prelude::*;
+///
+/// /// Doubles numbers.
+/// #[transform]
+/// struct Double {
+///     doubled: Output<i64>,
+/// }
+///
+/// impl Process<i64> for Double {
+///     fn process(&mut self, number: i64, _: &mut Context<'_>) -> Result<()> {
+///         match number.checked_mul(2) {
+///             Some(doubled) => self.doubled.emit(doubled),
+///             None => reject!("{number} is too large"),
+///         }
+///     }
+/// }
+///
+/// let mut harness = TestHarness::new::<Double>();
+/// harness.send_all([1, i64::MAX, 3]);
+/// assert_eq!(harness.values::<i64>("doubled"), [2, 6]);
+/// assert_eq!(harness.rejected()[0].record, 1);
+/// ```
+#[allow(missing_debug_implementations, reason = "the transform need not have it")]
+pub struct TestHarness {
+    runner: Runner,
+    declaration: Declaration,
+    partition: u32,
+    watermark: Option<i64>,
+    next_offset: i64,
+    /// Every batch sent, with all roots.
+    inputs: Vec<Rows>,
+    outputs: Vec<Emitted>,
+    rejected: Vec<Rejected>,
+}
+
+/// A record that the transform set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Which record, in the order of sending, counted from 0.
+    pub record: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// One emitted row.
+struct Emitted {
+    port: u32,
+    schema: Option<SchemaId>,
+    /// Shared by the rows of one `emit`.
+    rows: std::rc::Rc<Rows>,
+    row: usize,
+    input: usize,
+    source: Option<u32>,
+}
+
+impl TestHarness {
+    /// Opens a transform with the defaults of its configuration.
+    ///
+    /// # Panics
+    /// When a configuration key has no default.
+    #[must_use]
+    pub fn new<T: Transform>() -> Self {
+        Self::with_config::<T>(&[])
+    }
+
+    /// Opens a transform with these configuration values.
+    ///
+    /// # Panics
+    /// When a key is not declared, or the transform refuses its value.
+    #[must_use]
+    pub fn with_config<T: Transform>(config: &[(&str, &str)]) -> Self {
+        logs::capture();
+        let declaration = T::declaration();
+        for (key, _) in config {
+            let known = declaration.config.iter().any(|declared| declared.key == *key);
+            assert!(known, "`{}` declares no config key `{key}`", declaration.name);
+        }
+        let runner =
+            Runner::open::<T>(config).unwrap_or_else(|error| panic!("the transform does not open: {error}"));
+        Self {
+            runner,
+            declaration,
+            partition: 0,
+            watermark: None,
+            next_offset: 0,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            rejected: Vec::new(),
+        }
+    }
+
+    /// Sends one record to the first input port, as a batch of its own.
+    ///
+    /// # Panics
+    /// When the transform fails as a whole, or the record has another type than the port.
+    pub fn send(&mut self, record: impl IntoTestRecord) {
+        self.send_all([record]);
+    }
+
+    /// Sends records to the first input port, as one batch.
+    ///
+    /// # Panics
+    /// As [`send`](Self::send).
+    pub fn send_all(&mut self, records: impl IntoIterator<Item = impl IntoTestRecord>) {
+        let name = self.declaration.inputs.first().map_or("", |(port, _)| port.name);
+        self.send_to(name, records);
+    }
+
+    /// Sends records to an input port, as one batch.
+    ///
+    /// # Panics
+    /// As [`send`](Self::send), or when there is no such port.
+    pub fn send_to(&mut self, port: &str, records: impl IntoIterator<Item = impl IntoTestRecord>) {
+        self.try_send_to(port, records)
+            .unwrap_or_else(|failure| panic!("the transform failed: {failure}"));
+    }
+
+    /// Sends records to an input port, as one batch.
+    ///
+    /// # Errors
+    /// When the transform fails as a whole. Nothing of the batch is then seen as output.
+    ///
+    /// # Panics
+    /// When there is no such port or the records have another type.
+    pub fn try_send_to<T: IntoTestRecord>(
+        &mut self,
+        port: &str,
+        records: impl IntoIterator<Item = T>,
+    ) -> Result<(), Failure> {
+        let records: Vec<_> = records.into_iter().map(T::into_test_record).collect();
+        let schema = self.check_input::<T::Value, T::Key>(port);
+        let rows = test_record::rows(&records, self.next_offset)
+            .unwrap_or_else(|error| panic!("the records do not fit into columns: {error}"));
+        self.invoke(port, schema, rows)
+    }
+
+    /// Checks the types against the port; gives the id of the schema on a dynamic port.
+    fn check_input<R: AvroType, K: AvroType>(&mut self, port: &str) -> Option<SchemaId> {
+        let (declared, value) = self.input(port);
+        if let Some(key) = &self.declaration.inputs[declared].0.key {
+            check("key", port, key, K::KIND, SchemaWriter::schema_of::<K>);
+        }
+        if value.kind == Kind::Dynamic {
+            return Some(self.runner.declare_schema(&SchemaWriter::schema_of::<R>()));
+        }
+        check("value", port, &value, R::KIND, SchemaWriter::schema_of::<R>);
+        None
+    }
+
+    fn input(&self, port: &str) -> (usize, Part) {
+        let found = self
+            .declaration
+            .inputs
+            .iter()
+            .position(|(input, _)| input.name == port);
+        let index = found.unwrap_or_else(|| panic!("`{}` has no input port `{port}`", self.declaration.name));
+        (index, self.declaration.inputs[index].1)
+    }
+
+    fn invoke(&mut self, port: &str, schema: Option<SchemaId>, rows: Rows) -> Result<(), Failure> {
+        let (index, _) = self.input(port);
+        let declared = self.declaration.inputs[index].0;
+        let first = self.next_offset;
+        self.next_offset += i64::from(rows.count);
+        // The transform sees the roots that it declares; the host knows them all.
+        let mut given = rows.clone();
+        given.key = given.key.filter(|_| declared.key.is_some());
+        given.timestamp = given.timestamp.filter(|_| declared.timestamp);
+        given.headers = given.headers.filter(|_| declared.headers);
+        given.offset = given.offset.filter(|_| declared.offset);
+        self.inputs.push(rows);
+        let batch = Batch {
+            port: index as u32,
+            partition: self.partition,
+            watermark: self.watermark,
+            schema,
+            rows: given,
+        };
+        let processed = self.runner.process(batch)?;
+        self.stage(processed, first);
+        Ok(())
+    }
+
+    fn stage(&mut self, processed: Processed, first: i64) {
+        let mut gone = HashSet::new();
+        for rejection in processed.rejections {
+            for row in rejection.rows.as_chunks().0 {
+                let row = u32::from_le_bytes(*row);
+                if gone.insert(row) {
+                    let record = first as u64 + u64::from(row);
+                    self.rejected.push(Rejected {
+                        record,
+                        reason: rejection.reason.clone(),
+                    });
+                }
+            }
+        }
+        let mut staged = Vec::new();
+        for emission in processed.emissions {
+            let rows = std::rc::Rc::new(emission.rows);
+            let sources = emission.sources.as_chunks().0;
+            assert!(
+                gone.is_empty() || !sources.is_empty() || rows.count == 0,
+                "a batch with rejected records cannot have outputs of unknown source"
+            );
+            for row in 0..rows.count as usize {
+                let source = sources.get(row).map(|source| u32::from_le_bytes(*source));
+                if source.is_none_or(|source| !gone.contains(&source)) {
+                    let (port, schema, rows) = (emission.port, emission.schema, rows.clone());
+                    staged.push(Emitted {
+                        port,
+                        schema,
+                        rows,
+                        row,
+                        input: self.inputs.len() - 1,
+                        source,
+                    });
+                }
+            }
+        }
+        staged.sort_by_key(|emitted| emitted.source);
+        self.outputs.extend(staged);
+    }
+
+    /// Every record that was emitted to an output port so far.
+    ///
+    /// # Panics
+    /// When there is no such port, or its records have another type.
+    #[must_use]
+    pub fn outputs<'h, T: Read<'h>>(&'h self, port: &str) -> Vec<TestOutput<'h, T>> {
+        let found = self
+            .declaration
+            .outputs
+            .iter()
+            .position(|output| output.name == port);
+        let index =
+            found.unwrap_or_else(|| panic!("`{}` has no output port `{port}`", self.declaration.name));
+        let value = self.declaration.outputs[index].value;
+        if value.kind != Kind::Dynamic {
+            check("value", port, &value, T::KIND, SchemaWriter::schema_of::<T>);
+        }
+        let of_port = self
+            .outputs
+            .iter()
+            .filter(|emitted| emitted.port as usize == index);
+        of_port.map(|emitted| self.output(port, emitted)).collect()
+    }
+
+    fn output<'h, T: Read<'h>>(&'h self, port: &str, emitted: &'h Emitted) -> TestOutput<'h, T> {
+        if let Some(schema) = emitted.schema {
+            let found = self.runner.schema_text(schema).unwrap_or("unknown");
+            let expected = SchemaWriter::schema_of::<T>();
+            assert_eq!(
+                found, expected,
+                "a record of the dynamic port `{port}` has another schema"
+            );
+        }
+        let rows = &*emitted.rows;
+        let root = rows
+            .value
+            .unwrap_or_else(|| panic!("`{port}` was emitted without values"));
+        let column = ColumnRef::new(&rows.columns, root, rows.count as usize);
+        let value = column
+            .read::<T>()
+            .and_then(|values| values.get(emitted.row))
+            .unwrap_or_else(|error| panic!("`{port}` was emitted with columns of another shape: {error}"));
+        let input = &self.inputs[emitted.input];
+        TestOutput {
+            value,
+            source: emitted.source,
+            row: emitted.row,
+            rows,
+            input,
+        }
+    }
+
+    /// Every value that was emitted to an output port so far.
+    ///
+    /// # Panics
+    /// As [`outputs`](Self::outputs), or when one is a tombstone.
+    #[must_use]
+    pub fn values<'h, T: Read<'h>>(&'h self, port: &str) -> Vec<T> {
+        let value = |output: TestOutput<'h, T>| {
+            output
+                .value
+                .unwrap_or_else(|| panic!("`{port}` has a tombstone: look at `outputs`"))
+        };
+        self.outputs(port).into_iter().map(value).collect()
+    }
+
+    /// Every record that was set aside so far.
+    #[must_use]
+    pub fn rejected(&self) -> &[Rejected] {
+        &self.rejected
+    }
+
+    /// Every line that the transform logged so far.
+    #[must_use]
+    pub fn logs(&self) -> Vec<LogLine> {
+        logs::lines()
+    }
+
+    /// The manifest of the transform, as JSON.
+    #[must_use]
+    pub fn manifest(&self) -> String {
+        self.declaration.to_json()
+    }
+
+    /// Sets the partition of the batches to come. At first it is 0.
+    pub fn set_partition(&mut self, partition: u32) {
+        self.partition = partition;
+    }
+
+    /// Sets the event-time watermark of the batches to come, in milliseconds. At first there is none.
+    pub fn set_watermark(&mut self, millis: Option<i64>) {
+        self.watermark = millis;
+    }
+
+    /// Sets the wall clock of the batches to come, in milliseconds since the Unix epoch.
+    pub fn set_processing_time(&mut self, millis: i64) {
+        self.runner.set_processing_time(millis);
+    }
+}
+
+fn check(part: &str, port: &str, declared: &Part, kind: Kind, schema: fn() -> String) {
+    let raw = declared.kind == Kind::Raw && matches!(kind, Kind::Raw | Kind::Bytes);
+    if !raw {
+        let found = schema();
+        let expected = declared.schema();
+        assert!(
+            found == expected && declared.kind != Kind::Raw,
+            "the {part} of `{port}` has the schema\n  {expected}\nbut the test has\n  {found}"
+        );
+    }
+}

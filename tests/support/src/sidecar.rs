@@ -1,0 +1,184 @@
+//! The host under test, as a process of its own: `wasmill run -f pipeline.yaml`.
+
+use std::fs::File;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+
+use crate::names::free_port;
+
+/// How a sidecar is to be started. Every start uses the same folder, as a restart on one machine.
+#[derive(Debug, Clone)]
+pub struct SidecarPlan {
+    /// Holds the pipeline file, the data folder and the log.
+    pub dir: PathBuf,
+    pub brokers: String,
+    pub registry: String,
+    pub host_id: String,
+    pub pipeline: String,
+}
+
+/// A running host. Killed when dropped.
+#[derive(Debug)]
+pub struct Sidecar {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+/// The binary that `make test` has built beside the test programs.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let mut path = std::env::current_exe().expect("a test program has a path");
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    path.join("wasmill")
+}
+
+impl SidecarPlan {
+    /// Starts the host; does not wait for it.
+    ///
+    /// # Errors
+    /// When the binary is missing or the folder cannot be written.
+    pub fn start(&self) -> Result<Sidecar> {
+        std::fs::create_dir_all(&self.dir)?;
+        let file = self.dir.join("pipeline.yaml");
+        std::fs::write(&file, &self.pipeline)?;
+        let log = self.dir.join(format!("{}.log", self.host_id));
+        let output = File::options().create(true).append(true).open(&log)?;
+        let port = free_port()?;
+        let mut command = Command::new(binary());
+        command
+            .arg("run")
+            .arg("-f")
+            .arg(&file)
+            .env_clear()
+            .envs(std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_")))
+            .env("WASMILL_KAFKA_BROKERS", &self.brokers)
+            .env("WASMILL_REGISTRY_URLS", &self.registry)
+            .env("WASMILL_DATA_DIR", self.dir.join(format!("data-{}", self.host_id)))
+            .env("WASMILL_HOST_ID", &self.host_id)
+            .env("WASMILL_LISTEN", format!("127.0.0.1:{port}"))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        die_with_parent(&mut command);
+        let child = command.spawn().with_context(|| {
+            format!("cannot start {}; build it with `cargo build -p wasmill`", binary().display())
+        })?;
+        Ok(Sidecar { child, port, log })
+    }
+}
+
+impl Sidecar {
+    /// SIGKILL, and the end of the process.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM, and how the process ended within the deadline.
+    ///
+    /// # Errors
+    /// When it does not end in time; the log's end is in the message.
+    pub fn terminate(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        send_signal(&self.child, libc::SIGTERM);
+        self.wait(deadline)
+    }
+
+    /// Any other signal, such as SIGSTOP.
+    pub fn signal(&self, signal: i32) {
+        send_signal(&self.child, signal);
+    }
+
+    /// How the process ended, within the deadline.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        let until = Instant::now() + deadline;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        bail!("the host did not end within {deadline:?}; its log ends:\n{}", self.log_tail())
+    }
+
+    #[must_use]
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Base address of health and metrics.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory in bytes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+    }
+
+    #[must_use]
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// The last lines of the log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The host must not outlive the test, however that ends.
+#[expect(unsafe_code, reason = "the standard library has no call for it")]
+fn die_with_parent(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: prctl is async-signal-safe, and nothing else is called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            #[cfg(target_os = "linux")]
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
+}
+
+#[expect(unsafe_code, reason = "the standard library sends SIGKILL only")]
+fn send_signal(child: &Child, signal: i32) {
+    // SAFETY: the child is not reaped yet, so that its pid is not another's.
+    unsafe {
+        libc::kill(child.id().cast_signed(), signal);
+    }
+}

@@ -1,0 +1,195 @@
+//! The programs that the build and the tests call.
+
+use std::process::Command;
+
+use super::Purpose;
+use super::system::System;
+use crate::command::succeeds;
+
+/// The oldest Java that runs the test servers.
+const JAVA_VERSION_MIN: u32 = 17;
+
+/// A program, and the packages that bring it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Requirement {
+    name: &'static str,
+    only_for: Option<Purpose>,
+    is_there: fn() -> bool,
+    debian: &'static [&'static str],
+    fedora: &'static [&'static str],
+    /// Homebrew's; none for what Xcode's command line tools bring.
+    macos: &'static [&'static str],
+}
+
+impl Requirement {
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+const ALL: &[Requirement] = &[
+    Requirement {
+        name: "a C compiler",
+        only_for: None,
+        is_there: || succeeds("cc", &["--version"]),
+        debian: &["gcc", "libc6-dev"],
+        fedora: &["gcc"],
+        macos: &[],
+    },
+    Requirement {
+        name: "a C++ compiler",
+        only_for: None,
+        is_there: || succeeds("c++", &["--version"]),
+        debian: &["g++"],
+        fedora: &["gcc-c++"],
+        macos: &[],
+    },
+    Requirement {
+        name: "make",
+        only_for: None,
+        is_there: || succeeds("make", &["--version"]),
+        debian: &["make"],
+        fedora: &["make"],
+        macos: &[],
+    },
+    Requirement {
+        name: "cmake",
+        only_for: None,
+        is_there: || succeeds("cmake", &["--version"]),
+        debian: &["cmake"],
+        fedora: &["cmake"],
+        macos: &["cmake"],
+    },
+    Requirement {
+        name: "Perl with its core modules (for OpenSSL)",
+        only_for: None,
+        is_there: || {
+            succeeds(
+                "perl",
+                &[
+                    "-MFindBin",
+                    "-MIPC::Cmd",
+                    "-MFile::Compare",
+                    "-MTime::Piece",
+                    "-e",
+                    "1",
+                ],
+            )
+        },
+        debian: &["perl"],
+        fedora: &["perl-core"],
+        macos: &["perl"],
+    },
+    Requirement {
+        name: "Java 17 or newer",
+        only_for: Some(Purpose::Test),
+        is_there: java_is_there,
+        debian: &["default-jdk-headless"],
+        fedora: &["java-latest-openjdk-devel"],
+        macos: &["openjdk"],
+    },
+    Requirement {
+        name: "Maven",
+        only_for: Some(Purpose::Test),
+        is_there: || succeeds("mvn", &["--version"]),
+        debian: &["maven"],
+        fedora: &["maven"],
+        macos: &["maven"],
+    },
+];
+
+/// What `purpose` needs and this machine lacks.
+pub(super) fn missing(purpose: Purpose) -> Vec<Requirement> {
+    ALL.iter()
+        .filter(|requirement| requirement.only_for.is_none_or(|only| only == purpose))
+        .filter(|requirement| !(requirement.is_there)())
+        .copied()
+        .collect()
+}
+
+/// The packages that bring what is missing, each once.
+pub(super) fn packages(missing: &[Requirement], system: System) -> Vec<&'static str> {
+    let mut packages = Vec::new();
+    for requirement in missing {
+        let names = match system {
+            System::Debian | System::Other => requirement.debian,
+            System::Fedora => requirement.fedora,
+            System::MacOs => requirement.macos,
+        };
+        for name in names {
+            // Ubuntu 22.04's default Java is too old, and not every release has every other.
+            let name = if *name == "default-jdk-headless" {
+                debian_java()
+            } else {
+                name
+            };
+            if !packages.contains(&name) {
+                packages.push(name);
+            }
+        }
+    }
+    packages
+}
+
+fn debian_java() -> &'static str {
+    ["openjdk-21-jdk-headless", "openjdk-17-jdk-headless"]
+        .into_iter()
+        .find(|package| succeeds("apt-cache", &["show", package]))
+        .unwrap_or("default-jdk-headless")
+}
+
+fn java_is_there() -> bool {
+    let Ok(said) = Command::new(crate::servers::java_program())
+        .arg("-version")
+        .output()
+    else {
+        return false;
+    };
+    java_version(&String::from_utf8_lossy(&said.stderr)).is_some_and(|version| version >= JAVA_VERSION_MIN)
+}
+
+/// The feature version in what `java -version` says: 17 of `openjdk version "17.0.15" 2025-04-15`.
+fn java_version(said: &str) -> Option<u32> {
+    let (_, quoted) = said.split_once("version \"")?;
+    let first: String = quoted.chars().take_while(char::is_ascii_digit).collect();
+    first.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use super::System;
+    use super::java_version;
+    use super::packages;
+
+    #[test]
+    fn java_versions_are_read_old_and_new() {
+        assert_eq!(java_version("openjdk version \"17.0.15\" 2025-04-15"), Some(17));
+        assert_eq!(java_version("java version \"1.8.0_412\""), Some(1));
+        assert_eq!(java_version("openjdk version \"25\" 2025-09-16"), Some(25));
+        assert_eq!(java_version("command not found"), None);
+    }
+
+    #[test]
+    fn packages_follow_the_system_and_come_once() {
+        let all: Vec<_> = ALL.iter().chain(ALL).copied().collect();
+        let fedora = packages(&all, System::Fedora);
+        assert_eq!(
+            fedora,
+            [
+                "gcc",
+                "gcc-c++",
+                "make",
+                "cmake",
+                "perl-core",
+                "java-latest-openjdk-devel",
+                "maven"
+            ]
+        );
+        assert!(
+            packages(&all, System::Debian)
+                .iter()
+                .any(|name| name.contains("jdk-headless"))
+        );
+    }
+}

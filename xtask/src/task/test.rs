@@ -1,0 +1,97 @@
+use std::io::BufRead;
+use std::io::BufReader;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::Result;
+
+use crate::command;
+use crate::guests;
+use crate::setup;
+use crate::setup::Purpose;
+use crate::suite::Suite;
+use crate::tally::Tally;
+use crate::task::guests_cargo;
+
+/// Runs all tests beside one Kafka and one registry. `arguments` go to `cargo test`, and narrow the run to the
+/// workspace of the host. The last line of the output counts the tests. Returns whether none failed.
+///
+/// # Errors
+/// Something does not build or start; nothing is counted then.
+pub fn test(arguments: &[String]) -> Result<bool> {
+    let begun = Instant::now();
+    setup::run(Purpose::Test)?;
+    if guests::manifest().exists() {
+        eprintln!("Building the guests");
+        guests::build_all()?;
+    }
+    // Built before the servers start: on a small machine the linker wants their memory.
+    command::run(cargo_test(for_cargo(arguments)).arg("--no-run"))?;
+
+    let mut tally = Tally::default();
+    {
+        let suite = Suite::start()?;
+        eprintln!("{}", suite.describe());
+        let mut tests = cargo_test(arguments);
+        suite.announce(&mut tests);
+        stream(&mut tests, &mut tally)?;
+        if arguments.is_empty()
+            && let Some(mut tests) = guests_cargo("test")
+        {
+            stream(tests.args(["--workspace", "--no-fail-fast"]), &mut tally)?;
+        }
+    }
+    println!("\nTook {} s", begun.elapsed().as_secs());
+    println!("{tally}");
+    Ok(tally.failed == 0)
+}
+
+fn cargo_test(arguments: &[String]) -> Command {
+    let mut cargo = command::cargo();
+    cargo.args(["test", "--no-fail-fast"]);
+    let narrowed = arguments
+        .iter()
+        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+    if !narrowed {
+        cargo.arg("--workspace");
+    }
+    cargo.args(arguments);
+    cargo
+}
+
+/// Cargo's own arguments: those of the test binaries come after `--`.
+fn for_cargo(arguments: &[String]) -> &[String] {
+    arguments
+        .split(|argument| argument == "--")
+        .next()
+        .unwrap_or_default()
+}
+
+/// Runs `tests`, shows what it prints as it comes, and counts.
+fn stream(tests: &mut Command, tally: &mut Tally) -> Result<()> {
+    let before = tally.failed;
+    let line = command::line(tests);
+    let mut child = tests
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start `{line}`"))?;
+    let output = child
+        .stdout
+        .take()
+        .with_context(|| format!("read the output of `{line}`"))?;
+    for printed in BufReader::new(output).split(b'\n') {
+        let printed = printed.with_context(|| format!("read the output of `{line}`"))?;
+        let printed = String::from_utf8_lossy(&printed);
+        println!("{printed}");
+        tally.add(&printed);
+    }
+    let status = child.wait().with_context(|| format!("wait for `{line}`"))?;
+    if !status.success() && tally.failed == before {
+        // A binary that crashed, or did not build, printed no closing line.
+        eprintln!("error: `{line}` failed ({status}) without naming a failed test");
+        tally.failed += 1;
+    }
+    Ok(())
+}
