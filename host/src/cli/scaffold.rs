@@ -22,7 +22,7 @@ pub(crate) fn files(name: &str) -> Vec<(String, String)> {
             .replace("@TYPE@", &type_name(name))
     };
     let mut files: Vec<_> = TEMPLATES.iter().map(|(path, text)| ((*path).to_owned(), fill(text))).collect();
-    files.push((".gitignore".to_owned(), "/target\n".to_owned()));
+    files.push((".gitignore".to_owned(), "/target\n/wasmill-data\n".to_owned()));
     files.push((format!("{VENDOR}/Cargo.toml"), workspace_manifest()));
     files.extend(embedded::FILES.iter().map(|(path, text)| (format!("{VENDOR}/{path}"), (*text).to_owned())));
     files
