@@ -26,10 +26,7 @@ impl Suite {
             let registry = registry
                 .join()
                 .map_err(|_| anyhow::anyhow!("the thread that starts the schema registry panicked"))?;
-            Ok(Self {
-                kafka: kafka?,
-                registry: registry?,
-            })
+            Ok(Self { kafka: kafka?, registry: registry? })
         })
     }
 
@@ -43,10 +40,6 @@ impl Suite {
 
     /// For people, in one line.
     pub fn describe(&self) -> String {
-        format!(
-            "Kafka on {}, schema registry on {}",
-            self.kafka.address(),
-            self.registry.url()
-        )
+        format!("Kafka on {}, schema registry on {}", self.kafka.address(), self.registry.url())
     }
 }

@@ -45,7 +45,8 @@ fn the_documented_defaults_are_the_real_ones() {
 #[test]
 fn flags_come_before_the_environment_and_that_before_the_file() {
     let file = "listen: 127.0.0.1:1\nlog: { level: debug }\nkafka:\n  brokers: [a:9092, 'b:9092']\n";
-    let environment = [("WASMILL_LISTEN", "127.0.0.1:2"), ("WASMILL_LOG_LEVEL", "warn"), ("HOME", "/root")];
+    let environment =
+        [("WASMILL_LISTEN", "127.0.0.1:2"), ("WASMILL_LOG_LEVEL", "warn"), ("HOME", "elsewhere")];
     let effective =
         load(&input(file, &environment, &[("--listen", "listen", "127.0.0.1:3")])).expect("valid");
     assert_eq!(effective.settings.listen.port(), 3);

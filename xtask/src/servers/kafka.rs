@@ -147,9 +147,7 @@ impl KafkaServer {
 
         let mut command = Command::new(java.get_program());
         command.args(java.get_args());
-        class_path(&mut command, &self.home)
-            .arg("kafka.Kafka")
-            .arg(&properties);
+        class_path(&mut command, &self.home).arg("kafka.Kafka").arg(&properties);
         let from = fs::metadata(&self.log).map_or(0, |meta| meta.len());
         let mut process = ServerProcess::start("Kafka", &command, &self.log)?;
         process.wait_until(START_LIMIT, || says_ready(&self.log, from))?;
@@ -183,10 +181,7 @@ pub fn install() -> Result<PathBuf> {
 }
 
 fn class_path<'a>(java: &'a mut Command, home: &Path) -> &'a mut Command {
-    java.arg(format!(
-        "-Dlog4j2.configurationFile={}",
-        home.join("log4j2.yaml").display()
-    ));
+    java.arg(format!("-Dlog4j2.configurationFile={}", home.join("log4j2.yaml").display()));
     java.arg("-cp").arg(home.join("libs").join("*"))
 }
 
@@ -206,11 +201,7 @@ fn format_template(home: &Path) -> Result<()> {
         tool
     };
     let id = crate::command::output(tool().arg("random-uuid"))?;
-    crate::command::output(
-        tool()
-            .args(["format", "--cluster-id", id.trim(), "--config"])
-            .arg(&properties),
-    )?;
+    crate::command::output(tool().args(["format", "--cluster-id", id.trim(), "--config"]).arg(&properties))?;
     fs::remove_file(&properties).with_context(|| format!("remove {}", properties.display()))
 }
 
@@ -247,7 +238,5 @@ fn record_archive(home: &Path, archive: &Path) -> Result<()> {
 fn says_ready(log: &Path, from: u64) -> bool {
     let Ok(bytes) = fs::read(log) else { return false };
     let from = usize::try_from(from).unwrap_or(usize::MAX);
-    bytes
-        .get(from..)
-        .is_some_and(|new| String::from_utf8_lossy(new).contains(READY))
+    bytes.get(from..).is_some_and(|new| String::from_utf8_lossy(new).contains(READY))
 }

@@ -17,9 +17,7 @@ pub fn bench(arguments: &[String]) -> Result<()> {
     let suite = Suite::start()?;
     eprintln!("{}", suite.describe());
     let mut benches = command::cargo();
-    benches
-        .args(["run", "--quiet", "--package", "wasmill-benches", "--"])
-        .args(arguments);
+    benches.args(["run", "--quiet", "--package", "wasmill-benches", "--"]).args(arguments);
     suite.announce(&mut benches);
     command::run(&mut benches)
 }
