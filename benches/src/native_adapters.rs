@@ -10,8 +10,8 @@ use wasmill::kafka::security::Security;
 use wasmill::kafka::settings::ClientSettings;
 use wasmill::model::pipeline_spec::BatchLimits;
 use wasmill::model::pipeline_spec::Delivery;
+use wasmill::model::pipeline_spec::PartitionBy;
 use wasmill::model::position::Offset;
-use wasmill::model::position::Partition;
 use wasmill::model::position::TopicPartition;
 use wasmill::model::record_batch::RawRecords as _;
 use wasmill::pipeline::ports::OutputRecord;
@@ -35,7 +35,6 @@ use crate::native_workload::Report;
 use crate::native_workload::Settings;
 use crate::native_workload::THRESHOLD;
 use crate::native_workload::cpu_seconds;
-use crate::native_workload::partition;
 
 /// Joins and then waits for records that do not come: the share of one core that an idle source
 /// takes, in percent, over `seconds`.
@@ -79,19 +78,18 @@ fn client(settings: &Settings) -> anyhow::Result<ClientSettings> {
 }
 
 fn source(settings: &Settings) -> anyhow::Result<KafkaSource> {
-    Ok(KafkaSource::new(SourceSettings {
+    let mut source = KafkaSource::new(SourceSettings {
         client: client(settings)?,
         group: settings.group.clone(),
         member: format!("{}.0", settings.group),
         topics: vec![Arc::from(settings.input.as_str())],
-        batch: BatchLimits {
-            rows_max: BATCH_MAX as u32,
-            ..BatchLimits::default()
-        },
+        batch: BatchLimits { rows_max: BATCH_MAX as u32, ..BatchLimits::default() },
         flow: FlowControl::default(),
         overrides: Overrides::default(),
         assignment: CoPartitioned::default(),
-    })?)
+    })?;
+    source.join()?;
+    Ok(source)
 }
 
 /// Reads the whole input topic once. Timestamps are kept, which the bare loop cannot do.
@@ -105,22 +103,15 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
         client: client(settings)?,
         delivery: Delivery::ExactlyOnce,
         member: format!("{}.0", settings.group),
-        topics: vec![Arc::from(settings.output.as_str())],
+        topics: vec![(Arc::from(settings.output.as_str()), PartitionBy::Key)],
         overrides: Overrides::default(),
         topic_bytes_max: None,
         session_timeout: SESSION_TIMEOUT,
     })?;
     sink.begin()?;
-    let count = sink.partition_count(TopicIndex(0))? as usize;
     let mut positions: Vec<(TopicPartition, Offset)> = Vec::new();
     let mut ends: Vec<Offset> = Vec::new();
-    let mut report = Report {
-        records: 0,
-        outputs: 0,
-        cpu_seconds: 0.0,
-        wall_seconds: 0.0,
-        commits: 0,
-    };
+    let mut report = Report { records: 0, outputs: 0, cpu_seconds: 0.0, wall_seconds: 0.0, commits: 0 };
     let mut value = Vec::new();
     let mut committed = Instant::now();
     loop {
@@ -137,7 +128,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
                         anyhow::ensure!(!records.has_headers(index), "a record with headers");
                         let record = OutputRecord {
                             topic: TopicIndex(0),
-                            partition: Partition(partition(key.unwrap_or_default(), count) as i32),
+                            partition: sink.route(TopicIndex(0), key, records.topic_partition().partition)?,
                             key,
                             value: Some(&value),
                             timestamp: records.timestamp(index),
@@ -153,9 +144,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
                 }
                 report.records += records.len() as u64;
                 let next = records.next_offset();
-                let position = positions
-                    .iter_mut()
-                    .find(|(one, _)| one == records.topic_partition());
+                let position = positions.iter_mut().find(|(one, _)| one == records.topic_partition());
                 if let (Some((_, offset)), Some(next)) = (position, next) {
                     *offset = next;
                 }

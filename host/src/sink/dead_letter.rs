@@ -24,6 +24,9 @@ pub const KEY_OMITTED: &str = "wasmill.key.omitted";
 /// Name and value of a header; a value may be null.
 pub type OwnedHeader = (String, Option<Vec<u8>>);
 
+/// Name and value; a value may be null.
+type Header = (String, Option<Vec<u8>>);
+
 /// Whose letters they are.
 #[derive(Debug, Clone)]
 pub struct Sender {
@@ -44,7 +47,7 @@ fn dead_letter(
     bytes_max: usize,
 ) -> Letter {
     let origin = records.topic_partition();
-    let mut original: Vec<(String, Option<Vec<u8>>)> = Vec::new();
+    let mut original: Vec<Header> = Vec::new();
     records.headers(index, &mut |name, value| {
         original.push((name.to_owned(), value.map(<[u8]>::to_vec)));
     });
@@ -68,7 +71,7 @@ fn dead_letter(
     let mut key = records.key(index).map(<[u8]>::to_vec);
     let mut value = records.value(index).map(<[u8]>::to_vec);
     let len = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
-    let total = |key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, lists: [&[(String, Option<Vec<u8>>)]; 2]| {
+    let total = |key: &Option<Vec<u8>>, value: &Option<Vec<u8>>, lists: [&[Header]; 2]| {
         let headers: usize = lists
             .iter()
             .copied()
