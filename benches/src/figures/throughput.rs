@@ -105,7 +105,7 @@ impl Work<'_> {
             "commit": {
                 "interval_ms": COMMIT_INTERVAL.as_millis() as u64,
                 "records_max": 100_000_000,
-                "bytes_max": "16GiB",
+                "bytes_max": "4GiB",
             },
         });
         let transform = json!({ "file": guest("payments-filter")? });
