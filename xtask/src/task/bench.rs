@@ -21,7 +21,7 @@ pub fn bench(arguments: &[String]) -> Result<()> {
     // Together, so that both are built with one set of features.
     let packages = ["build", "--bins", "--package", "wasmill", "--package", "wasmill-benches"];
     command::run(optimizing_cargo().args(packages))?;
-    let suite = Suite::start()?;
+    let suite = Suite::start_for_benches()?;
     eprintln!("{}", suite.describe());
     let mut benches = Command::new(checkout::target_dir().join("debug/bench"));
     benches.args(arguments);
