@@ -39,6 +39,9 @@ pub(super) fn command(archive: Option<&Path>) -> Command {
     java
 }
 
+/// Added to [`command`] for a server that is to be fast rather than soon there. The later flag wins.
+pub(super) const FULL_SPEED: [&str; 2] = ["-XX:TieredStopAtLevel=4", "-Xmx1g"];
+
 /// Java that writes the classes it has loaded to `archive` when it ends in good order.
 pub(super) fn recording(archive: &Path) -> Command {
     let mut java = command(None);

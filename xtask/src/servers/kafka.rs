@@ -53,6 +53,18 @@ impl KafkaServer {
         Self::start_with(&home, &java::command(Some(&archive)), data)
     }
 
+    /// As [`Self::start`], for measurements: what the broker executes often is compiled with every
+    /// optimisation. A restart does without.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub fn start_at_full_speed() -> Result<Self> {
+        let home = install()?;
+        let mut java = java::command(Some(&home.join(java::archive_name()?)));
+        java.args(java::FULL_SPEED);
+        Self::start_with(&home, &java, None)
+    }
+
     fn start_with(home: &Path, java: &Command, data: Option<&Path>) -> Result<Self> {
         let (data, scratch) = match data {
             Some(data) => (data.to_path_buf(), None),

@@ -9,6 +9,7 @@ use crate::command;
 use crate::guests;
 use crate::setup;
 use crate::setup::Purpose;
+use crate::task::optimizing_cargo;
 
 /// The guest that the demo uploads.
 const GUEST: &str = "payments-filter";
@@ -22,7 +23,7 @@ pub fn demo(arguments: &[String]) -> Result<()> {
     let components = guests::build(Some(GUEST))?;
     let component = components.first().with_context(|| format!("no component was built of {GUEST}"))?;
     eprintln!("Building wasmill");
-    command::run(command::cargo().args(["build", "--package", "wasmill", "--bin", "wasmill"]))?;
+    command::run(optimizing_cargo().args(["build", "--package", "wasmill", "--bin", "wasmill"]))?;
     let mut wasmill = Command::new(checkout::target_dir().join("debug/wasmill"));
     wasmill.arg("demo").arg("--component").arg(component).args(arguments);
     // In place of this process: signals and the exit code are the demo's own.
