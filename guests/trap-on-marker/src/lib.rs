@@ -45,7 +45,7 @@ impl Process<Job<'_>> for TrapOnMarker {
             "retry" => return Err(Error::retry(format!("job {id} asks for a retry"))),
             "fatal" => return Err(Error::fatal(format!("job {id} is fatal"))),
             "swell" => {
-                let text = "x".repeat(self.swell_bytes);
+                let text = noise(self.swell_bytes);
                 return self.outcomes.emit(Outcome { id, text: &text });
             }
             _ => {}
@@ -58,6 +58,16 @@ fn idle(rounds: u64) {
     for round in 0..rounds {
         std::hint::black_box(round);
     }
+}
+
+/// Text that no codec makes much shorter.
+fn noise(len: usize) -> String {
+    let mut state = 1_u64;
+    let letters = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + (state >> 58) as u8)
+    });
+    letters.take(len).collect()
 }
 
 /// Takes memory until there is none.

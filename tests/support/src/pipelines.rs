@@ -61,7 +61,7 @@ impl PaymentsPipeline {
         Ok(format!(
             "version: 1\nname: {name}\ntransform: {{ file: {component:?} }}\n\
              inputs:\n  payments: {{ topic: {input}, key: text, value: avro }}\n\
-             outputs:\n  large: {{ topic: {output}, key: text, value: avro }}\n{extra}"
+             outputs:\n  large_payments: {{ topic: {output}, key: text, value: avro }}\n{extra}"
         ))
     }
 
