@@ -19,16 +19,8 @@ fn main() -> io::Result<()> {
     files.sort();
     let mut table = String::from("pub(crate) const FILES: &[(&str, &str)] = &[\n");
     for file in &files {
-        let relative = file
-            .strip_prefix(&root)
-            .unwrap_or(file)
-            .to_string_lossy()
-            .replace('\\', "/");
-        let _ = writeln!(
-            table,
-            "    ({relative:?}, include_str!({:?})),",
-            file.to_string_lossy()
-        );
+        let relative = file.strip_prefix(&root).unwrap_or(file).to_string_lossy().replace('\\', "/");
+        let _ = writeln!(table, "    ({relative:?}, include_str!({:?})),", file.to_string_lossy());
     }
     table.push_str("];\n");
     let _ = writeln!(
@@ -44,18 +36,12 @@ fn main() -> io::Result<()> {
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if path.is_dir() {
             if !matches!(name.as_str(), "target" | "tests" | "benches") && !name.starts_with('.') {
                 collect(&path, files)?;
             }
-        } else if ["rs", "toml", "wit", "json", "md"]
-            .iter()
-            .any(|kind| name.ends_with(&format!(".{kind}")))
-        {
+        } else if ["rs", "toml", "wit", "json", "md"].iter().any(|kind| name.ends_with(&format!(".{kind}"))) {
             files.push(path);
         }
     }

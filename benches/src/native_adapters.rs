@@ -10,8 +10,8 @@ use wasmill::kafka::security::Security;
 use wasmill::kafka::settings::ClientSettings;
 use wasmill::model::pipeline_spec::BatchLimits;
 use wasmill::model::pipeline_spec::Delivery;
+use wasmill::model::pipeline_spec::PartitionBy;
 use wasmill::model::position::Offset;
-use wasmill::model::position::Partition;
 use wasmill::model::position::TopicPartition;
 use wasmill::model::record_batch::RawRecords as _;
 use wasmill::pipeline::ports::OutputRecord;
@@ -35,7 +35,62 @@ use crate::native_workload::Report;
 use crate::native_workload::Settings;
 use crate::native_workload::THRESHOLD;
 use crate::native_workload::cpu_seconds;
-use crate::native_workload::partition;
+
+/// Joins and then waits for records that do not come: the share of one core that an idle source
+/// takes, in percent, over `seconds`.
+///
+/// # Errors
+/// When the broker is away or the topic missing.
+pub fn idle_percent(settings: &Settings, seconds: u64) -> anyhow::Result<f64> {
+    let mut source = source(settings)?;
+    let mut measured = None;
+    loop {
+        match source.poll(Duration::from_millis(500))? {
+            SourceEvent::Assigned(partitions) => {
+                let mut positions = Vec::new();
+                for partition in partitions {
+                    let end = source.bounds(&partition)?.end;
+                    positions.push((partition, end));
+                }
+                source.start(&positions)?;
+                measured = Some((Instant::now() + Duration::from_secs(2), 0.0));
+            }
+            SourceEvent::Idle => {}
+            event => anyhow::bail!("the topic is not idle: {event:?}"),
+        }
+        // Two seconds for the client to settle down.
+        if let Some((begin, cpu)) = &mut measured
+            && Instant::now() >= *begin
+        {
+            if *cpu == 0.0 {
+                (*begin, *cpu) = (Instant::now(), cpu_seconds());
+            }
+            if begin.elapsed() >= Duration::from_secs(seconds) {
+                return Ok((cpu_seconds() - *cpu) / begin.elapsed().as_secs_f64() * 100.0);
+            }
+        }
+    }
+}
+
+fn client(settings: &Settings) -> anyhow::Result<ClientSettings> {
+    ClientSettings::new(&settings.brokers, Security::default(), "adapters")
+        .map_err(|refusal| anyhow::anyhow!("{refusal}"))
+}
+
+fn source(settings: &Settings) -> anyhow::Result<KafkaSource> {
+    let mut source = KafkaSource::new(SourceSettings {
+        client: client(settings)?,
+        group: settings.group.clone(),
+        member: format!("{}.0", settings.group),
+        topics: vec![Arc::from(settings.input.as_str())],
+        batch: BatchLimits { rows_max: BATCH_MAX as u32, ..BatchLimits::default() },
+        flow: FlowControl::default(),
+        overrides: Overrides::default(),
+        assignment: CoPartitioned::default(),
+    })?;
+    source.join()?;
+    Ok(source)
+}
 
 /// Reads the whole input topic once. Timestamps are kept, which the bare loop cannot do.
 ///
@@ -43,41 +98,20 @@ use crate::native_workload::partition;
 /// When the broker is away, a topic missing, or a value malformed.
 pub fn run(settings: &Settings) -> anyhow::Result<Report> {
     let (cpu, begin) = (cpu_seconds(), Instant::now());
-    let client = ClientSettings::new(&settings.brokers, Security::default(), "adapters")
-        .map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
-    let mut source = KafkaSource::new(SourceSettings {
-        client: client.clone(),
-        group: settings.group.clone(),
-        member: format!("{}.0", settings.group),
-        topics: vec![Arc::from(settings.input.as_str())],
-        batch: BatchLimits {
-            rows_max: BATCH_MAX as u32,
-            ..BatchLimits::default()
-        },
-        flow: FlowControl::default(),
-        overrides: Overrides::default(),
-        assignment: CoPartitioned::default(),
-    })?;
+    let mut source = source(settings)?;
     let mut sink = KafkaSink::new(SinkSettings {
-        client,
+        client: client(settings)?,
         delivery: Delivery::ExactlyOnce,
         member: format!("{}.0", settings.group),
-        topics: vec![Arc::from(settings.output.as_str())],
+        topics: vec![(Arc::from(settings.output.as_str()), PartitionBy::Key)],
         overrides: Overrides::default(),
         topic_bytes_max: None,
         session_timeout: SESSION_TIMEOUT,
     })?;
     sink.begin()?;
-    let count = sink.partition_count(TopicIndex(0))? as usize;
     let mut positions: Vec<(TopicPartition, Offset)> = Vec::new();
     let mut ends: Vec<Offset> = Vec::new();
-    let mut report = Report {
-        records: 0,
-        outputs: 0,
-        cpu_seconds: 0.0,
-        wall_seconds: 0.0,
-        commits: 0,
-    };
+    let mut report = Report { records: 0, outputs: 0, cpu_seconds: 0.0, wall_seconds: 0.0, commits: 0 };
     let mut value = Vec::new();
     let mut committed = Instant::now();
     loop {
@@ -94,7 +128,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
                         anyhow::ensure!(!records.has_headers(index), "a record with headers");
                         let record = OutputRecord {
                             topic: TopicIndex(0),
-                            partition: Partition(partition(key.unwrap_or_default(), count) as i32),
+                            partition: sink.route(TopicIndex(0), key, records.topic_partition().partition)?,
                             key,
                             value: Some(&value),
                             timestamp: records.timestamp(index),
@@ -110,9 +144,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
                 }
                 report.records += records.len() as u64;
                 let next = records.next_offset();
-                let position = positions
-                    .iter_mut()
-                    .find(|(one, _)| one == records.topic_partition());
+                let position = positions.iter_mut().find(|(one, _)| one == records.topic_partition());
                 if let (Some((_, offset)), Some(next)) = (position, next) {
                     *offset = next;
                 }

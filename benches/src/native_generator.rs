@@ -22,23 +22,15 @@ pub fn generate(brokers: &str, topic: &str, records: u64, seed: u64, schema: u32
         .set("linger.ms", "100")
         .set("batch.num.messages", "1000")
         .create()?;
-    let metadata = producer
-        .client()
-        .fetch_metadata(Some(topic), std::time::Duration::from_secs(10))?;
-    let count = metadata
-        .topics()
-        .first()
-        .map_or(0, |topic| topic.partitions().len());
+    let metadata = producer.client().fetch_metadata(Some(topic), std::time::Duration::from_secs(10))?;
+    let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     anyhow::ensure!(count > 0, "the topic {topic} does not exist");
     let mut payments = Payments::new(seed, schema);
     let (mut key, mut value) = (Vec::new(), Vec::new());
     for number in 0..records {
         payments.write_next(&mut key, &mut value);
-        let mut record = BaseRecord::to(topic)
-            .partition(partition(&key, count) as i32)
-            .key(&key)
-            .payload(&value)
-            .timestamp(1_760_000_000_000 + number as i64);
+        let mut record =
+            BaseRecord::to(topic).partition(partition(&key, count) as i32).key(&key).payload(&value);
         while let Err((error, back)) = producer.send(record) {
             let full = rdkafka::types::RDKafkaErrorCode::QueueFull;
             anyhow::ensure!(error.rdkafka_error_code() == Some(full), "{error}");
@@ -49,8 +41,6 @@ pub fn generate(brokers: &str, topic: &str, records: u64, seed: u64, schema: u32
             producer.poll(Timeout::After(std::time::Duration::ZERO));
         }
     }
-    producer
-        .flush(std::time::Duration::from_secs(60))
-        .context("the last records were not written")?;
+    producer.flush(std::time::Duration::from_secs(60)).context("the last records were not written")?;
     Ok(())
 }

@@ -42,6 +42,13 @@ enum Command {
     Safe(Loop),
     /// The host's source and sink.
     Adapters(Loop),
+    /// The CPU time of an idle source.
+    Idle {
+        #[command(flatten)]
+        of: Loop,
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+    },
     /// Compare an output topic with what it must hold, byte by byte.
     Verify {
         #[arg(long)]
@@ -81,27 +88,18 @@ fn main() -> anyhow::Result<()> {
         output_schema: of.output_schema,
     };
     let report = match command {
-        Command::Generate {
-            topic,
-            records,
-            seed,
-            schema,
-        } => {
+        Command::Generate { topic, records, seed, schema } => {
             return native_generator::generate(&brokers, &topic, records, seed, schema);
         }
-        Command::Verify {
-            topic,
-            records,
-            seed,
-            output_schema,
-        } => {
+        Command::Verify { topic, records, seed, output_schema } => {
             let found = native_verifier::found(&brokers, &topic)?;
             let expected = native_verifier::expected(records, seed, output_schema, found.len());
             anyhow::ensure!(found == expected, "found {found:?}, expected {expected:?}");
-            println!(
-                "verified {} records",
-                found.iter().map(|sum| sum.records).sum::<u64>()
-            );
+            println!("verified {} records", found.iter().map(|sum| sum.records).sum::<u64>());
+            return Ok(());
+        }
+        Command::Idle { of, seconds } => {
+            println!("{:.2} % of one core", native_adapters::idle_percent(&settings(of), seconds)?);
             return Ok(());
         }
         Command::Raw(of) => native_raw::run(&settings(of), Route::Batch)?,

@@ -43,13 +43,7 @@ pub enum Route {
 /// When the broker is away, a topic missing, or a value malformed.
 pub fn run(settings: &Settings, route: Route) -> anyhow::Result<Report> {
     let (cpu, begin) = (cpu_seconds(), Instant::now());
-    let mut report = Report {
-        records: 0,
-        outputs: 0,
-        cpu_seconds: 0.0,
-        wall_seconds: 0.0,
-        commits: 0,
-    };
+    let mut report = Report { records: 0, outputs: 0, cpu_seconds: 0.0, wall_seconds: 0.0, commits: 0 };
     // SAFETY: every handle lives to the end of the block, in which each call gets live handles,
     // C strings, and buffers of the sizes given.
     unsafe {
@@ -101,10 +95,7 @@ pub fn run(settings: &Settings, route: Route) -> anyhow::Result<Report> {
             arena.clear();
             for message in &messages[..count] {
                 let message = &**message;
-                anyhow::ensure!(
-                    message.err == RespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
-                    "the consumer failed"
-                );
+                anyhow::ensure!(message.err == RespErr::RD_KAFKA_RESP_ERR_NO_ERROR, "the consumer failed");
                 let value = std::slice::from_raw_parts(message.payload.cast::<u8>(), message.len);
                 let payment = Payment::decode(value).ok_or_else(|| anyhow::anyhow!("a malformed value"))?;
                 positions[message.partition as usize].offset = message.offset + 1;
@@ -144,15 +135,10 @@ pub fn run(settings: &Settings, route: Route) -> anyhow::Result<Report> {
                 sys::rd_kafka_message_destroy(*message);
             }
             report.records += count as u64;
-            let done = positions
-                .iter()
-                .zip(&ends)
-                .all(|(position, end)| position.offset >= *end);
+            let done = positions.iter().zip(&ends).all(|(position, end)| position.offset >= *end);
             if done || committed.elapsed() >= COMMIT_INTERVAL {
                 let group = sys::rd_kafka_consumer_group_metadata(consumer);
-                take(sys::rd_kafka_send_offsets_to_transaction(
-                    producer, list, group, WAIT_MS,
-                ))?;
+                take(sys::rd_kafka_send_offsets_to_transaction(producer, list, group, WAIT_MS))?;
                 sys::rd_kafka_consumer_group_metadata_destroy(group);
                 take(sys::rd_kafka_commit_transaction(producer, -1))?;
                 report.commits += 1;
@@ -190,10 +176,7 @@ unsafe fn client(kind: RDKafkaType, properties: &[(&str, &str)]) -> anyhow::Resu
                 text.as_mut_ptr(),
                 text.len(),
             );
-            anyhow::ensure!(
-                result == RDKafkaConfRes::RD_KAFKA_CONF_OK,
-                "{name}={value} is refused"
-            );
+            anyhow::ensure!(result == RDKafkaConfRes::RD_KAFKA_CONF_OK, "{name}={value} is refused");
         }
         if kind == RDKafkaType::RD_KAFKA_PRODUCER {
             sys::rd_kafka_conf_set_events(conf, sys::RD_KAFKA_EVENT_DR);
@@ -212,11 +195,7 @@ unsafe fn partition_count(
     unsafe {
         let mut metadata: *const sys::rd_kafka_metadata = ptr::null();
         check(sys::rd_kafka_metadata(rk, 0, topic, &raw mut metadata, WAIT_MS))?;
-        let count = if (*metadata).topic_cnt > 0 {
-            (*(*metadata).topics).partition_cnt
-        } else {
-            0
-        };
+        let count = if (*metadata).topic_cnt > 0 { (*(*metadata).topics).partition_cnt } else { 0 };
         sys::rd_kafka_metadata_destroy(metadata);
         anyhow::ensure!(count > 0, "a topic does not exist");
         Ok(count as usize)
@@ -245,11 +224,7 @@ unsafe fn produce_batch(
         };
         sent += usize::try_from(good)?;
         if let Some(failed) = bucket.get(sent) {
-            anyhow::ensure!(
-                failed.err == RespErr::RD_KAFKA_RESP_ERR__QUEUE_FULL,
-                "{:?}",
-                failed.err
-            );
+            anyhow::ensure!(failed.err == RespErr::RD_KAFKA_RESP_ERR__QUEUE_FULL, "{:?}", failed.err);
             // SAFETY: by the caller.
             unsafe { sys::rd_kafka_flush(rk, 1) };
         }
@@ -266,23 +241,11 @@ unsafe fn produce_one(
 ) -> anyhow::Result<()> {
     type Kind = sys::rd_kafka_vtype_t;
     type Field = sys::rd_kafka_vu_s__bindgen_ty_1;
-    let bytes = |ptr, size| Field {
-        mem: sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size },
-    };
+    let bytes = |ptr, size| Field { mem: sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size } };
     let fields = [
         (Kind::RD_KAFKA_VTYPE_RKT, Field { rkt: topic }),
-        (
-            Kind::RD_KAFKA_VTYPE_PARTITION,
-            Field {
-                i32_: record.partition,
-            },
-        ),
-        (
-            Kind::RD_KAFKA_VTYPE_MSGFLAGS,
-            Field {
-                i: sys::RD_KAFKA_MSG_F_COPY,
-            },
-        ),
+        (Kind::RD_KAFKA_VTYPE_PARTITION, Field { i32_: record.partition }),
+        (Kind::RD_KAFKA_VTYPE_MSGFLAGS, Field { i: sys::RD_KAFKA_MSG_F_COPY }),
         (Kind::RD_KAFKA_VTYPE_KEY, bytes(record.key, record.key_len)),
         (Kind::RD_KAFKA_VTYPE_VALUE, bytes(record.payload, record.len)),
         (Kind::RD_KAFKA_VTYPE_TIMESTAMP, Field { i64_: timestamp }),
@@ -314,9 +277,7 @@ unsafe fn take(error: *mut sys::rd_kafka_error_t) -> anyhow::Result<()> {
     }
     // SAFETY: the object is ours to free, after its text was copied.
     unsafe {
-        let text = std::ffi::CStr::from_ptr(sys::rd_kafka_error_string(error))
-            .to_string_lossy()
-            .into_owned();
+        let text = std::ffi::CStr::from_ptr(sys::rd_kafka_error_string(error)).to_string_lossy().into_owned();
         sys::rd_kafka_error_destroy(error);
         anyhow::bail!("{text}")
     }

@@ -22,7 +22,6 @@ use crate::native_workload::Report;
 use crate::native_workload::Settings;
 use crate::native_workload::THRESHOLD;
 use crate::native_workload::cpu_seconds;
-use crate::native_workload::partition;
 
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -33,9 +32,7 @@ const WAIT: Duration = Duration::from_secs(30);
 pub fn run(settings: &Settings) -> anyhow::Result<Report> {
     let (cpu, begin) = (cpu_seconds(), Instant::now());
     let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", &settings.brokers)
-        .set("group.id", &settings.group);
+    config.set("bootstrap.servers", &settings.brokers).set("group.id", &settings.group);
     for (name, value) in CONSUMER {
         config.set(*name, *value);
     }
@@ -46,17 +43,13 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
     for (name, value) in PRODUCER {
         config.set(*name, *value);
     }
+    // The client's own, which the verifier compares with ours.
+    config.set("partitioner", "murmur2_random");
     let producer: BaseProducer = config.create()?;
     let metadata = producer.client().fetch_metadata(Some(&settings.output), WAIT)?;
-    let outputs_count = metadata
-        .topics()
-        .first()
-        .map_or(0, |topic| topic.partitions().len());
+    let outputs_count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     let metadata = consumer.fetch_metadata(Some(&settings.input), WAIT)?;
-    let inputs_count = metadata
-        .topics()
-        .first()
-        .map_or(0, |topic| topic.partitions().len());
+    let inputs_count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     anyhow::ensure!(outputs_count > 0 && inputs_count > 0, "a topic does not exist");
     let mut list = TopicPartitionList::new();
     let (mut next, mut ends) = (Vec::new(), Vec::new());
@@ -69,13 +62,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
     consumer.assign(&list)?;
     producer.init_transactions(WAIT)?;
     producer.begin_transaction()?;
-    let mut report = Report {
-        records: 0,
-        outputs: 0,
-        cpu_seconds: 0.0,
-        wall_seconds: 0.0,
-        commits: 0,
-    };
+    let mut report = Report { records: 0, outputs: 0, cpu_seconds: 0.0, wall_seconds: 0.0, commits: 0 };
     let mut value = Vec::new();
     let mut committed = Instant::now();
     loop {
@@ -87,10 +74,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
                 value.clear();
                 payment.encode(settings.output_schema, &mut value);
                 let key = message.key().unwrap_or_default();
-                let mut record = BaseRecord::to(&settings.output)
-                    .partition(partition(key, outputs_count) as i32)
-                    .key(key)
-                    .payload(&value);
+                let mut record = BaseRecord::to(&settings.output).key(key).payload(&value);
                 while let Err((error, back)) = producer.send(record) {
                     let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
                     anyhow::ensure!(full, "{error}");
@@ -112,9 +96,8 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
             for (index, next) in next.iter().enumerate() {
                 offsets.add_partition_offset(&settings.input, index as i32, Offset::Offset(*next))?;
             }
-            let group = consumer
-                .group_metadata()
-                .ok_or_else(|| anyhow::anyhow!("the consumer has no group"))?;
+            let group =
+                consumer.group_metadata().ok_or_else(|| anyhow::anyhow!("the consumer has no group"))?;
             producer.send_offsets_to_transaction(&offsets, &group, WAIT)?;
             producer.commit_transaction(WAIT)?;
             report.commits += 1;

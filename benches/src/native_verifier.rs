@@ -73,10 +73,7 @@ pub fn found(brokers: &str, topic: &str) -> anyhow::Result<Vec<Sum>> {
         .set("enable.partition.eof", "true")
         .create()?;
     let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
-    let count = metadata
-        .topics()
-        .first()
-        .map_or(0, |topic| topic.partitions().len());
+    let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     anyhow::ensure!(count > 0, "the topic {topic} does not exist");
     let mut list = TopicPartitionList::new();
     for index in 0..count {
@@ -88,12 +85,8 @@ pub fn found(brokers: &str, topic: &str) -> anyhow::Result<Vec<Sum>> {
     while open > 0 {
         match consumer.poll(Duration::from_secs(30)) {
             Some(Ok(message)) => {
-                let key = message
-                    .key()
-                    .ok_or_else(|| anyhow::anyhow!("a record without a key"))?;
-                let value = message
-                    .payload()
-                    .ok_or_else(|| anyhow::anyhow!("a record without a value"))?;
+                let key = message.key().ok_or_else(|| anyhow::anyhow!("a record without a key"))?;
+                let value = message.payload().ok_or_else(|| anyhow::anyhow!("a record without a value"))?;
                 if let Some(sum) = sums.get_mut(message.partition() as usize) {
                     sum.add(key, value);
                 }

@@ -108,11 +108,7 @@ pub struct Payments {
 impl Payments {
     #[must_use]
     pub fn new(seed: u64, schema: u32) -> Self {
-        Self {
-            random: SmallRng::seed_from_u64(seed),
-            next: 0,
-            schema,
-        }
+        Self { random: SmallRng::seed_from_u64(seed), next: 0, schema }
     }
 
     /// Writes the next record: the key, and the value as Confluent-framed Avro.
@@ -160,11 +156,7 @@ impl<'a> Payment<'a> {
         let ts = read_long(&mut rest)?;
         std::str::from_utf8(account).ok()?;
         std::str::from_utf8(country).ok()?;
-        matches!(rest, [0 | 1]).then_some(Self {
-            account,
-            amount: f64::from_le_bytes(*amount),
-            ts,
-        })
+        matches!(rest, [0 | 1]).then_some(Self { account, amount: f64::from_le_bytes(*amount), ts })
     }
 
     /// Appends the output value.
@@ -242,10 +234,7 @@ mod tests {
             two.write_next(&mut key, &mut value);
             assert_eq!(first, (key.clone(), value.clone()));
             let payment = Payment::decode(&value).expect("a payment");
-            assert_eq!(
-                (payment.account, payment.ts),
-                (&key[..], 1_760_000_000_000 + number)
-            );
+            assert_eq!((payment.account, payment.ts), (&key[..], 1_760_000_000_000 + number));
             kept += u32::from(payment.amount > THRESHOLD);
             assert_eq!(Payment::decode(&value[..value.len() - 1]), None);
         }

@@ -27,11 +27,7 @@ const SCHEMA: &str = r#"{"type":"record","name":"Payment","fields":[{"name":"id"
 fn payments(rows: usize) -> ArrayRef {
     let numbers = || 0..rows as i64;
     let columns: Vec<(&str, DataType, ArrayRef)> = vec![
-        (
-            "id",
-            DataType::Int64,
-            Arc::new(Int64Array::from_iter_values(numbers())),
-        ),
+        ("id", DataType::Int64, Arc::new(Int64Array::from_iter_values(numbers()))),
         (
             "account",
             DataType::Utf8,
@@ -39,23 +35,13 @@ fn payments(rows: usize) -> ArrayRef {
                 numbers().map(|n| format!("acct-{}", n * 7919 % 100_000)),
             )),
         ),
-        (
-            "amount",
-            DataType::Float64,
-            Arc::new(Float64Array::from_iter_values(numbers().map(|n| n as f64))),
-        ),
+        ("amount", DataType::Float64, Arc::new(Float64Array::from_iter_values(numbers().map(|n| n as f64)))),
         (
             "country",
             DataType::Utf8,
-            Arc::new(StringArray::from_iter_values(
-                numbers().map(|n| ["DE", "US", "NL"][n as usize % 3]),
-            )),
+            Arc::new(StringArray::from_iter_values(numbers().map(|n| ["DE", "US", "NL"][n as usize % 3]))),
         ),
-        (
-            "ts",
-            DataType::Int64,
-            Arc::new(Int64Array::from_iter_values(numbers())),
-        ),
+        ("ts", DataType::Int64, Arc::new(Int64Array::from_iter_values(numbers()))),
         (
             "card_present",
             DataType::Boolean,
@@ -72,12 +58,7 @@ fn payments(rows: usize) -> ArrayRef {
 /// CPU time of this thread, from the kernel's books.
 fn cpu_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel's books");
-    Duration::from_nanos(
-        text.split(' ')
-            .next()
-            .and_then(|ns| ns.parse().ok())
-            .expect("a number"),
-    )
+    Duration::from_nanos(text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number"))
 }
 
 /// CPU time of one call in the best of some rounds: what the code needs when nothing disturbs it.
@@ -85,10 +66,7 @@ fn measure(guest: &mut WasmGuest, rows: usize) -> Duration {
     let batch = wasm_guests::batch(payments(rows));
     let invoked = guest.invoke(&batch).expect("identity");
     assert_eq!(invoked.emissions.len(), 1);
-    assert_eq!(
-        invoked.emissions[0].rows.value.as_deref(),
-        batch.rows.value.as_deref()
-    );
+    assert_eq!(invoked.emissions[0].rows.value.as_deref(), batch.rows.value.as_deref());
     let calls = (12_000_000 / (rows + 300)) as u32;
     (0..10)
         .map(|_| {
@@ -113,10 +91,7 @@ fn main() {
     };
     let mut guest = wasm_guests::guest(component.expect("loaded"));
     let thousand = measure(&mut guest, 1000);
-    println!(
-        "boundary_ns_per_record {:.2} ns",
-        thousand.as_nanos() as f64 / 1000.0
-    );
+    println!("boundary_ns_per_record {:.2} ns", thousand.as_nanos() as f64 / 1000.0);
     let one = measure(&mut guest, 1);
     println!("boundary_us_per_call {:.2} us", one.as_nanos() as f64 / 1000.0);
 }

@@ -99,9 +99,7 @@ fn payments() -> Vec<u8> {
     let countries = ["DE", "FR", "US", "BR", "JP"];
     let mut state = 42u64;
     let mut next = |bound: u64| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % bound
     };
     for id in 0..BATCH as u64 {
@@ -117,10 +115,7 @@ fn payments() -> Vec<u8> {
 
 fn records(lines: &[u8], convert: impl Fn(&[u8]) -> Vec<u8>) -> Records {
     let mut records = Records {
-        at: TopicPartition {
-            topic: "payments".into(),
-            partition: Partition(0),
-        },
+        at: TopicPartition { topic: "payments".into(), partition: Partition(0) },
         bytes: Vec::new(),
         ends: Vec::new(),
     };
@@ -134,36 +129,16 @@ fn records(lines: &[u8], convert: impl Fn(&[u8]) -> Vec<u8>) -> Records {
 fn decoder(schema: serde_json::Value, format: Format) -> Result<InputDecoder, Box<dyn std::error::Error>> {
     let port: InputPort =
         serde_json::from_value(json!({ "name": "in", "value": { "kind": "typed", "schema": schema } }))?;
-    let part = |format| PartBinding {
-        format,
-        subject: None,
-    };
-    let binding = InputBinding {
-        topic: "payments".into(),
-        key: part(Format::Raw),
-        value: part(format),
-    };
-    let writer = WriterText {
-        text: self::schema().to_string(),
-        references: Vec::new(),
-    };
+    let part = |format| PartBinding { format, subject: None };
+    let binding = InputBinding { topic: "payments".into(), key: part(Format::Raw), value: part(format) };
+    let writer = WriterText { text: self::schema().to_string(), references: Vec::new() };
     let schemas: Arc<dyn WriterSchemas> = Arc::new(OneSchema(Arc::new(writer)));
-    Ok(InputDecoder::new(
-        &port,
-        &binding,
-        &schemas,
-        &Arc::new(SchemaTable::default()),
-    )?)
+    Ok(InputDecoder::new(&port, &binding, &schemas, &Arc::new(SchemaTable::default()))?)
 }
 
 /// CPU time of this thread where the system tells it, so that a busy machine does not count.
 fn cpu_ns() -> Option<u64> {
-    std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()?
-        .split(' ')
-        .next()?
-        .parse()
-        .ok()
+    std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
 }
 
 /// Median over samples of nanoseconds per record.
@@ -173,9 +148,7 @@ fn measure(mut round: impl FnMut() -> usize) -> f64 {
             let (start, cpu_start) = (Instant::now(), cpu_ns());
             let count: usize = (0..ROUNDS).map(|_| round()).sum();
             let wall = start.elapsed().as_nanos() as f64;
-            let spent = cpu_ns()
-                .zip(cpu_start)
-                .map_or(wall, |(end, start)| (end - start) as f64);
+            let spent = cpu_ns().zip(cpu_start).map_or(wall, |(end, start)| (end - start) as f64);
             spent / count as f64
         })
         .collect();
@@ -213,40 +186,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let only = std::env::args().nth(1).unwrap_or_default();
     for (name, schema, format, records) in [
         ("decode_avro_ns_per_record", schema(), Format::Avro, &avro_records),
-        (
-            "decode_avro_projected_ns_per_record",
-            projected(),
-            Format::Avro,
-            &avro_records,
-        ),
+        ("decode_avro_projected_ns_per_record", projected(), Format::Avro, &avro_records),
         ("decode_json_ns_per_record", schema(), Format::Json, &json_records),
     ] {
         if !name.contains(&only) {
             continue;
         }
         let mut decoder = decoder(schema, format)?;
-        figures.insert(
-            name,
-            measure(|| {
-                decoder
-                    .decode(records, all.clone(), &[])
-                    .map_or(0, |d| d.rows.count)
-            }),
-        );
+        figures
+            .insert(name, measure(|| decoder.decode(records, all.clone(), &[]).map_or(0, |d| d.rows.count)));
     }
-    for (name, format) in [
-        ("encode_avro_ns_per_record", Format::Avro),
-        ("encode_json_ns_per_record", Format::Json),
-    ] {
+    for (name, format) in
+        [("encode_avro_ns_per_record", Format::Avro), ("encode_json_ns_per_record", Format::Json)]
+    {
         if !name.contains(&only) {
             continue;
         }
         let mut encoder = new(format)?;
         let round = || {
             out.clear();
-            encoder
-                .encode(&column, None, &mut out)
-                .map_or(0, |_| out.ends.len())
+            encoder.encode(&column, None, &mut out).map_or(0, |_| out.ends.len())
         };
         figures.insert(name, measure(round));
     }

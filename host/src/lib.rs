@@ -16,17 +16,17 @@
 pub mod model;
 pub mod pipeline;
 
-pub mod kafka;
-pub mod source;
 pub mod codec;
-pub mod wasm;
+pub mod kafka;
 pub mod sink;
+pub mod source;
+pub mod wasm;
 
-pub mod worker;
-pub mod control;
 pub mod api;
-pub mod telemetry;
 pub mod config;
+pub mod control;
+pub mod telemetry;
+pub mod worker;
 
 pub mod app;
 pub mod cli;

@@ -30,11 +30,7 @@ fn guest(data: &str, process: &str, manifest: &str) -> WasmGuest {
 }
 
 fn identity(manifest: &str) -> WasmGuest {
-    wasm_guests::guest(
-        wasm_guests::loader()
-            .load(&wasm_guests::identity_guest(manifest))
-            .expect("loads"),
-    )
+    wasm_guests::guest(wasm_guests::loader().load(&wasm_guests::identity_guest(manifest)).expect("loads"))
 }
 
 fn manifest(input: &str, output: &str) -> String {
@@ -72,9 +68,7 @@ fn config_holds_what_the_pipeline_sets_and_the_manifests_defaults() {
     let mut set = WasmGuest::new(spec).expect("a guest");
     assert_eq!(fatal(set.invoke(&wasm_guests::raw_batch(1))), "7");
     let mut unset = guest("(data (i32.const 900) \"other_key\")", process, &raw());
-    unset
-        .invoke(&wasm_guests::raw_batch(1))
-        .expect("a key without a value is none");
+    unset.invoke(&wasm_guests::raw_batch(1)).expect("a key without a value is none");
 }
 
 #[test]
@@ -105,19 +99,10 @@ fn a_retry_keeps_the_instance_and_a_fatal_failure_does_not() {
     };
     let mut retrying = guest("", &answer(0), &raw());
     for _ in 0..3 {
-        let failure = retrying
-            .invoke(&wasm_guests::raw_batch(1))
-            .map(|_| ())
-            .expect_err("asks for a retry");
-        assert!(
-            matches!(&failure, InvokeFailure::Retry(m) if m == "unknown"),
-            "{failure:?}"
-        );
+        let failure = retrying.invoke(&wasm_guests::raw_batch(1)).map(|_| ()).expect_err("asks for a retry");
+        assert!(matches!(&failure, InvokeFailure::Retry(m) if m == "unknown"), "{failure:?}");
     }
-    assert_eq!(
-        (retrying.stats().instances_made, retrying.stats().is_live),
-        (1, true)
-    );
+    assert_eq!((retrying.stats().instances_made, retrying.stats().is_live), (1, true));
     let mut failing = guest("", &answer(1), &raw());
     assert_eq!(fatal(failing.invoke(&wasm_guests::raw_batch(1))), "unknown");
     assert!(!failing.stats().is_live);
@@ -134,19 +119,11 @@ fn rejections_come_back_with_their_rows_and_reason() {
     );
     let invoked = guest.invoke(&wasm_guests::raw_batch(3)).expect("rejects");
     assert!(invoked.emissions.is_empty());
-    let [rejection] = invoked.rejections.as_slice() else {
-        panic!("{invoked:?}")
-    };
-    assert_eq!(
-        (rejection.rows.as_slice(), rejection.reason.as_str()),
-        ([2, 0].as_slice(), "too small")
-    );
+    let [rejection] = invoked.rejections.as_slice() else { panic!("{invoked:?}") };
+    assert_eq!((rejection.rows.as_slice(), rejection.reason.as_str()), ([2, 0].as_slice(), "too small"));
     let invoked = guest.invoke(&wasm_guests::raw_batch(3)).expect("rejects");
     assert_eq!(invoked.rejections.len(), 1, "nothing is left of the call before");
-    let failure = guest
-        .invoke(&wasm_guests::raw_batch(2))
-        .map(|_| ())
-        .expect_err("row 2 is not there");
+    let failure = guest.invoke(&wasm_guests::raw_batch(2)).map(|_| ()).expect_err("row 2 is not there");
     assert!(matches!(failure, InvokeFailure::Trap { .. }), "{failure:?}");
 }
 
@@ -167,12 +144,8 @@ fn full_batch() -> RecordBatch {
         ),
     ]);
     let item = Arc::new(Field::new("item", headers.data_type().clone(), false));
-    batch.rows.headers = Some(Arc::new(ListArray::new(
-        item,
-        OffsetBuffer::from_lengths([2, 0]),
-        Arc::new(headers),
-        None,
-    )));
+    batch.rows.headers =
+        Some(Arc::new(ListArray::new(item, OffsetBuffer::from_lengths([2, 0]), Arc::new(headers), None)));
     batch
 }
 
@@ -186,10 +159,7 @@ fn every_root_goes_there_and_back() {
     assert_eq!(rows.count, 2);
     assert_eq!(rows.key, batch.rows.key);
     assert_eq!(rows.value, batch.rows.value);
-    assert!(
-        rows.value.as_ref().is_some_and(|value| value.is_null(1)),
-        "a tombstone stays one"
-    );
+    assert!(rows.value.as_ref().is_some_and(|value| value.is_null(1)), "a tombstone stays one");
     assert_eq!(rows.timestamp, batch.rows.timestamp);
     assert_eq!(rows.headers, batch.rows.headers);
     assert_eq!(rows.offset, None);
@@ -198,10 +168,7 @@ fn every_root_goes_there_and_back() {
 #[test]
 fn a_key_that_the_port_does_not_declare_is_refused() {
     let message = fatal(identity(&raw()).invoke(&full_batch()));
-    assert!(
-        message.starts_with("key: is present, but the port declares none"),
-        "{message}"
-    );
+    assert!(message.starts_with("key: is present, but the port declares none"), "{message}");
 }
 
 #[test]
@@ -215,9 +182,7 @@ fn an_output_without_a_value_root_is_refused() {
 #[test]
 fn a_dynamic_port_takes_rows_with_a_schema_alone() {
     let dynamic = manifest(r#""value":{"kind":"dynamic"}"#, r#""value":{"kind":"dynamic"}"#);
-    let component = wasm_guests::loader()
-        .load(&wasm_guests::identity_guest(&dynamic))
-        .expect("loads");
+    let component = wasm_guests::loader().load(&wasm_guests::identity_guest(&dynamic)).expect("loads");
     let spec = wasm_guests::spec(component);
     let schemas = Arc::clone(&spec.schemas);
     let mut guest = WasmGuest::new(spec).expect("a guest");
@@ -230,10 +195,7 @@ fn a_dynamic_port_takes_rows_with_a_schema_alone() {
 
     batch.schema = None;
     let message = fatal(guest.invoke(&batch));
-    assert!(
-        message.contains("is dynamic, but no schema is given"),
-        "{message}"
-    );
+    assert!(message.contains("is dynamic, but no schema is given"), "{message}");
     batch.schema = Some(SchemaId(99));
     assert!(fatal(guest.invoke(&batch)).contains("no schema has the id 99"));
     let mut batch = wasm_guests::raw_batch(1);

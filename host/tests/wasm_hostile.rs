@@ -32,32 +32,16 @@ struct Host {
 impl Host {
     fn new() -> Self {
         let loader = wasm_guests::loader();
-        let component = loader
-            .load(&wasm_guests::identity_guest(wasm_guests::RAW_MANIFEST))
-            .expect("loads");
-        Self {
-            loader,
-            healthy: wasm_guests::guest(component),
-        }
+        let component = loader.load(&wasm_guests::identity_guest(wasm_guests::RAW_MANIFEST)).expect("loads");
+        Self { loader, healthy: wasm_guests::guest(component) }
     }
 
     fn check_healthy(&mut self, after: &str) {
         let batch = wasm_guests::raw_batch(ROWS);
-        let invoked = self
-            .healthy
-            .invoke(&batch)
-            .unwrap_or_else(|error| panic!("after {after}: {error}"));
+        let invoked = self.healthy.invoke(&batch).unwrap_or_else(|error| panic!("after {after}: {error}"));
         assert_eq!(invoked.emissions.len(), 1, "after {after}");
-        assert_eq!(
-            invoked.emissions[0].rows.value.as_deref(),
-            batch.rows.value.as_deref(),
-            "after {after}"
-        );
-        assert_eq!(
-            self.healthy.stats().instances_made,
-            1,
-            "after {after}: the healthy instance lives on"
-        );
+        assert_eq!(invoked.emissions[0].rows.value.as_deref(), batch.rows.value.as_deref(), "after {after}");
+        assert_eq!(self.healthy.stats().instances_made, 1, "after {after}: the healthy instance lives on");
     }
 
     /// How an attack ends, twice in a row, with the healthy guest between.
@@ -69,16 +53,10 @@ impl Host {
         let mut spec = wasm_guests::spec(component);
         change(&mut spec);
         let mut guest = WasmGuest::new(spec).expect("a guest");
-        let first = guest
-            .invoke(&wasm_guests::raw_batch(ROWS))
-            .map(|_| ())
-            .expect_err(name);
+        let first = guest.invoke(&wasm_guests::raw_batch(ROWS)).map(|_| ()).expect_err(name);
         assert!(!guest.stats().is_live, "{name}: the instance is dropped");
         self.check_healthy(name);
-        let second = guest
-            .invoke(&wasm_guests::raw_batch(ROWS))
-            .map(|_| ())
-            .expect_err(name);
+        let second = guest.invoke(&wasm_guests::raw_batch(ROWS)).map(|_| ()).expect_err(name);
         assert_eq!(
             std::mem::discriminant(&first),
             std::mem::discriminant(&second),
@@ -109,15 +87,8 @@ fn guests_that_never_return_meet_the_deadline() {
     for name in ["spin", "bulk_fill"] {
         let start = Instant::now();
         let failure = host.attack(name, limits(|l| l.invocation_ms_max = 50));
-        assert!(
-            matches!(failure, InvokeFailure::Deadline { limit_ms: 50, .. }),
-            "{name}: {failure:?}"
-        );
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "{name}: {:?}",
-            start.elapsed()
-        );
+        assert!(matches!(failure, InvokeFailure::Deadline { limit_ms: 50, .. }), "{name}: {failure:?}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{name}: {:?}", start.elapsed());
     }
 }
 
@@ -128,10 +99,7 @@ fn a_deadline_is_by_cpu_time_when_the_thread_was_busy_all_along() {
     let by_cpu = (0..20).any(|_| {
         matches!(
             host.attack("spin", limits(|l| l.invocation_ms_max = 20)),
-            InvokeFailure::Deadline {
-                by_cpu_time: true,
-                ..
-            }
+            InvokeFailure::Deadline { by_cpu_time: true, .. }
         )
     });
     assert!(by_cpu);
@@ -140,9 +108,7 @@ fn a_deadline_is_by_cpu_time_when_the_thread_was_busy_all_along() {
 #[test]
 fn recursion_ends_as_a_trap_with_the_guests_frames() {
     let failure = Host::new().attack("recursion", |_| ());
-    let InvokeFailure::Trap { message, backtrace } = failure else {
-        panic!("{failure:?}")
-    };
+    let InvokeFailure::Trap { message, backtrace } = failure else { panic!("{failure:?}") };
     assert!(message.contains("call stack exhausted"), "{message}");
     assert!(backtrace.contains("dive"), "{backtrace}");
 }
@@ -152,9 +118,7 @@ fn growth_meets_the_memory_limit() {
     let mut host = Host::new();
     for name in ["memory_growth", "table_growth"] {
         let failure = host.attack(name, limits(|l| l.memory_bytes_max = 4 << 20));
-        let InvokeFailure::Memory { limit_bytes } = failure else {
-            panic!("{name}: {failure:?}")
-        };
+        let InvokeFailure::Memory { limit_bytes } = failure else { panic!("{name}: {failure:?}") };
         assert_eq!(limit_bytes, 4 << 20, "{name}");
     }
 }
@@ -164,9 +128,7 @@ fn floods_meet_the_output_limit() {
     let mut host = Host::new();
     for name in ["emit_flood", "emit_overlap", "emit_weightless", "reject_flood"] {
         let failure = host.attack(name, limits(|l| l.output_bytes_per_batch_max = 1 << 20));
-        let InvokeFailure::Output { limit_bytes } = failure else {
-            panic!("{name}: {failure:?}")
-        };
+        let InvokeFailure::Output { limit_bytes } = failure else { panic!("{name}: {failure:?}") };
         assert_eq!(limit_bytes, 1 << 20, "{name}");
     }
 }
@@ -195,10 +157,7 @@ impl GuestLogSink for Counted {
 #[test]
 fn log_lines_are_cut_and_limited_in_rate_across_instances() {
     let mut host = Host::new();
-    let component = host
-        .loader
-        .load(&wasm_guests::hostile_guest("log_flood"))
-        .expect("loads");
+    let component = host.loader.load(&wasm_guests::hostile_guest("log_flood")).expect("loads");
     let counted = Arc::new(Counted::default());
     let mut spec = wasm_guests::spec(component);
     spec.limits.invocation_ms_max = 50;
@@ -206,19 +165,13 @@ fn log_lines_are_cut_and_limited_in_rate_across_instances() {
     let mut guest = WasmGuest::new(spec).expect("a guest");
     let start = Instant::now();
     for _ in 0..4 {
-        let failure = guest
-            .invoke(&wasm_guests::raw_batch(1))
-            .map(|_| ())
-            .expect_err("floods");
+        let failure = guest.invoke(&wasm_guests::raw_batch(1)).map(|_| ()).expect_err("floods");
         assert!(matches!(failure, InvokeFailure::Deadline { .. }), "{failure:?}");
     }
     guest.release();
     let windows = start.elapsed().as_secs() + 1;
     let lines = counted.lines.load(Relaxed);
-    assert!(
-        (100..=100 * windows).contains(&lines),
-        "{lines} lines in {windows} s"
-    );
+    assert!((100..=100 * windows).contains(&lines), "{lines} lines in {windows} s");
     assert!(counted.dropped.load(Relaxed) > 100, "the rest is counted");
     assert_eq!(counted.longest.load(Relaxed), LOG_LINE_BYTES_MAX as u64);
     host.check_healthy("log_flood");
@@ -228,39 +181,19 @@ fn log_lines_are_cut_and_limited_in_rate_across_instances() {
 fn what_breaks_the_format_is_refused_as_a_value() {
     let mut host = Host::new();
     for (name, part) in [
-        (
-            "bad_lengths",
-            "value: buffer 1 has 3 bytes; expected 12 for 2 rows",
-        ),
+        ("bad_lengths", "value: buffer 1 has 3 bytes; expected 12 for 2 rows"),
         ("bad_offsets", "value: row 1 has the offsets [5, 2]"),
-        (
-            "cyclic_children",
-            "value.item: is column 0; expected an index larger than its parent's, 0",
-        ),
-        (
-            "shared_child",
-            "value.b: refers to column 1, which has another parent already",
-        ),
+        ("cyclic_children", "value.item: is column 0; expected an index larger than its parent's, 0"),
+        ("shared_child", "value.b: refers to column 1, which has another parent already"),
         ("invalid_utf8", "value: Encountered non UTF-8 data"),
-        (
-            "wrong_null_count",
-            "value: `null-count` is 1, but the validity buffer marks 0 of 1 rows as null",
-        ),
-        (
-            "emit_too_many_columns",
-            "there are 1000000 columns; expected at most 4096",
-        ),
+        ("wrong_null_count", "value: `null-count` is 1, but the validity buffer marks 0 of 1 rows as null"),
+        ("emit_too_many_columns", "there are 1000000 columns; expected at most 4096"),
         ("unknown_port", "unknown-port"),
         ("bad_sources", "entry 0 is row 1000000, but the batch has 10 rows"),
-        (
-            "reject_out_of_range",
-            "entry 0 is row 2147483647, but the batch has 10 rows",
-        ),
+        ("reject_out_of_range", "entry 0 is row 2147483647, but the batch has 10 rows"),
     ] {
         let failure = host.attack(name, |_| ());
-        let InvokeFailure::Fatal(message) = &failure else {
-            panic!("{name}: {failure:?}")
-        };
+        let InvokeFailure::Fatal(message) = &failure else { panic!("{name}: {failure:?}") };
         assert!(message.contains(part), "{name}: {message}");
     }
 }
@@ -268,9 +201,7 @@ fn what_breaks_the_format_is_refused_as_a_value() {
 #[test]
 fn rejections_beside_rows_of_unknown_source_break_the_contract() {
     let failure = Host::new().attack("reject_and_emit", |_| ());
-    let InvokeFailure::Contract(message) = &failure else {
-        panic!("{failure:?}")
-    };
+    let InvokeFailure::Contract(message) = &failure else { panic!("{failure:?}") };
     assert!(message.contains("`sources`"), "{message}");
 }
 
@@ -278,48 +209,28 @@ fn rejections_beside_rows_of_unknown_source_break_the_contract() {
 fn traps_carry_message_and_frames() {
     let mut host = Host::new();
     let failure = host.attack("trap", |_| ());
-    let InvokeFailure::Trap { message, backtrace } = failure else {
-        panic!("{failure:?}")
-    };
+    let InvokeFailure::Trap { message, backtrace } = failure else { panic!("{failure:?}") };
     assert!(message.contains("unreachable"), "{message}");
-    assert!(
-        backtrace
-            .lines()
-            .next()
-            .is_some_and(|line| line.contains("innermost")),
-        "{backtrace}"
-    );
+    assert!(backtrace.lines().next().is_some_and(|line| line.contains("innermost")), "{backtrace}");
     let failure = host.attack("wild_allocator", |_| ());
-    let InvokeFailure::Fatal(message) = &failure else {
-        panic!("{failure:?}")
-    };
+    let InvokeFailure::Fatal(message) = &failure else { panic!("{failure:?}") };
     assert!(message.contains("realloc"), "{message}");
 }
 
 #[test]
 fn an_instance_that_does_not_open_stops_the_pipeline() {
     let failure = Host::new().attack("refuse_to_open", |_| ());
-    let InvokeFailure::Fatal(message) = &failure else {
-        panic!("{failure:?}")
-    };
+    let InvokeFailure::Fatal(message) = &failure else { panic!("{failure:?}") };
     assert_eq!(message, "`open` failed: no threshold");
 }
 
 #[test]
 fn an_open_that_never_returns_is_stopped() {
     let mut host = Host::new();
-    let component = host
-        .loader
-        .load(&wasm_guests::hostile_guest("spin_in_open"))
-        .expect("loads");
+    let component = host.loader.load(&wasm_guests::hostile_guest("spin_in_open")).expect("loads");
     let mut guest = wasm_guests::guest(component);
-    let failure = guest
-        .invoke(&wasm_guests::raw_batch(1))
-        .map(|_| ())
-        .expect_err("spins");
-    let InvokeFailure::Fatal(message) = &failure else {
-        panic!("{failure:?}")
-    };
+    let failure = guest.invoke(&wasm_guests::raw_batch(1)).map(|_| ()).expect_err("spins");
+    let InvokeFailure::Fatal(message) = &failure else { panic!("{failure:?}") };
     assert!(message.contains("longer than 10000 ms"), "{message}");
     host.check_healthy("spin_in_open");
 }
@@ -333,16 +244,8 @@ fn uploads_are_refused_with_a_stable_code() {
         ("spin_in_describe", "describe-timeout", "5000 ms"),
         ("garbage_manifest", "manifest-invalid", "expected value"),
         ("large_memory", "component-too-complex", "memory"),
-        (
-            "wasi_core",
-            "import-forbidden",
-            "`wasi_snapshot_preview1` (`fd_write`)",
-        ),
-        (
-            "wasi_component",
-            "import-forbidden",
-            "`wasi:cli/environment@0.2.3`",
-        ),
+        ("wasi_core", "import-forbidden", "`wasi_snapshot_preview1` (`fd_write`)"),
+        ("wasi_component", "import-forbidden", "`wasi:cli/environment@0.2.3`"),
         ("not_ours", "export-missing", "example:job/runner@1.0.0"),
         ("core_module", "component-core-module", "component-type"),
         ("wrong_import_type", "import-mismatch", "emit"),
@@ -351,11 +254,7 @@ fn uploads_are_refused_with_a_stable_code() {
         assert_eq!(refusal.code.0, code, "{name}: {refusal}");
         assert!(refusal.found.contains(found), "{name}: {refusal}");
     }
-    assert!(
-        host.refusal("wasi_core")
-            .remedy
-            .contains("wasm32-unknown-unknown")
-    );
+    assert!(host.refusal("wasi_core").remedy.contains("wasm32-unknown-unknown"));
 }
 
 #[test]
@@ -363,11 +262,7 @@ fn every_hostile_guest_is_tested() {
     let this = include_str!("wasm_hostile.rs");
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../guests/hostile");
     for entry in std::fs::read_dir(folder).expect("the folder") {
-        let name = entry
-            .expect("an entry")
-            .file_name()
-            .into_string()
-            .expect("a name");
+        let name = entry.expect("an entry").file_name().into_string().expect("a name");
         if let Some(guest) = name.strip_suffix(".wat")
             && guest != "prelude"
             && !guest.starts_with("default_")

@@ -31,20 +31,11 @@ fn healthy() -> Vec<u8> {
 #[test]
 fn what_is_no_webassembly_is_refused() {
     let loader = wasm_guests::loader();
-    for garbage in [
-        b"".as_slice(),
-        b"PK\x03\x04 a zip file",
-        b"(component)",
-        &[0; 100],
-    ] {
+    for garbage in [b"".as_slice(), b"PK\x03\x04 a zip file", b"(component)", &[0; 100]] {
         let refusal = refused(loader.load(garbage));
         assert_eq!(refusal.code.0, "component-garbage", "{refusal}");
     }
-    assert!(
-        refused(loader.load(b"(component)"))
-            .remedy
-            .contains("wasm-tools parse")
-    );
+    assert!(refused(loader.load(b"(component)")).remedy.contains("wasm-tools parse"));
 }
 
 #[test]
@@ -55,13 +46,8 @@ fn a_truncated_upload_is_refused_wherever_it_was_cut() {
             let refusal = refused(loader.load(&whole[..cut]));
             assert!(
                 // A cut between two sections leaves a whole file with parts missing.
-                [
-                    "component-truncated",
-                    "component-invalid",
-                    "export-missing",
-                    "component-core-module"
-                ]
-                .contains(&refusal.code.0),
+                ["component-truncated", "component-invalid", "export-missing", "component-core-module"]
+                    .contains(&refusal.code.0),
                 "cut at {cut}: {refusal}"
             );
         }
@@ -104,9 +90,7 @@ fn a_core_module_and_its_component_are_one_transform() {
     for bytes in [module, component] {
         let loaded = loader.load(&bytes).expect("loads");
         assert_eq!(loaded.manifest().name, "hostile");
-        wasm_guests::guest(loaded)
-            .invoke(&wasm_guests::raw_batch(3))
-            .expect("runs");
+        wasm_guests::guest(loaded).invoke(&wasm_guests::raw_batch(3)).expect("runs");
     }
 }
 
@@ -114,10 +98,7 @@ fn a_core_module_and_its_component_are_one_transform() {
 fn a_manifest_is_checked_at_upload() {
     let manifest = wasm_guests::RAW_MANIFEST.replace("\"outputs\"", "\"output\"");
     let refusal = refused(wasm_guests::loader().load(&wasm_guests::identity_guest(&manifest)));
-    assert_eq!(
-        (refusal.code.0, refusal.field.as_str()),
-        ("manifest-invalid", "manifest.output")
-    );
+    assert_eq!((refusal.code.0, refusal.field.as_str()), ("manifest-invalid", "manifest.output"));
     assert_eq!(refusal.remedy, "Did you mean `outputs`?");
 }
 
@@ -130,15 +111,11 @@ fn compiled_code_is_kept_and_changed_code_is_compiled_again() {
     };
     // A compiler that cannot be run: whatever loads, loads from the folder.
     let broken = || Compiler::child("/does/not/exist".into(), Vec::new(), CompileLimits::default());
-    let error = loader(broken())
-        .load(&healthy())
-        .expect_err("nothing is kept yet");
+    let error = loader(broken()).load(&healthy()).expect_err("nothing is kept yet");
     assert!(matches!(error, LoadError::Host(_)), "{error}");
     loader(Compiler::in_process()).load(&healthy()).expect("compiled");
     let kept = loader(broken()).load(&healthy()).expect("kept");
-    wasm_guests::guest(kept)
-        .invoke(&wasm_guests::raw_batch(3))
-        .expect("runs");
+    wasm_guests::guest(kept).invoke(&wasm_guests::raw_batch(3)).expect("runs");
 
     let file = fs::read_dir(folder.path())
         .expect("the folder")
@@ -149,9 +126,7 @@ fn compiled_code_is_kept_and_changed_code_is_compiled_again() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&file, bytes).expect("changed");
-    let error = loader(broken())
-        .load(&healthy())
-        .expect_err("not trusted any more");
+    let error = loader(broken()).load(&healthy()).expect_err("not trusted any more");
     assert!(matches!(error, LoadError::Host(_)), "{error}");
 }
 
@@ -165,21 +140,13 @@ fn compiling_child() {
 fn child(limits: CompileLimits) -> ComponentLoader {
     let program = std::env::current_exe().expect("this program");
     let arguments = ["--exact", "compiling_child", "--ignored", "--test-threads=1"].map(str::to_owned);
-    ComponentLoader::new(
-        wasm_guests::engine(),
-        Compiler::child(program, arguments.to_vec(), limits),
-        None,
-    )
+    ComponentLoader::new(wasm_guests::engine(), Compiler::child(program, arguments.to_vec(), limits), None)
 }
 
 #[test]
 fn a_child_process_compiles_what_the_host_runs() {
-    let component = child(CompileLimits::default())
-        .load(&healthy())
-        .expect("compiled");
-    wasm_guests::guest(component)
-        .invoke(&wasm_guests::raw_batch(3))
-        .expect("runs");
+    let component = child(CompileLimits::default()).load(&healthy()).expect("compiled");
+    wasm_guests::guest(component).invoke(&wasm_guests::raw_batch(3)).expect("runs");
 }
 
 #[test]
@@ -187,10 +154,7 @@ fn the_child_reports_what_the_compiler_says() {
     // The structure is sound; the body is not, which only the compiler looks at.
     let module = wat_module("(func (export \"bad\") (result i32) i32.const 7)");
     let mut damaged = module.clone();
-    let at = module
-        .windows(3)
-        .rposition(|bytes| bytes == [0x41, 7, 0x0b])
-        .expect("the body");
+    let at = module.windows(3).rposition(|bytes| bytes == [0x41, 7, 0x0b]).expect("the body");
     damaged[at] = 0x01;
     damaged[at + 1] = 0x01;
     let refusal = refused(child(CompileLimits::default()).load(&damaged));
@@ -205,32 +169,18 @@ fn wat_module(fields: &str) -> Vec<u8> {
 /// Functions of many instructions.
 fn compile_bomb(functions: usize, instructions: usize) -> Vec<u8> {
     let step = "(local.set 0 (f64.add (f64.mul (local.get 0) (local.get 1)) (f64.sqrt (local.get 0))))\n";
-    let function = format!(
-        "(func (param f64 f64) (result f64) {} (local.get 0))\n",
-        step.repeat(instructions)
-    );
+    let function =
+        format!("(func (param f64 f64) (result f64) {} (local.get 0))\n", step.repeat(instructions));
     wat_module(&function.repeat(functions))
 }
 
 #[test]
 fn a_compile_bomb_meets_its_limits_of_time() {
     let bomb = compile_bomb(400, 900);
-    let refusal = refused(
-        child(CompileLimits {
-            cpu_s_max: 1,
-            ..CompileLimits::default()
-        })
-        .load(&bomb),
-    );
+    let refusal = refused(child(CompileLimits { cpu_s_max: 1, ..CompileLimits::default() }).load(&bomb));
     assert_eq!(refusal.code.0, "compile-timeout", "{refusal}");
     assert!(refusal.expected.contains("CPU time"), "{refusal}");
-    let refusal = refused(
-        child(CompileLimits {
-            wall_ms_max: 300,
-            ..CompileLimits::default()
-        })
-        .load(&bomb),
-    );
+    let refusal = refused(child(CompileLimits { wall_ms_max: 300, ..CompileLimits::default() }).load(&bomb));
     assert_eq!(
         (refusal.code.0, refusal.expected.as_str()),
         ("compile-timeout", "at most 300 ms"),
@@ -240,10 +190,7 @@ fn a_compile_bomb_meets_its_limits_of_time() {
 
 #[test]
 fn a_compile_bomb_meets_its_limit_of_memory() {
-    let limits = CompileLimits {
-        memory_bytes_max: 400 << 20,
-        ..CompileLimits::default()
-    };
+    let limits = CompileLimits { memory_bytes_max: 400 << 20, ..CompileLimits::default() };
     let refusal = refused(child(limits).load(&compile_bomb(1, 150_000)));
     assert_eq!(refusal.code.0, "compile-memory", "{refusal}");
 }

@@ -30,7 +30,7 @@ fn seed() -> u64 {
 }
 
 /// Session and transaction timeouts that let a killed worker's successor start at once.
-const FAST_TIMEOUTS: &str = "kafka: { session.timeout.ms: \"6000\" }\n";
+const FAST_TIMEOUTS: &str = "kafka: { session.timeout.ms: \"6000\", transaction.timeout.ms: \"4000\" }\n";
 
 fn feed(kafka: &KafkaClient, pipeline: &PaymentsPipeline, payments: &[Payment]) {
     kafka

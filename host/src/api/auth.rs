@@ -1,5 +1,7 @@
 //! Who is let in.
 
+#![allow(clippy::result_large_err, reason = "a refusal is made once, at upload, deploy or start")]
+
 use std::net::IpAddr;
 use std::net::SocketAddr;
 

@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::problem::Problem;
+use crate::api::problem::ProblemDocument;
 use crate::api::state::HealthState;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,7 +41,7 @@ async fn healthz() -> Json<HealthView> {
 /// Whether the host can do its work
 #[utoipa::path(
     get, path = "/readyz", tag = "health", operation_id = "readyz", security(()),
-    responses((status = 200, body = HealthView), (status = 503, body = Problem, description = "Why it cannot")),
+    responses((status = 200, body = HealthView), (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "Why it cannot")),
 )]
 async fn readyz(State(health): State<HealthState>) -> Result<Json<HealthView>, Problem> {
     let reasons = tokio::task::spawn_blocking(move || (health.readiness)()).await;

@@ -12,7 +12,7 @@ use utoipa::openapi::security::HttpBuilder;
 use utoipa::openapi::security::SecurityScheme;
 
 use crate::api::problem::FieldProblem;
-use crate::api::problem::Problem;
+use crate::api::problem::ProblemDocument;
 use crate::api::router;
 
 #[derive(OpenApi)]
@@ -23,7 +23,7 @@ use crate::api::router;
             Errors are problem documents (RFC 9457) with a stable `code`. Lists page by cursor. Changes of a \
             pipeline take `If-Match`. Nothing is applied half.",
     ),
-    components(schemas(Problem, FieldProblem)),
+    components(schemas(ProblemDocument, FieldProblem)),
     modifiers(&BearerToken),
     security(("token" = [])),
     tags(

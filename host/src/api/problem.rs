@@ -12,9 +12,21 @@ use utoipa::ToSchema;
 
 use crate::model::failure::Refusal;
 
+/// An error that is answered with a [`ProblemDocument`].
+#[derive(Debug, Clone)]
+pub struct Problem(Box<Answer>);
+
+#[derive(Debug, Clone)]
+struct Answer {
+    status: StatusCode,
+    document: ProblemDocument,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
 /// What went wrong, as a document.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Problem {
+#[schema(as = Problem)]
+pub struct ProblemDocument {
     /// `urn:wasmill:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
@@ -31,9 +43,6 @@ pub struct Problem {
     /// What is wrong with single fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldProblem>,
-    #[serde(skip)]
-    #[schema(ignore)]
-    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// What is wrong with one field, or one part of the component.
@@ -66,31 +75,32 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self {
+        let document = ProblemDocument {
             kind: format!("urn:wasmill:problem:{code}"),
             title,
             status: status.as_u16(),
             detail: detail.into(),
             code,
             errors: Vec::new(),
-            header: None,
-        }
+        };
+        Self(Box::new(Answer { status, document, header: None }))
     }
 
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.0.header = Some((name, value));
         self
     }
 
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldProblem>) -> Self {
-        self.errors = errors;
+        self.0.document.errors = errors;
         self
     }
 
     pub(crate) fn set_status(&mut self, status: StatusCode) {
-        self.status = status.as_u16();
+        self.0.status = status;
+        self.0.document.status = status.as_u16();
     }
 
     /// 422. The code is that of the refusal when there is only one.
@@ -125,10 +135,9 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(mut self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let own = self.header.take();
-        let mut response = (status, Json(self)).into_response();
+    fn into_response(self) -> Response {
+        let Answer { status, document, header: own } = *self.0;
+        let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some((name, value)) = own {

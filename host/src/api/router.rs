@@ -29,7 +29,6 @@ use crate::api::versions;
 const SIDECAR_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The whole API.
-#[must_use]
 pub fn router(state: ApiState) -> Router {
     let document = Arc::new(openapi::openapi());
     let (router, _) = routes().split_for_parts();
@@ -44,7 +43,6 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// Health, readiness and metrics only. Asks for no token.
-#[must_use]
 pub fn sidecar_router(health: HealthState) -> Router {
     let (router, _) = health::routes::<HealthState>().split_for_parts();
     let router = router

@@ -19,12 +19,7 @@ use crate::config::secret::Secret;
 #[command(next_help_heading = "Host")]
 pub(crate) struct HostArgs {
     /// Address of the host's API
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "WASMILL_URL",
-        default_value = "http://127.0.0.1:8088"
-    )]
+    #[arg(long, value_name = "URL", env = "WASMILL_URL", default_value = "http://127.0.0.1:8088")]
     url: Url,
     /// File with the token of the API; or the token itself in WASMILL_TOKEN
     #[arg(long, value_name = "FILE", env = "WASMILL_TOKEN_FILE")]
@@ -60,10 +55,7 @@ impl HostArgs {
             Some(path) => Some(
                 Secret::read(path).map_err(|reason| anyhow::anyhow!("the token cannot be read: {reason}"))?,
             ),
-            None => std::env::var("WASMILL_TOKEN")
-                .ok()
-                .filter(|token| !token.is_empty())
-                .map(Secret::new),
+            None => std::env::var("WASMILL_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new),
         };
         ApiClient::new(self.url.clone(), token)
     }
@@ -71,21 +63,14 @@ impl HostArgs {
 
 impl ApiClient {
     pub(crate) fn new(base: Url, token: Option<Secret>) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .timeout(Duration::from_secs(120))
             .user_agent(concat!("wasmill/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("the HTTP client cannot be made")?;
-        Ok(Self {
-            runtime,
-            http,
-            base,
-            token,
-        })
+        Ok(Self { runtime, http, base, token })
     }
 
     /// Calls `/v1/...`.
@@ -100,11 +85,7 @@ impl ApiClient {
         etag: Option<&str>,
     ) -> Result<Answer, Failure> {
         let answer = self.try_call(method, path, body, etag)?;
-        if answer.status.is_success() {
-            Ok(answer)
-        } else {
-            Err(problem(&answer))
-        }
+        if answer.status.is_success() { Ok(answer) } else { Err(problem(&answer)) }
     }
 
     /// As [`ApiClient::call`], but a missing resource is none.
@@ -124,14 +105,8 @@ impl ApiClient {
         body: Body,
         etag: Option<&str>,
     ) -> Result<Answer, Failure> {
-        let url = self
-            .base
-            .join(path)
-            .with_context(|| format!("`{path}` is no path"))?;
-        let mut request = self
-            .http
-            .request(method, url)
-            .header(header::ACCEPT, "application/json");
+        let url = self.base.join(path).with_context(|| format!("`{path}` is no path"))?;
+        let mut request = self.http.request(method, url).header(header::ACCEPT, "application/json");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
         }
@@ -141,18 +116,13 @@ impl ApiClient {
         request = match body {
             Body::None => request,
             Body::Json(json) => request.json(&json),
-            Body::Bytes(bytes) => request
-                .header(header::CONTENT_TYPE, "application/wasm")
-                .body(bytes),
+            Body::Bytes(bytes) => request.header(header::CONTENT_TYPE, "application/wasm").body(bytes),
         };
         self.runtime.block_on(async {
             let response = request.send().await.map_err(|error| self.unreachable(&error))?;
             let status = response.status();
-            let etag = response
-                .headers()
-                .get(header::ETAG)
-                .and_then(|etag| etag.to_str().ok())
-                .map(str::to_owned);
+            let etag =
+                response.headers().get(header::ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
             let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
             let body = serde_json::from_slice(&bytes)
                 .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&bytes).into_owned()));
@@ -177,16 +147,8 @@ impl ApiClient {
 /// A problem document (RFC 9457), with our members, as a failure.
 fn problem(answer: &Answer) -> Failure {
     let body = &answer.body;
-    let text = |value: &Json, key: &str| {
-        value
-            .get(key)
-            .and_then(Json::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let title = [text(body, "detail"), text(body, "title")]
-        .into_iter()
-        .find(|text| !text.is_empty());
+    let text = |value: &Json, key: &str| value.get(key).and_then(Json::as_str).unwrap_or_default().to_owned();
+    let title = [text(body, "detail"), text(body, "title")].into_iter().find(|text| !text.is_empty());
     let title = title.unwrap_or_else(|| match body {
         Json::String(text) if !text.trim().is_empty() => text.trim().to_owned(),
         _ => "the host gives no reason".to_owned(),
@@ -194,25 +156,18 @@ fn problem(answer: &Answer) -> Failure {
     if answer.status.is_server_error() {
         return Failure::Failed(anyhow::anyhow!("the host answers {}: {title}", answer.status));
     }
-    let list = ["errors", "refusals", "problems"]
-        .iter()
-        .find_map(|key| body.get(key).and_then(Json::as_array));
+    let list =
+        ["errors", "refusals", "problems"].iter().find_map(|key| body.get(key).and_then(Json::as_array));
     let entries = match list {
         Some(list) if !list.is_empty() => list.clone(),
         _ => vec![body.clone()],
     };
     let shown = entries.iter().map(|entry| {
-        let message = ["message", "detail", "title"]
-            .iter()
-            .map(|key| text(entry, key))
-            .find(|text| !text.is_empty());
+        let message =
+            ["message", "detail", "title"].iter().map(|key| text(entry, key)).find(|text| !text.is_empty());
         let code = text(entry, "code");
         Shown {
-            code: if code.is_empty() {
-                answer.status.as_str().to_owned()
-            } else {
-                code
-            },
+            code: if code.is_empty() { answer.status.as_str().to_owned() } else { code },
             field: text(entry, "field"),
             message: message.unwrap_or_else(|| title.clone()),
             found: text(entry, "found"),
@@ -227,10 +182,7 @@ fn problem(answer: &Answer) -> Failure {
     {
         "Name the token with --token-file or in WASMILL_TOKEN.".clone_into(&mut first.remedy);
     }
-    Failure::Problems {
-        what: format!("the host refuses ({})", answer.status),
-        problems,
-    }
+    Failure::Problems { what: format!("the host refuses ({})", answer.status), problems }
 }
 
 #[cfg(test)]
@@ -256,17 +208,12 @@ pub(crate) mod tests {
             .enable_all()
             .build()
             .expect("runtime");
-        let listener = server
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .expect("a port");
+        let listener = server.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("bound");
         server.spawn(async move { axum::serve(listener, router).await });
         let base = Url::parse(&format!("http://{address}")).expect("a URL");
         let client = ApiClient::new(base, Some(Secret::new("token"))).expect("a client");
-        FakeHost {
-            client,
-            _server: server,
-        }
+        FakeHost { client, _server: server }
     }
 
     #[test]
@@ -294,32 +241,19 @@ pub(crate) mod tests {
             (problems[0].code.as_str(), problems[0].field.as_str()),
             ("unknown-topic", "inputs.a.topic")
         );
-        assert_eq!(
-            (problems[0].remedy.as_str(), problems[1].message.as_str()),
-            ("Create it.", "second")
-        );
+        assert_eq!((problems[0].remedy.as_str(), problems[1].message.as_str()), ("Create it.", "second"));
     }
 
     #[test]
     fn other_answers_are_told_apart() {
         let router = Router::new()
-            .route(
-                "/v1/broken",
-                axum::routing::get(|| async { (StatusCode::BAD_GATEWAY, "no upstream") }),
-            )
-            .route(
-                "/v1/auth",
-                axum::routing::get(|| async { StatusCode::UNAUTHORIZED }),
-            );
+            .route("/v1/broken", axum::routing::get(|| async { (StatusCode::BAD_GATEWAY, "no upstream") }))
+            .route("/v1/auth", axum::routing::get(|| async { StatusCode::UNAUTHORIZED }));
         let host = fake_host(router);
         let get = |path: &str| host.client.call(Method::GET, path, Body::None, None);
-        let Err(Failure::Failed(error)) = get("/v1/broken") else {
-            panic!("failed")
-        };
+        let Err(Failure::Failed(error)) = get("/v1/broken") else { panic!("failed") };
         assert!(error.to_string().contains("no upstream"), "{error}");
-        let Err(Failure::Problems { problems, .. }) = get("/v1/auth") else {
-            panic!("refused")
-        };
+        let Err(Failure::Problems { problems, .. }) = get("/v1/auth") else { panic!("refused") };
         assert!(problems[0].remedy.contains("WASMILL_TOKEN"), "{problems:?}");
         assert!(host.client.find("/v1/none").expect("an answer").is_none());
     }
@@ -331,13 +265,8 @@ pub(crate) mod tests {
         let base = format!("http://{}", listener.local_addr().expect("bound"));
         drop(listener);
         let client = ApiClient::new(Url::parse(&base).expect("a URL"), None).expect("a client");
-        let Err(Failure::Unreachable(message)) = client.find("/v1/x") else {
-            panic!("unreachable")
-        };
-        assert!(
-            message.contains(&base) && message.contains("wasmill dev"),
-            "{message}"
-        );
+        let Err(Failure::Unreachable(message)) = client.find("/v1/x") else { panic!("unreachable") };
+        assert!(message.contains(&base) && message.contains("wasmill dev"), "{message}");
     }
 
     #[test]
@@ -348,25 +277,17 @@ pub(crate) mod tests {
             let log = Arc::clone(&log);
             async move {
                 for name in ["authorization", "if-match", "content-type"] {
-                    let value = headers
-                        .get(name)
-                        .and_then(|value| value.to_str().ok())
-                        .unwrap_or("-")
-                        .to_owned();
+                    let value =
+                        headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("-").to_owned();
                     log.lock().push(value);
                 }
                 ([("etag", "\"7\"")], axum::Json(json!({"ok": true})))
             }
         });
         let host = fake_host(router);
-        let answer = host
-            .client
-            .call(Method::PUT, "/v1/x", Body::Bytes(vec![1]), Some("\"6\""))
-            .expect("an answer");
-        assert_eq!(
-            (answer.etag.as_deref(), &answer.body),
-            (Some("\"7\""), &json!({"ok": true}))
-        );
+        let answer =
+            host.client.call(Method::PUT, "/v1/x", Body::Bytes(vec![1]), Some("\"6\"")).expect("an answer");
+        assert_eq!((answer.etag.as_deref(), &answer.body), (Some("\"7\""), &json!({"ok": true})));
         assert_eq!(*seen.lock(), ["Bearer token", "\"6\"", "application/wasm"]);
     }
 }

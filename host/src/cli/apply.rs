@@ -45,11 +45,8 @@ pub(crate) struct Apply {
 impl Apply {
     pub(crate) fn execute(self) -> Result<ExitCode, Failure> {
         // All files are read before anything is sent: a wrong one changes nothing.
-        let specs = self
-            .files
-            .iter()
-            .map(|file| pipeline_files::read(file))
-            .collect::<Result<Vec<_>, _>>()?;
+        let specs =
+            self.files.iter().map(|file| pipeline_files::read(file)).collect::<Result<Vec<_>, _>>()?;
         let client = self.host.client()?;
         for spec in specs {
             apply(&client, spec, self.dry_run)?;
@@ -73,19 +70,11 @@ fn apply(client: &ApiClient, mut spec: PipelineSpec, dry_run: bool) -> Result<()
     }
     let path = format!("/v1/tenants/default/pipelines/{name}");
     let etag = client.find(&path)?.and_then(|answer| answer.etag);
-    let target = if dry_run {
-        format!("{path}?dry_run=true")
-    } else {
-        path
-    };
+    let target = if dry_run { format!("{path}?dry_run=true") } else { path };
     let document = pipeline_file::to_document(&spec);
     let answer = client.call(Method::PUT, &target, Body::Json(document), etag.as_deref())?;
     show_notices(&answer.body, "notices");
-    let outcome = answer
-        .body
-        .get("outcome")
-        .and_then(Json::as_str)
-        .unwrap_or("changed");
+    let outcome = answer.body.get("outcome").and_then(Json::as_str).unwrap_or("changed");
     let what = if dry_run {
         format!("passes every check; it would be {outcome}, and nothing is changed now")
     } else {
@@ -97,24 +86,13 @@ fn apply(client: &ApiClient, mut spec: PipelineSpec, dry_run: bool) -> Result<()
 
 /// What a host found worth telling.
 fn show_notices(body: &Json, key: &str) {
-    for notice in body
-        .get(key)
-        .and_then(Json::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Json::as_str)
-    {
+    for notice in body.get(key).and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
         show::notice(notice);
     }
 }
 
 fn check_component(client: &ApiClient, file: &Path) -> Result<(), Failure> {
-    let answer = client.call(
-        Method::POST,
-        "/v1/check",
-        Body::Bytes(read_component(file)?),
-        None,
-    )?;
+    let answer = client.call(Method::POST, "/v1/check", Body::Bytes(read_component(file)?), None)?;
     show_notices(&answer.body, "warnings");
     Ok(())
 }
@@ -125,26 +103,15 @@ fn upload(client: &ApiClient, file: &Path) -> Result<TransformRef, Failure> {
     let path = format!("/v1/tenants/default/transforms/{name}/versions");
     let answer = client.call(Method::POST, &path, Body::Bytes(read_component(file)?), None)?;
     show_notices(&answer.body, "warnings");
-    let version = answer
-        .body
-        .get("version")
-        .and_then(Json::as_u64)
-        .and_then(|version| u32::try_from(version).ok());
+    let version =
+        answer.body.get("version").and_then(Json::as_u64).and_then(|version| u32::try_from(version).ok());
     let Some(version) = version else {
-        return Err(anyhow::anyhow!(
-            "the host's answer to the upload names no version: {}",
-            answer.body
-        )
-        .into());
+        return Err(
+            anyhow::anyhow!("the host's answer to the upload names no version: {}", answer.body).into()
+        );
     };
-    show::done(&format!(
-        "transform `{name}` version {version} is uploaded from {}",
-        file.display()
-    ));
-    Ok(TransformRef::Named {
-        name,
-        version: Some(TransformVersion(version)),
-    })
+    show::done(&format!("transform `{name}` version {version} is uploaded from {}", file.display()));
+    Ok(TransformRef::Named { name, version: Some(TransformVersion(version)) })
 }
 
 fn read_component(file: &Path) -> Result<Vec<u8>, Failure> {
@@ -153,14 +120,8 @@ fn read_component(file: &Path) -> Result<Vec<u8>, Failure> {
 
 /// `big_spender.wasm` -> `big-spender`.
 fn transform_name(file: &Path) -> Result<TransformName, Failure> {
-    let stem = file
-        .file_stem()
-        .map(|stem| stem.to_string_lossy().to_lowercase())
-        .unwrap_or_default();
-    let name: String = stem
-        .chars()
-        .map(|c| if matches!(c, '_' | '.' | ' ') { '-' } else { c })
-        .collect();
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name: String = stem.chars().map(|c| if matches!(c, '_' | '.' | ' ') { '-' } else { c }).collect();
     Ok(TransformName::new(name).with_context(|| {
         format!(
             "`{}` gives no name for its transform; rename the file, or upload it yourself",
@@ -193,10 +154,7 @@ mod tests {
         let log = Arc::clone(&calls);
         let router = Router::new().fallback(
             move |method: axum::http::Method, uri: Uri, headers: HeaderMap, body: Bytes| {
-                let etag = headers
-                    .get("if-match")
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_owned);
+                let etag = headers.get("if-match").and_then(|value| value.to_str().ok()).map(str::to_owned);
                 log.lock().push((method.to_string(), uri.to_string(), etag, body));
                 async move {
                     let old = uri.path().ends_with("/old");
@@ -226,12 +184,7 @@ mod tests {
         let file = dir.path().join("big_spender.wasm");
         std::fs::write(&file, b"\0asm").expect("written");
         let (host, calls) = host();
-        apply(
-            &host.client,
-            spec("new", &format!("{{ file: {} }}", file.display())),
-            false,
-        )
-        .expect("applied");
+        apply(&host.client, spec("new", &format!("{{ file: {} }}", file.display())), false).expect("applied");
         let calls = calls.lock();
         let upload = &calls[0];
         assert_eq!(
@@ -262,34 +215,19 @@ mod tests {
         std::fs::write(&file, b"\0asm").expect("written");
         let (host, calls) = host();
         apply(&host.client, spec("old", "{ name: t }"), true).expect("checked");
-        apply(
-            &host.client,
-            spec("new", &format!("{{ file: {} }}", file.display())),
-            true,
-        )
-        .expect("checked");
-        let paths: Vec<_> = calls
-            .lock()
-            .iter()
-            .map(|call| format!("{} {}", call.0, call.1))
-            .collect();
+        apply(&host.client, spec("new", &format!("{{ file: {} }}", file.display())), true).expect("checked");
+        let paths: Vec<_> = calls.lock().iter().map(|call| format!("{} {}", call.0, call.1)).collect();
         let pipeline = "/v1/tenants/default/pipelines/old";
         assert_eq!(
             paths,
-            [
-                format!("GET {pipeline}"),
-                format!("PUT {pipeline}?dry_run=true"),
-                "POST /v1/check".to_owned()
-            ]
+            [format!("GET {pipeline}"), format!("PUT {pipeline}?dry_run=true"), "POST /v1/check".to_owned()]
         );
     }
 
     #[test]
     fn the_name_of_a_transform_is_that_of_its_file() {
         assert_eq!(
-            transform_name(Path::new("a/Big_Spender.v2.wasm"))
-                .expect("a name")
-                .as_str(),
+            transform_name(Path::new("a/Big_Spender.v2.wasm")).expect("a name").as_str(),
             "big-spender-v2"
         );
         assert!(transform_name(Path::new("ä.wasm")).is_err());

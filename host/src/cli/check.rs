@@ -62,10 +62,7 @@ impl Check {
 /// A component begins with the magic number of WebAssembly; a file named `.wasm` that does not is
 /// checked as one all the same, for a clear refusal.
 fn is_component(file: &Path) -> Result<bool, Failure> {
-    if file
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("wasm"))
-    {
+    if file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("wasm")) {
         return Ok(true);
     }
     let mut start = [0; 4];
@@ -80,10 +77,7 @@ fn show_report(file: &Path, report: CheckReport) -> Result<ExitCode, Failure> {
         show::notice(notice);
     }
     if !report.refusals.is_empty() {
-        return Err(Failure::refused(
-            format!("`{}` is refused", file.display()),
-            report.refusals,
-        ));
+        return Err(Failure::refused(format!("`{}` is refused", file.display()), report.refusals));
     }
     if let Some(manifest) = &report.manifest {
         anstream::print!("{}", describe(manifest));
@@ -108,10 +102,7 @@ pub(crate) fn describe(manifest: &Manifest) -> String {
         Some(PartType::Dynamic) => "dynamic".to_owned(),
         Some(PartType::Typed { schema }) => {
             let name = schema.get("name").and_then(|name| name.as_str());
-            let kind = schema
-                .get("type")
-                .and_then(|kind| kind.as_str())
-                .or(schema.as_str());
+            let kind = schema.get("type").and_then(|kind| kind.as_str()).or(schema.as_str());
             name.or(kind).unwrap_or("typed").to_owned()
         }
     };

@@ -36,11 +36,7 @@ impl Componentize {
             app::componentize(&module).map_err(|refusal| Failure::refused(what, vec![refusal]))?;
         std::fs::write(&self.output, &component)
             .with_context(|| format!("`{}` cannot be written", self.output.display()))?;
-        show::done(&format!(
-            "wrote {} ({} bytes)",
-            self.output.display(),
-            component.len()
-        ));
+        show::done(&format!("wrote {} ({} bytes)", self.output.display(), component.len()));
         Ok(ExitCode::SUCCESS)
     }
 }

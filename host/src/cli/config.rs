@@ -56,19 +56,11 @@ impl Config {
 fn table(rows: &[EffectiveRow]) -> String {
     let value = |row: &EffectiveRow| row.value.clone().unwrap_or_else(|| "-".to_owned());
     let keys = rows.iter().map(|row| row.key.len()).max().unwrap_or(0);
-    let values = rows
-        .iter()
-        .map(|row| value(row).chars().count())
-        .max()
-        .unwrap_or(0)
-        .min(40);
+    let values = rows.iter().map(|row| value(row).chars().count()).max().unwrap_or(0).min(40);
     let mut text = String::new();
     for row in rows {
         let (key, source) = (row.key, &row.source);
-        text.push_str(&format!(
-            "{BOLD}{key:keys$}{BOLD:#}  {:values$}  {DIM}{source}{DIM:#}\n",
-            value(row)
-        ));
+        text.push_str(&format!("{BOLD}{key:keys$}{BOLD:#}  {:values$}  {DIM}{source}{DIM:#}\n", value(row)));
     }
     text
 }
@@ -82,13 +74,7 @@ mod tests {
         let effective = settings::load(&settings::Input::default()).expect("valid");
         let text = anstream::adapter::strip_str(&table(&effective.rows)).to_string();
         assert_eq!(text.lines().count(), effective.rows.len());
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("listen "))
-            .expect("listen");
-        assert!(
-            line.contains("127.0.0.1:8088") && line.ends_with("default"),
-            "{line}"
-        );
+        let line = text.lines().find(|line| line.starts_with("listen ")).expect("listen");
+        assert!(line.contains("127.0.0.1:8088") && line.ends_with("default"), "{line}");
     }
 }

@@ -36,10 +36,7 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) fn execute(self) -> Result<ExitCode, Failure> {
-        let options = DevOptions {
-            topics: self.topics,
-            ready_file: self.ready_file,
-        };
+        let options = DevOptions { topics: self.topics, ready_file: self.ready_file };
         Ok(app::dev(self.settings.load()?, options)?)
     }
 }
@@ -57,10 +54,7 @@ impl FromStr for DevTopic {
         if name.is_empty() {
             return Err("the topic has no name".to_owned());
         }
-        Ok(Self {
-            name: name.to_owned(),
-            partitions,
-        })
+        Ok(Self { name: name.to_owned(), partitions })
     }
 }
 
@@ -71,20 +65,8 @@ mod tests {
     #[test]
     fn a_topic_has_one_partition_unless_told() {
         let topic = |text: &str| text.parse::<DevTopic>();
-        assert_eq!(
-            topic("a"),
-            Ok(DevTopic {
-                name: "a".to_owned(),
-                partitions: 1
-            })
-        );
-        assert_eq!(
-            topic("a.b:4"),
-            Ok(DevTopic {
-                name: "a.b".to_owned(),
-                partitions: 4
-            })
-        );
+        assert_eq!(topic("a"), Ok(DevTopic { name: "a".to_owned(), partitions: 1 }));
+        assert_eq!(topic("a.b:4"), Ok(DevTopic { name: "a.b".to_owned(), partitions: 4 }));
         for bad in ["", ":1", "a:0", "a:x", "a:1001"] {
             assert!(topic(bad).is_err(), "{bad}");
         }

@@ -26,10 +26,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn refused(what: impl Into<String>, refusals: Vec<Refusal>) -> Self {
-        Self::Refused {
-            what: what.into(),
-            refusals,
-        }
+        Self::Refused { what: what.into(), refusals }
     }
 
     /// Prints the failure and gives the process's exit code.
@@ -48,10 +45,7 @@ impl Failure {
                     show::problem(problem);
                 }
                 let count = problems.len();
-                show::error(&format!(
-                    "{what}: {count} problem{}",
-                    if count == 1 { "" } else { "s" }
-                ));
+                show::error(&format!("{what}: {count} problem{}", if count == 1 { "" } else { "s" }));
                 ExitCode::from(REFUSED)
             }
             Self::Unreachable(message) => {

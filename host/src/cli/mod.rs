@@ -100,20 +100,11 @@ mod tests {
     fn every_visible_subcommand_has_an_about_and_an_example() {
         let mut root = Arguments::command();
         root.build();
-        for command in root
-            .get_subcommands()
-            .filter(|c| !c.is_hide_set() && c.get_name() != "help")
-        {
+        for command in root.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
             let name = command.get_name();
             assert!(command.get_about().is_some(), "{name}");
-            let examples = command
-                .get_after_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            assert!(
-                examples.contains(&format!("wasmill {name}")),
-                "{name} has no example"
-            );
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.contains(&format!("wasmill {name}")), "{name} has no example");
         }
     }
 }

@@ -103,10 +103,7 @@ fn is_keyword(name: &str) -> bool {
         "type", "use",
     ];
     KEYWORDS.contains(&name)
-        || matches!(
-            name,
-            "try" | "typeof" | "unsafe" | "virtual" | "where" | "while" | "yield"
-        )
+        || matches!(name, "try" | "typeof" | "unsafe" | "virtual" | "where" | "while" | "yield")
 }
 
 #[cfg(test)]
@@ -126,11 +123,7 @@ mod tests {
             .current_dir(&folder)
             .output()
             .expect("cargo runs");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(metadata["packages"][0]["name"], "my-transform");
         assert_eq!(metadata["packages"].as_array().map(Vec::len), Some(1));
@@ -139,11 +132,7 @@ mod tests {
             .current_dir(folder.join("vendor/wasmill"))
             .output()
             .expect("cargo runs");
-        assert!(
-            vendored.status.success(),
-            "{}",
-            String::from_utf8_lossy(&vendored.stderr)
-        );
+        assert!(vendored.status.success(), "{}", String::from_utf8_lossy(&vendored.stderr));
     }
 
     #[test]
@@ -156,19 +145,7 @@ mod tests {
 
     #[test]
     fn names_that_are_no_crates_are_refused() {
-        for bad in [
-            "",
-            "A",
-            "a_b",
-            "1a",
-            "a-",
-            "a--b",
-            "-a",
-            "std",
-            "fn",
-            "while",
-            "wasmill-sdk",
-        ] {
+        for bad in ["", "A", "a_b", "1a", "a-", "a--b", "-a", "std", "fn", "while", "wasmill-sdk"] {
             assert!(check_name(bad).is_err(), "{bad}");
         }
         check_name("my-transform-2").expect("a name");

@@ -15,10 +15,7 @@ pub(crate) fn read(path: &Path) -> Result<PipelineSpec, Failure> {
         .with_context(|| format!("the pipeline file `{}` cannot be read", path.display()))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     pipeline_file::parse(&text, format_of(path), folder).map_err(|refusals| {
-        Failure::refused(
-            format!("the pipeline file `{}` is wrong", path.display()),
-            refusals,
-        )
+        Failure::refused(format!("the pipeline file `{}` is wrong", path.display()), refusals)
     })
 }
 
@@ -45,16 +42,8 @@ mod tests {
         assert_eq!(spec.transform, TransformRef::File(dir.path().join("t.wasm")));
 
         std::fs::write(&file, "version: 1\n").expect("written");
-        let Err(Failure::Refused { what, refusals }) = read(&file) else {
-            panic!("refused")
-        };
-        assert!(
-            what.contains("p.yaml") && refusals.len() == 3,
-            "{what}: {refusals:?}"
-        );
-        assert!(matches!(
-            read(&dir.path().join("none.yaml")),
-            Err(Failure::Failed(_))
-        ));
+        let Err(Failure::Refused { what, refusals }) = read(&file) else { panic!("refused") };
+        assert!(what.contains("p.yaml") && refusals.len() == 3, "{what}: {refusals:?}");
+        assert!(matches!(read(&dir.path().join("none.yaml")), Err(Failure::Failed(_))));
     }
 }

@@ -67,21 +67,12 @@ mod tests {
                 "version: 1\nname: {name}\ntransform: {{ file: t.wasm }}\ninputs: {{ in: {{ topic: t, value: raw }} }}\n"
             )
         };
-        let (a, b, c) = (
-            dir.path().join("a.yaml"),
-            dir.path().join("b.yaml"),
-            dir.path().join("c.yaml"),
-        );
+        let (a, b, c) = (dir.path().join("a.yaml"), dir.path().join("b.yaml"), dir.path().join("c.yaml"));
         for (file, name) in [(&a, "one"), (&b, "one"), (&c, "two")] {
             std::fs::write(file, text(name)).expect("written");
         }
-        let Err(Failure::Failed(error)) = read_all(vec![a.clone(), b]) else {
-            panic!("refused")
-        };
-        assert!(
-            error.to_string().contains("both name their pipeline `one`"),
-            "{error}"
-        );
+        let Err(Failure::Failed(error)) = read_all(vec![a.clone(), b]) else { panic!("refused") };
+        assert!(error.to_string().contains("both name their pipeline `one`"), "{error}");
         assert_eq!(read_all(vec![a, c]).expect("two names").len(), 2);
     }
 }

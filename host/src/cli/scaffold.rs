@@ -21,17 +21,10 @@ pub(crate) fn files(name: &str) -> Vec<(String, String)> {
             .replace("@CRATE@", &name.replace('-', "_"))
             .replace("@TYPE@", &type_name(name))
     };
-    let mut files: Vec<_> = TEMPLATES
-        .iter()
-        .map(|(path, text)| ((*path).to_owned(), fill(text)))
-        .collect();
-    files.push((".gitignore".to_owned(), "/target\n".to_owned()));
+    let mut files: Vec<_> = TEMPLATES.iter().map(|(path, text)| ((*path).to_owned(), fill(text))).collect();
+    files.push((".gitignore".to_owned(), "/target\n/wasmill-data\n".to_owned()));
     files.push((format!("{VENDOR}/Cargo.toml"), workspace_manifest()));
-    files.extend(
-        embedded::FILES
-            .iter()
-            .map(|(path, text)| (format!("{VENDOR}/{path}"), (*text).to_owned())),
-    );
+    files.extend(embedded::FILES.iter().map(|(path, text)| (format!("{VENDOR}/{path}"), (*text).to_owned())));
     files
 }
 
@@ -94,9 +87,7 @@ fn workspace_manifest() -> String {
         if *heading == "[workspace.package]" || heading.starts_with("[workspace.lints") {
             out.push('\n');
             // What stands above the next heading belongs to it.
-            let end = section
-                .iter()
-                .rposition(|line| !line.is_empty() && !line.starts_with('#'));
+            let end = section.iter().rposition(|line| !line.is_empty() && !line.starts_with('#'));
             out.push_str(&section.get(..=end.unwrap_or(0)).unwrap_or_default().join("\n"));
             out.push('\n');
         } else if *heading == "[workspace.dependencies]" {
@@ -152,16 +143,8 @@ mod tests {
     #[test]
     fn a_project_has_the_sdk_the_contract_and_no_placeholder_left() {
         let files = files("big-spender");
-        let find = |path: &str| {
-            files
-                .iter()
-                .find(|(found, _)| found == path)
-                .map(|(_, text)| text.as_str())
-        };
-        for path in [
-            "vendor/wasmill/sdk/rust/src/lib.rs",
-            "vendor/wasmill/sdk/rust/macros/src/lib.rs",
-        ] {
+        let find = |path: &str| files.iter().find(|(found, _)| found == path).map(|(_, text)| text.as_str());
+        for path in ["vendor/wasmill/sdk/rust/src/lib.rs", "vendor/wasmill/sdk/rust/macros/src/lib.rs"] {
             assert!(find(path).is_some(), "{path}");
         }
         assert!(find("vendor/wasmill/wit/world.wit").is_some_and(|text| text.contains("world transform")));
@@ -169,9 +152,7 @@ mod tests {
         assert!(find("pipeline.yaml").is_some_and(|text| text.contains("release/big_spender.wasm")));
         for (path, text) in &files {
             assert!(
-                !["@NAME@", "@CRATE@", "@TYPE@"]
-                    .iter()
-                    .any(|mark| text.contains(mark))
+                !["@NAME@", "@CRATE@", "@TYPE@"].iter().any(|mark| text.contains(mark))
                     || path.starts_with("vendor"),
                 "{path}"
             );
@@ -181,10 +162,7 @@ mod tests {
     #[test]
     fn the_pipeline_file_of_a_project_is_valid() {
         let files = files("big-spender");
-        let (_, text) = files
-            .iter()
-            .find(|(path, _)| path == "pipeline.yaml")
-            .expect("there");
+        let (_, text) = files.iter().find(|(path, _)| path == "pipeline.yaml").expect("there");
         crate::config::pipeline_file::parse(text, crate::config::pipeline_file::FileFormat::Yaml, None)
             .expect("valid");
     }
@@ -192,11 +170,7 @@ mod tests {
     #[test]
     fn the_workspace_of_the_sdk_has_exactly_what_its_crates_inherit() {
         let text = workspace_manifest();
-        for line in [
-            "[workspace.package]",
-            "edition = \"2024\"",
-            "[workspace.lints.clippy]",
-        ] {
+        for line in ["[workspace.package]", "edition = \"2024\"", "[workspace.lints.clippy]"] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
         for wanted in ["wit-bindgen = {", "syn = {", "wasmill-sdk-macros = {"] {

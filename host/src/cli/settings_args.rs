@@ -77,11 +77,7 @@ impl SettingsArgs {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let input = Input {
-            file,
-            environment,
-            flags: self.flags()?,
-        };
+        let input = Input { file, environment, flags: self.flags()? };
         settings::load(&input).map_err(|refusals| Failure::refused("the settings are wrong", refusals))
     }
 
@@ -109,11 +105,7 @@ impl SettingsArgs {
             ("--host-id", "host_id", &self.host_id),
             ("--log-format", "log.format", &log_format),
             ("--log-level", "log.level", &self.log_level),
-            (
-                "--drain-deadline-ms",
-                "drain.deadline_ms",
-                &self.drain_deadline_ms,
-            ),
+            ("--drain-deadline-ms", "drain.deadline_ms", &self.drain_deadline_ms),
         ];
         let mut flags = Vec::new();
         for text in &self.set {

@@ -38,22 +38,8 @@ pub(crate) struct Shown {
 
 impl From<Refusal> for Shown {
     fn from(refusal: Refusal) -> Self {
-        let Refusal {
-            code,
-            field,
-            message,
-            found,
-            expected,
-            remedy,
-        } = refusal;
-        Self {
-            code: code.0.to_owned(),
-            field,
-            message,
-            found,
-            expected,
-            remedy,
-        }
+        let Refusal { code, field, message, found, expected, remedy } = refusal;
+        Self { code: code.0.to_owned(), field, message, found, expected, remedy }
     }
 }
 
@@ -63,14 +49,7 @@ pub(crate) fn problem(problem: &Shown) {
 }
 
 fn problem_text(problem: &Shown) -> String {
-    let Shown {
-        code,
-        field,
-        message,
-        found,
-        expected,
-        remedy,
-    } = problem;
+    let Shown { code, field, message, found, expected, remedy } = problem;
     let mut text = format!("{RED}error[{code}]{RED:#}: {BOLD}{field}{BOLD:#}\n");
     text.push_str(&format!("  {message}\n"));
     for (label, value) in [("found", found), ("expected", expected)] {

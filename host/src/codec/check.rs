@@ -42,24 +42,17 @@ pub fn readable(part: &PartType, schema: &WriterText, field: &str, writer: &str)
     let PartType::Typed { schema: reader } = part else {
         return Ok(());
     };
-    let unusable = |found: String| {
-        refuse(
-            "cannot be checked",
-            found,
-            "Change the schema that the transform declares.",
-        )
-    };
+    let unusable =
+        |found: String| refuse("cannot be checked", found, "Change the schema that the transform declares.");
     let reader = AvroType::parse(&reader.to_string(), &[]).map_err(|error| unusable(error.to_string()))?;
     let columns = Columns::new(&reader).map_err(|error| unusable(error.to_string()))?;
-    compile(&parsed, &reader, &columns.layout, Strictness::Whole)
-        .map(|_| ())
-        .map_err(|error| {
-            refuse(
-                "cannot be read as the port's schema",
-                error.to_string(),
-                "Change the port's schema: add an alias, a default or a union branch, or bind another topic.",
-            )
-        })
+    compile(&parsed, &reader, &columns.layout, Strictness::Whole).map(|_| ()).map_err(|error| {
+        refuse(
+            "cannot be read as the port's schema",
+            error.to_string(),
+            "Change the port's schema: add an alias, a default or a union branch, or bind another topic.",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -68,10 +61,7 @@ mod tests {
     use serde_json::json;
 
     fn check(writer: serde_json::Value, reader: serde_json::Value) -> Result<(), Refusal> {
-        let text = WriterText {
-            text: writer.to_string(),
-            references: Vec::new(),
-        };
+        let text = WriterText { text: writer.to_string(), references: Vec::new() };
         let part = PartType::Typed { schema: reader };
         readable(&part, &text, "inputs.in.value", "version 1 of subject t-value")
     }
@@ -81,20 +71,9 @@ mod tests {
         let record = |ty| json!({ "type": "record", "name": "R", "fields": [{ "name": "a", "type": ty }] });
         assert!(check(record("int"), record("long")).is_ok());
         let refusal = check(record("string"), record("long")).expect_err("differs");
-        assert_eq!(
-            (refusal.code.0, &*refusal.field),
-            ("schema-unresolvable", "inputs.in.value")
-        );
-        assert!(
-            refusal
-                .message
-                .starts_with("version 1 of subject t-value cannot be read"),
-            "{refusal}"
-        );
-        assert!(
-            refusal.found.starts_with("at `a`: the writer's string"),
-            "{refusal}"
-        );
+        assert_eq!((refusal.code.0, &*refusal.field), ("schema-unresolvable", "inputs.in.value"));
+        assert!(refusal.message.starts_with("version 1 of subject t-value cannot be read"), "{refusal}");
+        assert!(refusal.found.starts_with("at `a`: the writer's string"), "{refusal}");
     }
 
     #[test]
@@ -105,10 +84,8 @@ mod tests {
 
     #[test]
     fn dynamic_ports_take_what_can_be_carried_and_raw_ones_all() {
-        let text = |schema: serde_json::Value| WriterText {
-            text: schema.to_string(),
-            references: Vec::new(),
-        };
+        let text =
+            |schema: serde_json::Value| WriterText { text: schema.to_string(), references: Vec::new() };
         let recursive =
             json!({ "type": "record", "name": "R", "fields": [{ "name": "r", "type": ["null", "R"] }] });
         assert!(readable(&PartType::Dynamic, &text(json!("int")), "x", "w").is_ok());

@@ -122,12 +122,7 @@ impl Trail {
         if let Some(path) = self.path.as_ref().filter(|path| !path.is_empty()) {
             message = format!("{message}, in `{path}`");
         }
-        BadRecord {
-            code: fault.code(),
-            stage,
-            message,
-            trace: String::new(),
-        }
+        BadRecord { code: fault.code(), stage, message, trace: String::new() }
     }
 }
 

@@ -129,10 +129,7 @@ pub(crate) fn carry(
             Some(ambiguity) => Err(Refusal {
                 code: Code("json-ambiguous"),
                 field: format!("{field}.schema"),
-                message: format!(
-                    "JSON cannot tell the branches of the union at {} apart",
-                    ambiguity.path
-                ),
+                message: format!("JSON cannot tell the branches of the union at {} apart", ambiguity.path),
                 found: ambiguity.branches,
                 expected:
                     "at most one branch of each JSON kind (null, boolean, number, string, array, object)"
@@ -191,11 +188,7 @@ mod tests {
 
     fn carried(schema: serde_json::Value, direction: Direction) -> Vec<&'static str> {
         let part = PartType::Typed { schema };
-        FORMATS
-            .into_iter()
-            .filter(|f| check(&part, *f, direction, "x.value").is_ok())
-            .map(name)
-            .collect()
+        FORMATS.into_iter().filter(|f| check(&part, *f, direction, "x.value").is_ok()).map(name).collect()
     }
 
     #[test]
@@ -206,23 +199,14 @@ mod tests {
         for direction in [Input, Output] {
             assert_eq!(carried(record.clone(), direction), ["avro", "json"]);
             assert_eq!(carried(json!("boolean"), direction), ["avro", "json", "boolean"]);
-            assert_eq!(
-                carried(json!(["null", "int"]), direction),
-                ["avro", "json", "int16", "int32"]
-            );
+            assert_eq!(carried(json!(["null", "int"]), direction), ["avro", "json", "int16", "int32"]);
         }
         assert_eq!(carried(json!("string"), Output), ["avro", "json", "text"]);
         assert_eq!(carried(json!("string"), Input), ["avro", "json", "text", "raw"]);
         assert_eq!(carried(json!("long"), Output), ["avro", "json", "int64"]);
+        assert_eq!(carried(json!("long"), Input), ["avro", "json", "int16", "int32", "int64"]);
         assert_eq!(
-            carried(json!("long"), Input),
-            ["avro", "json", "int16", "int32", "int64"]
-        );
-        assert_eq!(
-            carried(
-                json!({ "type": "long", "logicalType": "timestamp-millis" }),
-                Output
-            ),
+            carried(json!({ "type": "long", "logicalType": "timestamp-millis" }), Output),
             ["avro", "json", "int64"]
         );
     }
@@ -241,17 +225,9 @@ mod tests {
     #[test]
     fn refusals_say_what_and_where() {
         let part = |schema| PartType::Typed { schema };
-        let refusal = check(
-            &part(json!("Foo")),
-            Format::Avro,
-            Direction::Input,
-            "inputs.a.value",
-        )
-        .expect_err("bad");
-        assert_eq!(
-            (refusal.code.0, &*refusal.field),
-            ("schema-invalid", "inputs.a.value.schema")
-        );
+        let refusal =
+            check(&part(json!("Foo")), Format::Avro, Direction::Input, "inputs.a.value").expect_err("bad");
+        assert_eq!((refusal.code.0, &*refusal.field), ("schema-invalid", "inputs.a.value.schema"));
         let unions =
             json!({ "type": "record", "name": "R", "fields": [{ "name": "u", "type": ["int", "double"] }] });
         let refusal =
@@ -259,13 +235,8 @@ mod tests {
         assert_eq!(refusal.code, Code("json-ambiguous"));
         assert!(refusal.to_string().contains("`u`"), "{refusal}");
         assert!(refusal.to_string().contains("int, double"), "{refusal}");
-        let refusal = check(
-            &part(json!("long")),
-            Format::Text,
-            Direction::Output,
-            "outputs.a.key",
-        )
-        .expect_err("text");
+        let refusal =
+            check(&part(json!("long")), Format::Text, Direction::Output, "outputs.a.key").expect_err("text");
         assert!(refusal.to_string().contains("found long"), "{refusal}");
     }
 }

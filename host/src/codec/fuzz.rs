@@ -68,10 +68,9 @@ impl WriterSchemas for Schemas {
             fields.push(json!({ "name": "more", "type": { "type": "map", "values": ["string", "null"] } }));
         }
         match id {
-            0..16 => WriterSchema::Ready(Arc::new(WriterText {
-                text: schema.to_string(),
-                references: Vec::new(),
-            })),
+            0..16 => {
+                WriterSchema::Ready(Arc::new(WriterText { text: schema.to_string(), references: Vec::new() }))
+            }
             16 => WriterSchema::Pending,
             _ => WriterSchema::Unknown("not there".to_owned()),
         }
@@ -92,13 +91,7 @@ impl Payloads {
             payloads.push((*len != 0xff).then(|| payload.to_vec()));
             data = rest;
         }
-        Self {
-            at: TopicPartition {
-                topic: "t".into(),
-                partition: Partition(0),
-            },
-            payloads,
-        }
+        Self { at: TopicPartition { topic: "t".into(), partition: Partition(0) }, payloads }
     }
 }
 
@@ -170,15 +163,8 @@ fn round(data: &[u8], schema: serde_json::Value, format: Format) {
         headers: false,
         offset: false,
     };
-    let bound = |format| PartBinding {
-        format,
-        subject: None,
-    };
-    let binding = InputBinding {
-        topic: "t".into(),
-        key: bound(Format::Raw),
-        value: bound(format),
-    };
+    let bound = |format| PartBinding { format, subject: None };
+    let binding = InputBinding { topic: "t".into(), key: bound(Format::Raw), value: bound(format) };
     let schemas: Arc<dyn WriterSchemas> = Arc::new(Schemas);
     let table = Arc::new(SchemaTable::default());
     let mut decoder = InputDecoder::new(&port, &binding, &schemas, &table).expect("a decoder");
@@ -194,17 +180,10 @@ fn round(data: &[u8], schema: serde_json::Value, format: Format) {
         return;
     };
     assert!(decoded.records.is_sorted(), "rows out of order");
-    assert_eq!(
-        decoded.records.len() + decoded.bad.len(),
-        decoded.end,
-        "a row is lost"
-    );
+    assert_eq!(decoded.records.len() + decoded.bad.len(), decoded.end, "a row is lost");
     let column = decoded.rows.value.expect("a value");
     assert_eq!(column.len(), decoded.rows.count, "the count is wrong");
-    column
-        .to_data()
-        .validate_full()
-        .expect("columns valid by Arrow's own rules");
+    column.to_data().validate_full().expect("columns valid by Arrow's own rules");
     let mut out = EncodedPart::default();
     encoder.encode(&column, None, &mut out).expect("encoded");
     assert_eq!(out.ends.len(), column.len(), "a row is lost");

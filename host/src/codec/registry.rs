@@ -16,15 +16,11 @@ impl WriterSchemas for SchemaCache {
         match Self::get(self, id) {
             Lookup::Ready(schema) if schema.schema_type == SchemaType::Avro => {
                 let references = schema.reference_texts().into_iter().map(str::to_owned).collect();
-                WriterSchema::Ready(Arc::new(WriterText {
-                    text: schema.text.clone(),
-                    references,
-                }))
+                WriterSchema::Ready(Arc::new(WriterText { text: schema.text.clone(), references }))
             }
-            Lookup::Ready(schema) => WriterSchema::Unknown(format!(
-                "its schema is {}, expected AVRO",
-                schema.schema_type.as_str()
-            )),
+            Lookup::Ready(schema) => {
+                WriterSchema::Unknown(format!("its schema is {}, expected AVRO", schema.schema_type.as_str()))
+            }
             Lookup::Pending => WriterSchema::Pending,
             Lookup::Unknown(error) => WriterSchema::Unknown(error.to_string()),
             Lookup::Unavailable { error, .. } => {
@@ -72,29 +68,17 @@ mod tests {
     #[test]
     fn schemas_come_from_the_registry() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-            .expect("a port");
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("an address");
         let server =
             runtime.spawn(async move { axum::serve(listener, MemoryRegistry::new().router()).await });
-        let client = RegistryClient::builder()
-            .url(format!("http://{address}"))
-            .build()
-            .expect("a client");
+        let client = RegistryClient::builder().url(format!("http://{address}")).build().expect("a client");
         let schema = Schema::avro("\"int\"");
-        let id = runtime
-            .block_on(client.register_if_needed("s-value", &schema))
-            .expect("registered")
-            .id();
+        let id = runtime.block_on(client.register_if_needed("s-value", &schema)).expect("registered").id();
         let schemas = SchemaCache::new(client, runtime.handle().clone());
-        let WriterSchema::Ready(text) = settled(&schemas, id) else {
-            panic!("not ready")
-        };
+        let WriterSchema::Ready(text) = settled(&schemas, id) else { panic!("not ready") };
         assert_eq!((text.text.as_str(), text.references.len()), ("\"int\"", 0));
-        let WriterSchema::Unknown(why) = settled(&schemas, id + 1000) else {
-            panic!("not unknown")
-        };
+        let WriterSchema::Unknown(why) = settled(&schemas, id + 1000) else { panic!("not unknown") };
         assert!(why.contains(&(id + 1000).to_string()), "{why}");
         server.abort();
     }

@@ -64,25 +64,16 @@ pub(crate) fn transform(
                 Some(version) => Some(version.u32(problems, 1..=u32::MAX)?),
                 None => None,
             };
-            Some(TransformRef::Named {
-                name,
-                version: version.map(crate::model::ids::TransformVersion),
-            })
+            Some(TransformRef::Named { name, version: version.map(crate::model::ids::TransformVersion) })
         }
         (None, Some(file), None) if version.is_none() => {
             let file = Path::new(file.text(problems)?);
-            Some(TransformRef::File(
-                base.map_or_else(|| file.to_owned(), |base| base.join(file)),
-            ))
+            Some(TransformRef::File(base.map_or_else(|| file.to_owned(), |base| base.join(file))))
         }
         (None, None, Some(digest)) if version.is_none() => {
             let text = digest.text(problems)?;
             let hex = text.strip_prefix("sha256:").unwrap_or_default();
-            if hex.len() != 64
-                || !hex
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-            {
+            if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
                 let remedy = "Copy the digest from the list of the transform's versions.";
                 let expected = "`sha256:` and 64 lower-case hexadecimal digits";
                 digest.problem(problems, "invalid-value", "this is no digest", expected, remedy);
@@ -92,13 +83,7 @@ pub(crate) fn transform(
         }
         (None, None, None) => {
             let remedy = "Name the transform.";
-            item.problem(
-                problems,
-                "missing-key",
-                "the transform is not named",
-                expected,
-                remedy,
-            );
+            item.problem(problems, "missing-key", "the transform is not named", expected, remedy);
             None
         }
         _ => {
@@ -119,25 +104,17 @@ pub(crate) fn inputs(item: &Item<'_>, problems: &mut Problems) -> IndexMap<Strin
     let entries = item.entries(problems).unwrap_or_default();
     if entries.is_empty() && matches!(item.node.value, Value::Map(_)) {
         let remedy = "Bind each input port of the transform to a topic.";
-        item.problem(
-            problems,
-            "missing-key",
-            "there is no input",
-            "at least one input port",
-            remedy,
-        );
+        item.problem(problems, "missing-key", "there is no input", "at least one input port", remedy);
     }
-    let bound = entries
-        .into_iter()
-        .filter_map(|(port, item)| Some((port.to_owned(), input(&item, problems)?)));
+    let bound =
+        entries.into_iter().filter_map(|(port, item)| Some((port.to_owned(), input(&item, problems)?)));
     bound.collect()
 }
 
 pub(crate) fn outputs(item: &Item<'_>, problems: &mut Problems) -> IndexMap<String, OutputBinding> {
     let entries = item.entries(problems).unwrap_or_default();
-    let bound = entries
-        .into_iter()
-        .filter_map(|(port, item)| Some((port.to_owned(), output(&item, problems)?)));
+    let bound =
+        entries.into_iter().filter_map(|(port, item)| Some((port.to_owned(), output(&item, problems)?)));
     bound.collect()
 }
 
@@ -156,11 +133,7 @@ fn input(item: &Item<'_>, problems: &mut Problems) -> Option<InputBinding> {
     let topic = topic.and_then(|topic| topic_name(&topic, problems));
     let key = optional_part(key.as_ref(), problems);
     let value = value.and_then(|value| part(&value, problems));
-    Some(InputBinding {
-        topic: topic?,
-        key: key?,
-        value: value?,
-    })
+    Some(InputBinding { topic: topic?, key: key?, value: value? })
 }
 
 fn output(item: &Item<'_>, problems: &mut Problems) -> Option<OutputBinding> {
@@ -177,32 +150,21 @@ fn output(item: &Item<'_>, problems: &mut Problems) -> Option<OutputBinding> {
         Some(word) => word.choice(problems, &PARTITION_BY),
         None => Some(PartitionBy::default()),
     };
-    Some(OutputBinding {
-        topic: topic?,
-        key: key?,
-        value: value?,
-        partition_by: partition_by?,
-    })
+    Some(OutputBinding { topic: topic?, key: key?, value: value?, partition_by: partition_by? })
 }
 
 /// A key without a format is taken as it is.
 fn optional_part(item: Option<&Item<'_>>, problems: &mut Problems) -> Option<PartBinding> {
     match item {
         Some(item) => part(item, problems),
-        None => Some(PartBinding {
-            format: Format::Raw,
-            subject: None,
-        }),
+        None => Some(PartBinding { format: Format::Raw, subject: None }),
     }
 }
 
 /// `avro`, or `{ format: avro, subject: payments-value }`.
 fn part(item: &Item<'_>, problems: &mut Problems) -> Option<PartBinding> {
     if matches!(item.node.value, Value::Text(_)) {
-        return Some(PartBinding {
-            format: format(item, problems)?,
-            subject: None,
-        });
+        return Some(PartBinding { format: format(item, problems)?, subject: None });
     }
     let mut section = item.section(problems)?;
     let kind = section.require(problems, "format", "a format", "Add for example `format: avro`.");
@@ -213,13 +175,7 @@ fn part(item: &Item<'_>, problems: &mut Problems) -> Option<PartBinding> {
         Some(subject) if format != Format::Avro => {
             let remedy = "Remove the subject, or choose `format: avro`.";
             let expected = "a subject only with a format of the schema registry";
-            subject.problem(
-                problems,
-                "conflicting-keys",
-                "this format has no subject",
-                expected,
-                remedy,
-            );
+            subject.problem(problems, "conflicting-keys", "this format has no subject", expected, remedy);
             return None;
         }
         Some(subject) => Some(subject.text(problems)?.to_owned()),
@@ -235,13 +191,7 @@ fn format(item: &Item<'_>, problems: &mut Problems) -> Option<Format> {
         let message = format!("the format `{word}` is not yet supported by this version");
         let words: Vec<&str> = FORMATS.iter().map(|(word, _)| *word).collect();
         let expected = format!("one of {}", suggest::list(&words));
-        item.problem(
-            problems,
-            "not-supported-yet",
-            &message,
-            expected,
-            "Use one of the supported formats.",
-        );
+        item.problem(problems, "not-supported-yet", &message, expected, "Use one of the supported formats.");
         return None;
     }
     item.choice(problems, &FORMATS)
@@ -253,13 +203,7 @@ pub(crate) fn topic_name(item: &Item<'_>, problems: &mut Problems) -> Option<Arc
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if text.len() > 249 || matches!(text, "." | "..") || !text.bytes().all(legal) {
         let expected = "1 to 249 characters of a-z, A-Z, 0-9, `.`, `_` and `-`";
-        item.problem(
-            problems,
-            "invalid-name",
-            "this is no topic name",
-            expected,
-            "Mend the name.",
-        );
+        item.problem(problems, "invalid-name", "this is no topic name", expected, "Mend the name.");
         return None;
     }
     Some(text.into())
@@ -281,13 +225,7 @@ pub(crate) fn start(item: &Item<'_>, problems: &mut Problems) -> Option<Start> {
         _ => {
             let expected = "`earliest`, `latest`, `{ timestamp: ... }` or `{ offsets: ... }`";
             let remedy = "Name one place to start at.";
-            item.problem(
-                problems,
-                "wrong-type",
-                "this is no single place to start at",
-                expected,
-                remedy,
-            );
+            item.problem(problems, "wrong-type", "this is no single place to start at", expected, remedy);
             None
         }
     }
@@ -317,13 +255,7 @@ fn start_offsets(item: &Item<'_>, problems: &mut Problems) -> Option<IndexMap<St
             let Some(number) = partition.parse::<i32>().ok().filter(|number| *number >= 0) else {
                 let expected = "the number of a partition, from 0";
                 let remedy = "Write for example `{ payments: { 0: 1200 } }`.";
-                item.problem(
-                    problems,
-                    "invalid-value",
-                    "the key is no partition",
-                    expected,
-                    remedy,
-                );
+                item.problem(problems, "invalid-value", "the key is no partition", expected, remedy);
                 continue;
             };
             if let Some(offset) = item.integer(problems, 0..=i128::from(i64::MAX)) {

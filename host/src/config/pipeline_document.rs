@@ -31,10 +31,7 @@ pub fn to_document(spec: &PipelineSpec) -> Json {
         (port.clone(), document)
     });
     let texts = spec.config.iter().map(|(key, text)| (key.clone(), json!(text)));
-    let secrets = spec
-        .secrets
-        .iter()
-        .map(|(key, name)| (key.clone(), json!({ "secret": name })));
+    let secrets = spec.secrets.iter().map(|(key, name)| (key.clone(), json!({ "secret": name })));
     json!({
         "version": PIPELINE_FILE_VERSION,
         "name": spec.name.as_str(),
@@ -77,10 +74,7 @@ fn millis(duration: std::time::Duration) -> u64 {
 
 /// The word of a pipeline file for a value. Every value has one.
 fn word<T: PartialEq>(words: &[(&'static str, T)], value: &T) -> &'static str {
-    words
-        .iter()
-        .find(|(_, known)| known == value)
-        .map_or("", |(word, _)| word)
+    words.iter().find(|(_, known)| known == value).map_or("", |(word, _)| word)
 }
 
 fn part(part: &PartBinding) -> Json {
@@ -93,10 +87,9 @@ fn part(part: &PartBinding) -> Json {
 
 fn transform(transform: &TransformRef) -> Json {
     match transform {
-        TransformRef::Named {
-            name,
-            version: Some(version),
-        } => json!({ "name": name.as_str(), "version": version.0 }),
+        TransformRef::Named { name, version: Some(version) } => {
+            json!({ "name": name.as_str(), "version": version.0 })
+        }
         TransformRef::Named { name, version: None } => json!({ "name": name.as_str() }),
         TransformRef::File(path) => json!({ "file": path.to_string_lossy() }),
         TransformRef::Digest(digest) => json!({ "digest": digest }),
@@ -110,9 +103,8 @@ fn start(start: &Start) -> Json {
         Start::Timestamp(timestamp) => json!({ "timestamp": timestamp }),
         Start::Offsets(topics) => {
             let topics = topics.iter().map(|(topic, partitions)| {
-                let partitions = partitions
-                    .iter()
-                    .map(|(partition, offset)| (partition.to_string(), json!(offset)));
+                let partitions =
+                    partitions.iter().map(|(partition, offset)| (partition.to_string(), json!(offset)));
                 (topic.clone(), Json::Object(partitions.collect()))
             });
             json!({ "offsets": topics.collect::<serde_json::Map<_, _>>() })

@@ -38,14 +38,7 @@ pub fn parse(text: &str, format: FileFormat, base_dir: Option<&Path>) -> Result<
         let found = format!("{} bytes", text.len());
         let expected = format!("at most {PIPELINE_FILE_BYTES_MAX} bytes");
         let remedy = "Check that this is a pipeline file.";
-        problems.add(
-            "document-too-large",
-            "document",
-            "the document is too large",
-            found,
-            expected,
-            remedy,
-        );
+        problems.add("document-too-large", "document", "the document is too large", found, expected, remedy);
         return Err(problems.list);
     }
     let node = Node::parse(text, format).map_err(|refusal| vec![*refusal])?;
@@ -58,36 +51,20 @@ pub fn parse(text: &str, format: FileFormat, base_dir: Option<&Path>) -> Result<
 /// None only with at least one problem.
 fn read(item: &Item<'_>, base_dir: Option<&Path>, problems: &mut Problems) -> Option<PipelineSpec> {
     let mut file = item.section(problems)?;
-    let version = file.require(
-        problems,
-        "version",
-        "the version of the file's form",
-        "Add `version: 1`.",
-    );
+    let version = file.require(problems, "version", "the version of the file's form", "Add `version: 1`.");
     if let Some(version) = version {
         version.u32(problems, PIPELINE_FILE_VERSION..=PIPELINE_FILE_VERSION);
     }
     let name = file.require(problems, "name", "the pipeline's name", "Add `name: <name>`.");
     let name = name.and_then(|item| item.parsed::<PipelineName>(problems, "a name"));
     let expected = "`{ name: ..., version: ... }`, `{ file: ... }` or `{ digest: ... }`";
-    let transform = file.require(
-        problems,
-        "transform",
-        expected,
-        "Add `transform: { name: <name> }`.",
-    );
+    let transform = file.require(problems, "transform", expected, "Add `transform: { name: <name> }`.");
     let transform = transform.and_then(|item| bindings::transform(&item, base_dir, problems));
     let expected = "a map from input ports to topics";
-    let inputs = file.require(
-        problems,
-        "inputs",
-        expected,
-        "Bind each input port of the transform to a topic.",
-    );
+    let inputs =
+        file.require(problems, "inputs", expected, "Bind each input port of the transform to a topic.");
     let inputs = inputs.map(|item| bindings::inputs(&item, problems));
-    let outputs = file
-        .take("outputs")
-        .map(|item| bindings::outputs(&item, problems));
+    let outputs = file.take("outputs").map(|item| bindings::outputs(&item, problems));
     let delivery = match file.take("delivery") {
         Some(item) => item.choice(problems, &policies::DELIVERY),
         None => Some(Delivery::default()),
@@ -96,39 +73,24 @@ fn read(item: &Item<'_>, base_dir: Option<&Path>, problems: &mut Problems) -> Op
         Some(item) => bindings::start(&item, problems),
         None => Some(Start::default()),
     };
-    let commit = file
-        .take("commit")
-        .map_or_else(CommitPolicy::default, |item| policies::commit(&item, problems));
-    let batch = file
-        .take("batch")
-        .map_or_else(BatchLimits::default, |item| policies::batch(&item, problems));
+    let commit =
+        file.take("commit").map_or_else(CommitPolicy::default, |item| policies::commit(&item, problems));
+    let batch = file.take("batch").map_or_else(BatchLimits::default, |item| policies::batch(&item, problems));
     let bad = file.take("on_bad_record");
-    let on_bad_record = bad
-        .as_ref()
-        .map_or_else(OnBadRecord::default, |i| policies::on_bad_record(i, problems));
-    let retry = file
-        .take("retry")
-        .map_or_else(RetryPolicy::default, |item| policies::retry(&item, problems));
-    let schemas = file
-        .take("schemas")
-        .map_or_else(SchemaPolicy::default, |item| policies::schemas(&item, problems));
-    let limits = file
-        .take("limits")
-        .map_or_else(Limits::default, |item| policies::limits(&item, problems));
+    let on_bad_record =
+        bad.as_ref().map_or_else(OnBadRecord::default, |i| policies::on_bad_record(i, problems));
+    let retry = file.take("retry").map_or_else(RetryPolicy::default, |item| policies::retry(&item, problems));
+    let schemas =
+        file.take("schemas").map_or_else(SchemaPolicy::default, |item| policies::schemas(&item, problems));
+    let limits = file.take("limits").map_or_else(Limits::default, |item| policies::limits(&item, problems));
     let workers = match file.take("workers") {
         Some(item) => item.u32(problems, 1..=policies::WORKERS_MAX),
         None => Some(1),
     };
     file.not_yet(problems, "checkpoint", "state checkpoints are");
     file.not_yet(problems, "state", "keyed state is");
-    let config = file
-        .take("config")
-        .map(|item| policies::config(&item, problems))
-        .unwrap_or_default();
-    let kafka = file
-        .take("kafka")
-        .map(|item| policies::kafka(&item, problems))
-        .unwrap_or_default();
+    let config = file.take("config").map(|item| policies::config(&item, problems)).unwrap_or_default();
+    let kafka = file.take("kafka").map(|item| policies::kafka(&item, problems)).unwrap_or_default();
     file.finish(problems);
     let spec = PipelineSpec {
         name: name?,
@@ -158,9 +120,7 @@ fn check_dead_letter_loop(spec: &PipelineSpec, problems: &mut Problems) {
     let OnBadRecord::DeadLetter { topic } = &spec.on_bad_record else {
         return;
     };
-    let topic = topic
-        .as_deref()
-        .map_or_else(|| format!("{}.dlq", spec.name), str::to_owned);
+    let topic = topic.as_deref().map_or_else(|| format!("{}.dlq", spec.name), str::to_owned);
     if let Some((port, _)) = spec.inputs.iter().find(|(_, input)| *input.topic == *topic) {
         let message = format!(
             "the dead-letter topic is the topic of the input `{port}`: bad records would go in circles"
@@ -189,14 +149,7 @@ fn check_start_topics(spec: &PipelineSpec, problems: &mut Problems) {
             let message = "this topic is not an input of the pipeline";
             let remedy = crate::config::suggest::remedy(topic, &known);
             let field = format!("start.offsets.{topic}");
-            problems.add(
-                "unknown-value",
-                &field,
-                message,
-                format!("`{topic}`"),
-                expected,
-                remedy,
-            );
+            problems.add("unknown-value", &field, message, format!("`{topic}`"), expected, remedy);
         }
     }
 }

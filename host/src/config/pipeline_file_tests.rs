@@ -53,10 +53,7 @@ fn refusals(text: &str) -> Vec<Refusal> {
 
 /// Code and field of every refusal.
 fn summary(text: &str) -> Vec<(&'static str, String)> {
-    refusals(text)
-        .into_iter()
-        .map(|refusal| (refusal.code.0, refusal.field))
-        .collect()
+    refusals(text).into_iter().map(|refusal| (refusal.code.0, refusal.field)).collect()
 }
 
 /// The minimal file with a line added.
@@ -68,13 +65,7 @@ fn with(line: &str) -> String {
 fn a_minimal_file_has_the_defaults_of_the_model() {
     let spec = yaml(MINIMAL).expect("valid");
     assert_eq!(spec.name.as_str(), "big-spenders");
-    assert_eq!(
-        spec.inputs["payments"].key,
-        PartBinding {
-            format: Format::Raw,
-            subject: None
-        }
-    );
+    assert_eq!(spec.inputs["payments"].key, PartBinding { format: Format::Raw, subject: None });
     assert_eq!(spec.delivery, Delivery::ExactlyOnce);
     assert_eq!(spec.start, Start::Earliest);
     assert_eq!(spec.commit, CommitPolicy::default());
@@ -90,13 +81,8 @@ fn a_minimal_file_has_the_defaults_of_the_model() {
 #[test]
 fn every_key_is_read() {
     let spec = yaml(FULL).expect("valid");
-    let TransformRef::Named { name, version } = &spec.transform else {
-        panic!("by name")
-    };
-    assert_eq!(
-        (name.as_str(), *version),
-        ("big-spender", Some(TransformVersion(3)))
-    );
+    let TransformRef::Named { name, version } = &spec.transform else { panic!("by name") };
+    assert_eq!((name.as_str(), *version), ("big-spender", Some(TransformVersion(3))));
     let input = &spec.inputs["payments"];
     assert_eq!(input.key.format, Format::Text);
     assert_eq!(input.value.subject.as_deref(), Some("payments-value"));
@@ -105,19 +91,8 @@ fn every_key_is_read() {
     assert_eq!(spec.start, Start::Timestamp(1_769_817_600_000));
     assert_eq!(spec.commit.interval, Duration::from_millis(250));
     assert_eq!(spec.commit.bytes_max, 8 << 20);
-    assert_eq!(
-        spec.batch,
-        BatchLimits {
-            rows_max: 100,
-            bytes_max: 65536
-        }
-    );
-    assert_eq!(
-        spec.on_bad_record,
-        OnBadRecord::DeadLetter {
-            topic: Some("payments.dlq".into())
-        }
-    );
+    assert_eq!(spec.batch, BatchLimits { rows_max: 100, bytes_max: 65536 });
+    assert_eq!(spec.on_bad_record, OnBadRecord::DeadLetter { topic: Some("payments.dlq".into()) });
     assert_eq!(spec.retry.attempts_max, 3);
     assert_eq!(spec.limits.memory_bytes_max, 32 << 20);
     assert_eq!(spec.limits.log_lines_per_second_max, 7);
@@ -145,10 +120,7 @@ inputs:
 workers: 0
 ";
     let list = refusals(text);
-    let found: Vec<_> = list
-        .iter()
-        .map(|refusal| (refusal.code.0, refusal.field.as_str()))
-        .collect();
+    let found: Vec<_> = list.iter().map(|refusal| (refusal.code.0, refusal.field.as_str())).collect();
     assert_eq!(
         found,
         [
@@ -174,110 +146,42 @@ fn keys_of_later_versions_are_recognised_and_refused_by_name() {
     for (line, field) in [
         ("checkpoint: { interval_ms: 60000 }", "checkpoint"),
         ("state: { spend: {} }", "state"),
-        (
-            "  late: { topic: late, value: avro, as: table }",
-            "inputs.late.as",
-        ),
-        (
-            "  late: { topic: late, value: avro, event_time: {} }",
-            "inputs.late.event_time",
-        ),
+        ("  late: { topic: late, value: avro, as: table }", "inputs.late.as"),
+        ("  late: { topic: late, value: avro, event_time: {} }", "inputs.late.event_time"),
         ("  late: { topic: late, value: protobuf }", "inputs.late.value"),
-        (
-            "  late: { topic: late, value: { format: json-schema } }",
-            "inputs.late.value.format",
-        ),
+        ("  late: { topic: late, value: { format: json-schema } }", "inputs.late.value.format"),
     ] {
         let list = refusals(&with(line));
         assert_eq!(list.len(), 1, "{line}: {list:?}");
-        assert_eq!(
-            (list[0].code.0, list[0].field.as_str()),
-            ("not-supported-yet", field)
-        );
-        assert!(
-            list[0].message.contains("not yet supported by this version"),
-            "{}",
-            list[0]
-        );
+        assert_eq!((list[0].code.0, list[0].field.as_str()), ("not-supported-yet", field));
+        assert!(list[0].message.contains("not yet supported by this version"), "{}", list[0]);
     }
 }
 
 #[test]
 fn wrong_values_are_refused_where_they_stand() {
     for (line, code, field) in [
-        (
-            "commit: { interval_ms: 100ms }",
-            "wrong-type",
-            "commit.interval_ms",
-        ),
-        (
-            "commit: { interval_ms: 60000 }",
-            "out-of-range",
-            "commit.interval_ms",
-        ),
+        ("commit: { interval_ms: 100ms }", "wrong-type", "commit.interval_ms"),
+        ("commit: { interval_ms: 60000 }", "out-of-range", "commit.interval_ms"),
         ("commit: { bytes_max: 64 MiBs }", "wrong-type", "commit.bytes_max"),
         ("batch: { rows_max: -1 }", "out-of-range", "batch.rows_max"),
-        (
-            "batch: { rows_max: 9999999999999999999 }",
-            "out-of-range",
-            "batch.rows_max",
-        ),
+        ("batch: { rows_max: 9999999999999999999 }", "out-of-range", "batch.rows_max"),
         ("batch: [1]", "wrong-type", "batch"),
         ("delivery: exactly_once", "unknown-value", "delivery"),
         ("delivery: true", "wrong-type", "delivery"),
-        (
-            "on_bad_record: { action: stop, topic: x }",
-            "conflicting-keys",
-            "on_bad_record.topic",
-        ),
-        (
-            "retry: { backoff_initial_ms: 20000 }",
-            "out-of-range",
-            "retry.backoff_initial_ms",
-        ),
-        (
-            "limits: { stack_bytes_max: 1MiB }",
-            "setting-of-the-host",
-            "limits.stack_bytes_max",
-        ),
+        ("on_bad_record: { action: stop, topic: x }", "conflicting-keys", "on_bad_record.topic"),
+        ("retry: { backoff_initial_ms: 20000 }", "out-of-range", "retry.backoff_initial_ms"),
+        ("limits: { stack_bytes_max: 1MiB }", "setting-of-the-host", "limits.stack_bytes_max"),
         ("config: { threshold: 10000 }", "wrong-type", "config.threshold"),
-        (
-            "config: { token: { secrt: x } }",
-            "missing-key",
-            "config.token.secret",
-        ),
-        (
-            "config: { token: { secret: ../x } }",
-            "invalid-name",
-            "config.token.secret",
-        ),
+        ("config: { token: { secrt: x } }", "missing-key", "config.token.secret"),
+        ("config: { token: { secret: ../x } }", "invalid-name", "config.token.secret"),
         ("kafka: { client.rack: [a] }", "wrong-type", "kafka.client.rack"),
         ("start: soon", "unknown-value", "start"),
-        (
-            "start: { timestamp: yesterday }",
-            "invalid-value",
-            "start.timestamp",
-        ),
-        (
-            "start: { offsets: { payments: { x: 1 } } }",
-            "invalid-value",
-            "start.offsets.payments.x",
-        ),
-        (
-            "start: { offsets: { paymnts: { 0: 1 } } }",
-            "unknown-value",
-            "start.offsets.paymnts",
-        ),
-        (
-            "on_bad_record: { topic: payments }",
-            "dead-letter-loop",
-            "on_bad_record.topic",
-        ),
-        (
-            "on_bad_record: { topic: 'a b' }",
-            "invalid-name",
-            "on_bad_record.topic",
-        ),
+        ("start: { timestamp: yesterday }", "invalid-value", "start.timestamp"),
+        ("start: { offsets: { payments: { x: 1 } } }", "invalid-value", "start.offsets.payments.x"),
+        ("start: { offsets: { paymnts: { 0: 1 } } }", "unknown-value", "start.offsets.paymnts"),
+        ("on_bad_record: { topic: payments }", "dead-letter-loop", "on_bad_record.topic"),
+        ("on_bad_record: { topic: 'a b' }", "invalid-name", "on_bad_record.topic"),
     ] {
         let found = summary(&with(line));
         assert!(found.contains(&(code, field.to_owned())), "{line}: {found:?}");
@@ -301,43 +205,22 @@ fn a_transform_is_named_in_exactly_one_way() {
     assert_eq!(spec.transform, TransformRef::Digest(digest));
     let file = base.replace('@', "{ file: ./a.wasm }");
     let spec = parse(&file, FileFormat::Yaml, Some(Path::new("/etc/pipelines"))).expect("valid");
-    assert_eq!(
-        spec.transform,
-        TransformRef::File(PathBuf::from("/etc/pipelines/./a.wasm"))
-    );
+    assert_eq!(spec.transform, TransformRef::File(PathBuf::from("/etc/pipelines/./a.wasm")));
 }
 
 #[test]
 fn keys_that_stand_twice_are_refused() {
-    assert_eq!(
-        refusals(&with("workers: 1\nworkers: 2"))[0].code.0,
-        "invalid-yaml"
-    );
+    assert_eq!(refusals(&with("workers: 1\nworkers: 2"))[0].code.0, "invalid-yaml");
     let json = parse(r#"{"name": "a", "name": "b"}"#, FileFormat::Json, None).expect_err("twice");
-    assert!(
-        json.iter().any(|refusal| refusal.code.0 == "duplicate-key"),
-        "{json:?}"
-    );
+    assert!(json.iter().any(|refusal| refusal.code.0 == "duplicate-key"), "{json:?}");
 }
 
 #[test]
 fn documents_that_are_no_pipeline_files_are_refused() {
-    for text in [
-        "",
-        "null",
-        "[]",
-        "hello",
-        "a: b: c",
-        "{",
-        "&a [*a]",
-        "--- 1\n--- 2\n",
-    ] {
+    for text in ["", "null", "[]", "hello", "a: b: c", "{", "&a [*a]", "--- 1\n--- 2\n"] {
         refusals(text);
     }
-    assert_eq!(
-        refusals(&" ".repeat(PIPELINE_FILE_BYTES_MAX + 1))[0].code.0,
-        "document-too-large"
-    );
+    assert_eq!(refusals(&" ".repeat(PIPELINE_FILE_BYTES_MAX + 1))[0].code.0, "document-too-large");
     refusals(&"[".repeat(100_000));
     assert!(parse(&"[".repeat(100_000), FileFormat::Json, None).is_err());
 }
@@ -345,17 +228,10 @@ fn documents_that_are_no_pipeline_files_are_refused() {
 /// Every path of properties in the schema, with `*` for free keys.
 fn schema_paths(schema: &Json, root: &Json, prefix: &str, out: &mut Vec<String>) {
     if let Some(target) = schema.get("$ref").and_then(Json::as_str) {
-        let target = root
-            .pointer(target.trim_start_matches('#'))
-            .expect("the reference is good");
+        let target = root.pointer(target.trim_start_matches('#')).expect("the reference is good");
         return schema_paths(target, root, prefix, out);
     }
-    for (key, property) in schema
-        .get("properties")
-        .and_then(Json::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for (key, property) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
         let path = format!("{prefix}{key}");
         out.push(path.clone());
         schema_paths(property, root, &format!("{path}."), out);
@@ -371,11 +247,8 @@ fn schema_paths(schema: &Json, root: &Json, prefix: &str, out: &mut Vec<String>)
 fn document_paths(document: &Json, free: &[&str], prefix: &str, out: &mut Vec<String>) {
     for (key, value) in document.as_object().into_iter().flatten() {
         let star = free.contains(&prefix.trim_end_matches('.'));
-        let path = if star {
-            prefix.trim_end_matches('.').to_owned() + ".*"
-        } else {
-            format!("{prefix}{key}")
-        };
+        let path =
+            if star { prefix.trim_end_matches('.').to_owned() + ".*" } else { format!("{prefix}{key}") };
         if !star {
             out.push(path.clone());
         }
@@ -390,24 +263,13 @@ fn the_json_schema_has_every_key_that_is_read() {
     schema_paths(&schema, &schema, "", &mut known);
     let mut used = Vec::new();
     let document = to_document(&yaml(FULL).expect("valid"));
-    document_paths(
-        &document,
-        &["inputs", "outputs", "config", "kafka"],
-        "",
-        &mut used,
-    );
+    document_paths(&document, &["inputs", "outputs", "config", "kafka"], "", &mut used);
     for path in &used {
         assert!(known.contains(path), "{path} is not in the schema");
     }
     // And every key of the schema is read: none of them is refused as unknown.
-    for path in known
-        .iter()
-        .filter(|path| !path.contains('*') && !path.contains('.'))
-    {
+    for path in known.iter().filter(|path| !path.contains('*') && !path.contains('.')) {
         let list = parse(&format!("{{\"{path}\": []}}"), FileFormat::Json, None).expect_err("incomplete");
-        assert!(
-            !list.iter().any(|refusal| refusal.code.0 == "unknown-key"),
-            "{path}"
-        );
+        assert!(!list.iter().any(|refusal| refusal.code.0 == "unknown-key"), "{path}");
     }
 }

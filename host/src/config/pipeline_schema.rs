@@ -229,10 +229,7 @@ fn on_bad_record() -> Json {
 
 fn retry() -> Json {
     let default = RetryPolicy::default();
-    let (initial, max) = (
-        default.backoff_initial.as_millis() as u64,
-        default.backoff_max.as_millis() as u64,
-    );
+    let (initial, max) = (default.backoff_initial.as_millis() as u64, default.backoff_max.as_millis() as u64);
     json!({
         "description": "Governs failures that the transform calls transient.",
         "type": "object",

@@ -18,14 +18,10 @@ use crate::model::pipeline_spec::RetryPolicy;
 use crate::model::pipeline_spec::SchemaPolicy;
 use crate::model::pipeline_spec::SubjectStrategy;
 
-pub(crate) const DELIVERY: [(&str, Delivery); 2] = [
-    ("exactly-once", Delivery::ExactlyOnce),
-    ("at-least-once", Delivery::AtLeastOnce),
-];
-pub(crate) const REGISTER: [(&str, Register); 2] = [
-    ("never", Register::Never),
-    ("if-compatible", Register::IfCompatible),
-];
+pub(crate) const DELIVERY: [(&str, Delivery); 2] =
+    [("exactly-once", Delivery::ExactlyOnce), ("at-least-once", Delivery::AtLeastOnce)];
+pub(crate) const REGISTER: [(&str, Register); 2] =
+    [("never", Register::Never), ("if-compatible", Register::IfCompatible)];
 pub(crate) const SUBJECT_STRATEGY: [(&str, SubjectStrategy); 3] = [
     ("topic-name", SubjectStrategy::TopicName),
     ("record-name", SubjectStrategy::RecordName),
@@ -62,23 +58,13 @@ pub(crate) fn commit(item: &Item<'_>, problems: &mut Problems) -> CommitPolicy {
         return policy;
     };
     if let Some(item) = section.take("interval_ms") {
-        set(
-            &mut policy.interval,
-            item.u64(problems, 1..=COMMIT_INTERVAL_MS_MAX)
-                .map(Duration::from_millis),
-        );
+        set(&mut policy.interval, item.u64(problems, 1..=COMMIT_INTERVAL_MS_MAX).map(Duration::from_millis));
     }
     if let Some(item) = section.take("records_max") {
-        set(
-            &mut policy.records_max,
-            item.u64(problems, 1..=COMMIT_RECORDS_MAX),
-        );
+        set(&mut policy.records_max, item.u64(problems, 1..=COMMIT_RECORDS_MAX));
     }
     if let Some(item) = section.take("bytes_max") {
-        set(
-            &mut policy.bytes_max,
-            item.bytes(problems, 1024..=COMMIT_BYTES_MAX),
-        );
+        set(&mut policy.bytes_max, item.bytes(problems, 1024..=COMMIT_BYTES_MAX));
     }
     section.finish(problems);
     policy
@@ -93,10 +79,7 @@ pub(crate) fn batch(item: &Item<'_>, problems: &mut Problems) -> BatchLimits {
         set(&mut limits.rows_max, item.u32(problems, 1..=BATCH_ROWS_MAX));
     }
     if let Some(item) = section.take("bytes_max") {
-        set(
-            &mut limits.bytes_max,
-            item.bytes(problems, 1024..=BATCH_BYTES_MAX),
-        );
+        set(&mut limits.bytes_max, item.bytes(problems, 1024..=BATCH_BYTES_MAX));
     }
     section.finish(problems);
     limits
@@ -109,11 +92,8 @@ enum Action {
     Drop,
 }
 
-const ACTIONS: [(&str, Action); 3] = [
-    ("dead-letter", Action::DeadLetter),
-    ("stop", Action::Stop),
-    ("drop", Action::Drop),
-];
+const ACTIONS: [(&str, Action); 3] =
+    [("dead-letter", Action::DeadLetter), ("stop", Action::Stop), ("drop", Action::Drop)];
 
 /// `stop`, or `{ action: dead-letter, topic: payments.dlq }`.
 pub(crate) fn on_bad_record(item: &Item<'_>, problems: &mut Problems) -> OnBadRecord {
@@ -135,20 +115,14 @@ pub(crate) fn on_bad_record(item: &Item<'_>, problems: &mut Problems) -> OnBadRe
     if let (Some(Action::Stop | Action::Drop), Some(topic)) = (action, &topic) {
         let remedy = "Remove the topic, or choose `action: dead-letter`.";
         let expected = "a topic only with `action: dead-letter`";
-        topic.problem(
-            problems,
-            "conflicting-keys",
-            "this action writes to no topic",
-            expected,
-            remedy,
-        );
+        topic.problem(problems, "conflicting-keys", "this action writes to no topic", expected, remedy);
     }
     match action {
         Some(Action::Stop) => OnBadRecord::Stop,
         Some(Action::Drop) => OnBadRecord::Drop,
-        Some(Action::DeadLetter) | None => OnBadRecord::DeadLetter {
-            topic: topic.and_then(|topic| topic_name(&topic, problems)),
-        },
+        Some(Action::DeadLetter) | None => {
+            OnBadRecord::DeadLetter { topic: topic.and_then(|topic| topic_name(&topic, problems)) }
+        }
     }
 }
 
@@ -158,23 +132,14 @@ pub(crate) fn retry(item: &Item<'_>, problems: &mut Problems) -> RetryPolicy {
         return policy;
     };
     if let Some(item) = section.take("attempts_max") {
-        set(
-            &mut policy.attempts_max,
-            item.u32(problems, 0..=RETRY_ATTEMPTS_MAX),
-        );
+        set(&mut policy.attempts_max, item.u32(problems, 0..=RETRY_ATTEMPTS_MAX));
     }
     let initial = section.take("backoff_initial_ms");
     if let Some(item) = &initial {
-        set(
-            &mut policy.backoff_initial,
-            item.u64(problems, 1..=BACKOFF_MS_MAX).map(Duration::from_millis),
-        );
+        set(&mut policy.backoff_initial, item.u64(problems, 1..=BACKOFF_MS_MAX).map(Duration::from_millis));
     }
     if let Some(item) = section.take("backoff_max_ms") {
-        set(
-            &mut policy.backoff_max,
-            item.u64(problems, 1..=BACKOFF_MS_MAX).map(Duration::from_millis),
-        );
+        set(&mut policy.backoff_max, item.u64(problems, 1..=BACKOFF_MS_MAX).map(Duration::from_millis));
     }
     if policy.backoff_initial > policy.backoff_max {
         let expected = format!("at most `backoff_max_ms`, {}", policy.backoff_max.as_millis());
@@ -201,10 +166,7 @@ pub(crate) fn schemas(item: &Item<'_>, problems: &mut Problems) -> SchemaPolicy 
         set(&mut policy.register, item.choice(problems, &REGISTER));
     }
     if let Some(item) = section.take("subject_strategy") {
-        set(
-            &mut policy.subject_strategy,
-            item.choice(problems, &SUBJECT_STRATEGY),
-        );
+        set(&mut policy.subject_strategy, item.choice(problems, &SUBJECT_STRATEGY));
     }
     section.finish(problems);
     policy
@@ -216,28 +178,16 @@ pub(crate) fn limits(item: &Item<'_>, problems: &mut Problems) -> Limits {
         return limits;
     };
     if let Some(item) = section.take("memory_bytes_max") {
-        set(
-            &mut limits.memory_bytes_max,
-            item.bytes(problems, 64 << 10..=MEMORY_BYTES_MAX),
-        );
+        set(&mut limits.memory_bytes_max, item.bytes(problems, 64 << 10..=MEMORY_BYTES_MAX));
     }
     if let Some(item) = section.take("invocation_ms_max") {
-        set(
-            &mut limits.invocation_ms_max,
-            item.u64(problems, 1..=INVOCATION_MS_MAX),
-        );
+        set(&mut limits.invocation_ms_max, item.u64(problems, 1..=INVOCATION_MS_MAX));
     }
     if let Some(item) = section.take("output_bytes_per_batch_max") {
-        set(
-            &mut limits.output_bytes_per_batch_max,
-            item.bytes(problems, 1024..=OUTPUT_BYTES_MAX),
-        );
+        set(&mut limits.output_bytes_per_batch_max, item.bytes(problems, 1024..=OUTPUT_BYTES_MAX));
     }
     if let Some(item) = section.take("log_lines_per_second_max") {
-        set(
-            &mut limits.log_lines_per_second_max,
-            item.u32(problems, 0..=LOG_LINES_MAX),
-        );
+        set(&mut limits.log_lines_per_second_max, item.u32(problems, 0..=LOG_LINES_MAX));
     }
     if let Some(item) = section.take("stack_bytes_max") {
         let expected = "no such key in a pipeline file";
@@ -291,13 +241,7 @@ fn secret_name(item: &Item<'_>, problems: &mut Problems) -> Option<String> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
     if text.len() > 128 || !text.bytes().all(legal) {
         let expected = "1 to 128 characters of a-z, A-Z, 0-9, `_` and `-`";
-        item.problem(
-            problems,
-            "invalid-name",
-            "this is no name of a secret",
-            expected,
-            "Mend the name.",
-        );
+        item.problem(problems, "invalid-name", "this is no name of a secret", expected, "Mend the name.");
         return None;
     }
     Some(text.to_owned())

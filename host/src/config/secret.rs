@@ -45,20 +45,13 @@ impl Secret {
     pub fn read(path: &Path) -> Result<Self, String> {
         let metadata = std::fs::metadata(path).map_err(|error| format!("`{}`: {error}", path.display()))?;
         if metadata.len() > SECRET_BYTES_MAX {
-            return Err(format!(
-                "`{}` is larger than {SECRET_BYTES_MAX} bytes",
-                path.display()
-            ));
+            return Err(format!("`{}` is larger than {SECRET_BYTES_MAX} bytes", path.display()));
         }
         let text = std::fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()))?;
         let mut text = Zeroizing::new(text);
         let end = text.trim_end_matches(['\r', '\n']).len();
         text.truncate(end);
-        if text.is_empty() {
-            Err(format!("`{}` is empty", path.display()))
-        } else {
-            Ok(Self(text))
-        }
+        if text.is_empty() { Err(format!("`{}` is empty", path.display())) } else { Ok(Self(text)) }
     }
 }
 
@@ -88,15 +81,10 @@ impl SecretSources {
     /// # Errors
     /// When no source has the secret, or its file cannot be read.
     pub fn resolve(&self, name: &str) -> Result<Secret, String> {
-        let variable = format!(
-            "{SECRET_ENV_PREFIX}{}",
-            name.to_ascii_uppercase().replace('-', "_")
-        );
+        let variable = format!("{SECRET_ENV_PREFIX}{}", name.to_ascii_uppercase().replace('-', "_"));
         // The names of pipeline files are plain, but this is the door to the file system.
-        let plain = !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        let plain =
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
         if let Some(path) = self.dir.as_ref().filter(|_| plain).map(|dir| dir.join(name))
             && path.exists()
         {
@@ -106,10 +94,9 @@ impl SecretSources {
             return Ok(secret.clone());
         }
         Err(match &self.dir {
-            Some(dir) => format!(
-                "neither the file `{}` nor the variable `{variable}`",
-                dir.join(name).display()
-            ),
+            Some(dir) => {
+                format!("neither the file `{}` nor the variable `{variable}`", dir.join(name).display())
+            }
             None => format!("no secrets folder is set, and no variable `{variable}`"),
         })
     }
@@ -142,11 +129,7 @@ pub fn resolve_config(
             }),
         }
     }
-    if refusals.is_empty() {
-        Ok(config)
-    } else {
-        Err(refusals)
-    }
+    if refusals.is_empty() { Ok(config) } else { Err(refusals) }
 }
 
 #[cfg(test)]
@@ -168,24 +151,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::write(dir.path().join("api-token"), "from file\n").expect("written");
         let environment = BTreeMap::from([
-            (
-                "WASMILL_SECRET_API_TOKEN".to_owned(),
-                Secret::new("from environment"),
-            ),
+            ("WASMILL_SECRET_API_TOKEN".to_owned(), Secret::new("from environment")),
             ("WASMILL_SECRET_OTHER".to_owned(), Secret::new("other")),
         ]);
-        let sources = SecretSources {
-            dir: Some(dir.path().to_owned()),
-            environment,
-        };
+        let sources = SecretSources { dir: Some(dir.path().to_owned()), environment };
         assert_eq!(sources.resolve("api-token").expect("found").expose(), "from file");
         assert_eq!(sources.resolve("other").expect("found").expose(), "other");
-        assert!(
-            sources
-                .resolve("none")
-                .expect_err("missing")
-                .contains("WASMILL_SECRET_NONE")
-        );
+        assert!(sources.resolve("none").expect_err("missing").contains("WASMILL_SECRET_NONE"));
         assert!(sources.resolve("../api-token").is_err());
     }
 
@@ -201,20 +173,10 @@ config: { plain: 'x', token: { secret: api-token } }
         let spec = parse(text, FileFormat::Yaml, None).expect("valid");
         let refusals = resolve_config(&spec, &SecretSources::default()).expect_err("no secret");
         assert_eq!(refusals.len(), 1);
-        assert_eq!(
-            (refusals[0].code.0, refusals[0].field.as_str()),
-            ("secret-missing", "config.token")
-        );
+        assert_eq!((refusals[0].code.0, refusals[0].field.as_str()), ("secret-missing", "config.token"));
 
         let environment = BTreeMap::from([("WASMILL_SECRET_API_TOKEN".to_owned(), Secret::new("s3cret"))]);
-        let config = resolve_config(
-            &spec,
-            &SecretSources {
-                dir: None,
-                environment,
-            },
-        )
-        .expect("resolved");
+        let config = resolve_config(&spec, &SecretSources { dir: None, environment }).expect("resolved");
         assert_eq!(config["plain"], "x");
         assert_eq!(config["token"], "s3cret");
     }

@@ -59,19 +59,11 @@ pub(crate) struct Section<'a> {
 
 impl<'a> Item<'a> {
     pub(crate) fn root(node: &'a Node) -> Self {
-        Self {
-            path: String::new(),
-            node,
-            key: Place::default(),
-        }
+        Self { path: String::new(), node, key: Place::default() }
     }
 
     fn field(&self) -> &str {
-        if self.path.is_empty() {
-            "document"
-        } else {
-            &self.path
-        }
+        if self.path.is_empty() { "document" } else { &self.path }
     }
 
     /// A problem with this value.
@@ -88,13 +80,7 @@ impl<'a> Item<'a> {
     }
 
     fn wrong_type(&self, problems: &mut Problems, expected: &str, remedy: &str) {
-        self.problem(
-            problems,
-            "wrong-type",
-            "this value has the wrong type",
-            expected,
-            remedy,
-        );
+        self.problem(problems, "wrong-type", "this value has the wrong type", expected, remedy);
     }
 
     pub(crate) fn section(&self, problems: &mut Problems) -> Option<Section<'a>> {
@@ -102,42 +88,21 @@ impl<'a> Item<'a> {
         for (key, item) in self.entries(problems)? {
             if entries.iter().flatten().any(|(seen, _)| *seen == key) {
                 let remedy = "Remove one of the two.";
-                item.problem(
-                    problems,
-                    "duplicate-key",
-                    "this key stands twice",
-                    "each key once",
-                    remedy,
-                );
+                item.problem(problems, "duplicate-key", "this key stands twice", "each key once", remedy);
             } else {
                 entries.push(Some((key, item)));
             }
         }
-        Some(Section {
-            path: self.path.clone(),
-            node: self.node,
-            key: self.key,
-            entries,
-            known: Vec::new(),
-        })
+        Some(Section { path: self.path.clone(), node: self.node, key: self.key, entries, known: Vec::new() })
     }
 
     /// The entries of a map with free keys.
     pub(crate) fn entries(&self, problems: &mut Problems) -> Option<Vec<(&'a str, Item<'a>)>> {
         let Value::Map(entries) = &self.node.value else {
-            self.wrong_type(
-                problems,
-                "a map of keys and values",
-                "Write `key: value` pairs here.",
-            );
+            self.wrong_type(problems, "a map of keys and values", "Write `key: value` pairs here.");
             return None;
         };
-        Some(
-            entries
-                .iter()
-                .map(|(key, node)| (key.text.as_str(), self.child(key, node)))
-                .collect(),
-        )
+        Some(entries.iter().map(|(key, node)| (key.text.as_str(), self.child(key, node))).collect())
     }
 
     /// The entries of a list.
@@ -159,16 +124,9 @@ impl<'a> Item<'a> {
     }
 
     fn child(&self, key: &Key, node: &'a Node) -> Self {
-        let path = if self.path.is_empty() {
-            key.text.clone()
-        } else {
-            format!("{}.{}", self.path, key.text)
-        };
-        Self {
-            path,
-            node,
-            key: key.place,
-        }
+        let path =
+            if self.path.is_empty() { key.text.clone() } else { format!("{}.{}", self.path, key.text) };
+        Self { path, node, key: key.place }
     }
 
     /// Text that is not empty.
@@ -208,13 +166,7 @@ impl<'a> Item<'a> {
         };
         if !range.contains(&value) {
             let remedy = "Choose a value within the range.";
-            self.problem(
-                problems,
-                "out-of-range",
-                "this value is out of range",
-                expected,
-                remedy,
-            );
+            self.problem(problems, "out-of-range", "this value is out of range", expected, remedy);
             return None;
         }
         Some(value)
@@ -222,22 +174,17 @@ impl<'a> Item<'a> {
 
     pub(crate) fn u64(&self, problems: &mut Problems, range: RangeInclusive<u64>) -> Option<u64> {
         let range = i128::from(*range.start())..=i128::from(*range.end());
-        self.integer(problems, range)
-            .and_then(|value| u64::try_from(value).ok())
+        self.integer(problems, range).and_then(|value| u64::try_from(value).ok())
     }
 
     pub(crate) fn u32(&self, problems: &mut Problems, range: RangeInclusive<u32>) -> Option<u32> {
         let range = i128::from(*range.start())..=i128::from(*range.end());
-        self.integer(problems, range)
-            .and_then(|value| u32::try_from(value).ok())
+        self.integer(problems, range).and_then(|value| u32::try_from(value).ok())
     }
 
     /// A number of bytes, plain or with a unit.
     pub(crate) fn bytes(&self, problems: &mut Problems, range: RangeInclusive<u64>) -> Option<u64> {
-        let (low, high) = (
-            units::format_bytes(*range.start()),
-            units::format_bytes(*range.end()),
-        );
+        let (low, high) = (units::format_bytes(*range.start()), units::format_bytes(*range.end()));
         let value = match &self.node.value {
             Value::Integer(value) => u64::try_from(*value).ok(),
             Value::Text(text) => units::parse_bytes(text),
@@ -251,13 +198,7 @@ impl<'a> Item<'a> {
         if !range.contains(&value) {
             let expected = format!("a size from {low} to {high}");
             let remedy = "Choose a size within the range.";
-            self.problem(
-                problems,
-                "out-of-range",
-                "this size is out of range",
-                expected,
-                remedy,
-            );
+            self.problem(problems, "out-of-range", "this size is out of range", expected, remedy);
             return None;
         }
         Some(value)
@@ -287,13 +228,7 @@ impl<'a> Item<'a> {
             Some(word) => format!("Did you mean `{word}`?"),
             None => "Use one of these words.".to_owned(),
         };
-        self.problem(
-            problems,
-            "unknown-value",
-            "this word is not known here",
-            expected,
-            remedy,
-        );
+        self.problem(problems, "unknown-value", "this word is not known here", expected, remedy);
         None
     }
 
@@ -308,14 +243,7 @@ impl<'a> Item<'a> {
             Err(error) => {
                 let message = format!("{error}{}", self.node.place);
                 let remedy = "Choose another value.";
-                problems.add(
-                    "invalid-value",
-                    self.field(),
-                    message,
-                    self.node.found(),
-                    expected,
-                    remedy,
-                );
+                problems.add("invalid-value", self.field(), message, self.node.found(), expected, remedy);
                 None
             }
         }
@@ -326,10 +254,8 @@ impl<'a> Section<'a> {
     /// The value under a key, if there is one. A key without a value (`key:`) counts as absent.
     pub(crate) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
         self.known.push(key);
-        let slot = self
-            .entries
-            .iter_mut()
-            .find(|slot| slot.as_ref().is_some_and(|(found, _)| *found == key))?;
+        let slot =
+            self.entries.iter_mut().find(|slot| slot.as_ref().is_some_and(|(found, _)| *found == key))?;
         let (_, item) = slot.take()?;
         (item.node.value != Value::Null).then_some(item)
     }
@@ -345,14 +271,7 @@ impl<'a> Section<'a> {
         let item = self.take(key);
         if item.is_none() {
             let message = format!("a required key is missing{}", self.node.place);
-            problems.add(
-                "missing-key",
-                &self.path_of(key),
-                message,
-                "nothing",
-                expected,
-                remedy,
-            );
+            problems.add("missing-key", &self.path_of(key), message, "nothing", expected, remedy);
         }
         item
     }
@@ -368,19 +287,11 @@ impl<'a> Section<'a> {
     }
 
     pub(crate) fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     pub(crate) fn item(&self) -> Item<'a> {
-        Item {
-            path: self.path.clone(),
-            node: self.node,
-            key: self.key,
-        }
+        Item { path: self.path.clone(), node: self.node, key: self.key }
     }
 
     /// Refuses every key that was not asked for.
@@ -401,11 +312,5 @@ impl<'a> Section<'a> {
 /// Refuses what a later version will support.
 pub(crate) fn not_yet(item: &Item<'_>, problems: &mut Problems, what: &str) {
     let message = format!("{what} not yet supported by this version");
-    item.problem(
-        problems,
-        "not-supported-yet",
-        &message,
-        "a key of this version",
-        "Remove it.",
-    );
+    item.problem(problems, "not-supported-yet", &message, "a key of this version", "Remove it.");
 }

@@ -144,10 +144,7 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self {
-            format: LogFormat::Text,
-            level: "info".to_owned(),
-        }
+        Self { format: LogFormat::Text, level: "info".to_owned() }
     }
 }
 
@@ -215,16 +212,8 @@ impl LimitCeilings {
     /// One refusal for each limit of the pipeline that is above this host's ceiling.
     pub fn check(&self, spec: &PipelineSpec) -> Result<(), Vec<Refusal>> {
         let asked = [
-            (
-                "limits.memory_bytes_max",
-                spec.limits.memory_bytes_max,
-                self.memory_bytes_max,
-            ),
-            (
-                "limits.invocation_ms_max",
-                spec.limits.invocation_ms_max,
-                self.invocation_ms_max,
-            ),
+            ("limits.memory_bytes_max", spec.limits.memory_bytes_max, self.memory_bytes_max),
+            ("limits.invocation_ms_max", spec.limits.invocation_ms_max, self.invocation_ms_max),
             (
                 "limits.output_bytes_per_batch_max",
                 spec.limits.output_bytes_per_batch_max,
@@ -248,11 +237,7 @@ impl LimitCeilings {
                 remedy: "Ask for less, or have the ceiling raised in the settings of the host.".to_owned(),
             })
             .collect();
-        if refusals.is_empty() {
-            Ok(())
-        } else {
-            Err(refusals)
-        }
+        if refusals.is_empty() { Ok(()) } else { Err(refusals) }
     }
 }
 

@@ -29,9 +29,7 @@ impl Reader<'_> {
                 Value::Text(text) => return Some(text.split(',').map(|b| b.trim().to_owned()).collect()),
                 _ => item.items(problems)?,
             };
-            let brokers = items
-                .into_iter()
-                .filter_map(|item| item.text(problems).map(str::to_owned));
+            let brokers = items.into_iter().filter_map(|item| item.text(problems).map(str::to_owned));
             Some(brokers.collect::<Vec<String>>())
         });
         for broker in brokers.iter().flatten() {
@@ -71,14 +69,7 @@ impl Reader<'_> {
         if self.has("kafka.tls.certificate_file") != self.has("kafka.tls.key_file") {
             let message = "a certificate and its key go together";
             let remedy = "Set both `kafka.tls.certificate_file` and `kafka.tls.key_file`, or none.";
-            self.problems.add(
-                "missing-key",
-                "kafka.tls",
-                message,
-                "one of the two",
-                "both",
-                remedy,
-            );
+            self.problems.add("missing-key", "kafka.tls", message, "one of the two", "both", remedy);
         }
         enabled.unwrap_or(any).then_some(tls)
     }
@@ -97,9 +88,9 @@ impl Reader<'_> {
             ("scram-sha-512", Mechanism::Scram512),
             ("oauthbearer", Mechanism::Oauth),
         ];
-        let Some(mechanism) = self.with("kafka.sasl.mechanism", |item, problems| {
-            item.choice(problems, &mechanisms)
-        }) else {
+        let Some(mechanism) =
+            self.with("kafka.sasl.mechanism", |item, problems| item.choice(problems, &mechanisms))
+        else {
             if !self.has("kafka.sasl.mechanism")
                 && let Some(key) = self.values.keys().find(|key| key.starts_with("kafka.sasl."))
             {
@@ -119,9 +110,7 @@ impl Reader<'_> {
         if let Mechanism::Oauth = mechanism {
             let token_file = self.file("kafka.sasl.token_file");
             self.need("kafka.sasl.token_file", "oauthbearer");
-            return Some(SaslSettings::OauthBearer {
-                token_file: token_file?,
-            });
+            return Some(SaslSettings::OauthBearer { token_file: token_file? });
         }
         self.need("kafka.sasl.username", "plain and scram");
         if !self.has("kafka.sasl.password_file") {
@@ -140,14 +129,7 @@ impl Reader<'_> {
         if !self.has(key) {
             let message = format!("{what} needs this key");
             let doc = Key::find(key).map_or("", |key| key.doc);
-            self.problems.add(
-                "missing-key",
-                key,
-                message,
-                "nothing",
-                doc.trim_end_matches('.'),
-                "Set it.",
-            );
+            self.problems.add("missing-key", key, message, "nothing", doc.trim_end_matches('.'), "Set it.");
         }
     }
 
@@ -155,11 +137,7 @@ impl Reader<'_> {
         let urls = self.with("registry.urls", |item, problems| {
             let texts = match &item.node.value {
                 Value::Text(text) => text.split(',').map(str::trim).collect::<Vec<_>>(),
-                _ => item
-                    .items(problems)?
-                    .into_iter()
-                    .filter_map(|item| item.text(problems))
-                    .collect(),
+                _ => item.items(problems)?.into_iter().filter_map(|item| item.text(problems)).collect(),
             };
             let mut urls = Vec::new();
             for text in texts {
@@ -198,22 +176,11 @@ impl Reader<'_> {
             _ => {
                 let message = "user and password go together";
                 let remedy = "Set both `registry.username` and `registry.password_file`, or none.";
-                self.problems.add(
-                    "missing-key",
-                    "registry",
-                    message,
-                    "one of the two",
-                    "both",
-                    remedy,
-                );
+                self.problems.add("missing-key", "registry", message, "one of the two", "both", remedy);
                 None
             }
         };
         let urls = urls.filter(|urls| !urls.is_empty())?;
-        Some(RegistrySettings {
-            urls,
-            credentials,
-            timeout,
-        })
+        Some(RegistrySettings { urls, credentials, timeout })
     }
 }

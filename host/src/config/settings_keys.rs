@@ -25,12 +25,7 @@ pub(crate) struct Key {
 }
 
 const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
-    Key {
-        path,
-        kind,
-        default,
-        doc,
-    }
+    Key { path, kind, default, doc }
 }
 
 pub(crate) const KEYS: &[Key] = &[
@@ -53,18 +48,8 @@ pub(crate) const KEYS: &[Key] = &[
         "Address of the API, health and metrics. Elsewhere than on loopback it needs a token.",
     ),
     key("auth.token", Kind::Secret, "", "Bearer token of the API."),
-    key(
-        "auth.token_file",
-        Kind::Path,
-        "",
-        "File with bearer tokens of the API, one a line.",
-    ),
-    key(
-        "secrets_dir",
-        Kind::Path,
-        "",
-        "Folder of the secrets that pipelines refer to, one file each.",
-    ),
+    key("auth.token_file", Kind::Path, "", "File with bearer tokens of the API, one a line."),
+    key("secrets_dir", Kind::Path, "", "Folder of the secrets that pipelines refer to, one file each."),
     key("kafka.brokers", Kind::List, "", "Brokers as host:port."),
     key(
         "kafka.tls.enabled",
@@ -78,91 +63,31 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "PEM file of the authorities to trust; those of the system unless set.",
     ),
-    key(
-        "kafka.tls.certificate_file",
-        Kind::Path,
-        "",
-        "PEM file of the client's certificate.",
-    ),
-    key(
-        "kafka.tls.key_file",
-        Kind::Path,
-        "",
-        "PEM file of the client's key.",
-    ),
-    key(
-        "kafka.tls.key_password",
-        Kind::Secret,
-        "",
-        "Password of the client's key.",
-    ),
-    key(
-        "kafka.tls.key_password_file",
-        Kind::Path,
-        "",
-        "File with the password of the client's key.",
-    ),
+    key("kafka.tls.certificate_file", Kind::Path, "", "PEM file of the client's certificate."),
+    key("kafka.tls.key_file", Kind::Path, "", "PEM file of the client's key."),
+    key("kafka.tls.key_password", Kind::Secret, "", "Password of the client's key."),
+    key("kafka.tls.key_password_file", Kind::Path, "", "File with the password of the client's key."),
     key(
         "kafka.tls.verify_hostname",
         Kind::Boolean,
         "true",
         "Whether a broker's name must be in its certificate.",
     ),
-    key(
-        "kafka.sasl.mechanism",
-        Kind::Text,
-        "",
-        "plain, scram-sha-256, scram-sha-512 or oauthbearer.",
-    ),
+    key("kafka.sasl.mechanism", Kind::Text, "", "plain, scram-sha-256, scram-sha-512 or oauthbearer."),
     key("kafka.sasl.username", Kind::Text, "", "User of plain and scram."),
-    key(
-        "kafka.sasl.password",
-        Kind::Secret,
-        "",
-        "Password of plain and scram.",
-    ),
-    key(
-        "kafka.sasl.password_file",
-        Kind::Path,
-        "",
-        "File with the password of plain and scram.",
-    ),
+    key("kafka.sasl.password", Kind::Secret, "", "Password of plain and scram."),
+    key("kafka.sasl.password_file", Kind::Path, "", "File with the password of plain and scram."),
     key(
         "kafka.sasl.token_file",
         Kind::Path,
         "",
         "File with the JSON web token of oauthbearer; read again for each new token.",
     ),
-    key(
-        "registry.urls",
-        Kind::List,
-        "",
-        "Addresses of the schema registry, tried in order.",
-    ),
-    key(
-        "registry.username",
-        Kind::Text,
-        "",
-        "User of basic authentication.",
-    ),
-    key(
-        "registry.password",
-        Kind::Secret,
-        "",
-        "Password of basic authentication.",
-    ),
-    key(
-        "registry.password_file",
-        Kind::Path,
-        "",
-        "File with the password of basic authentication.",
-    ),
-    key(
-        "registry.timeout_ms",
-        Kind::Integer,
-        "5000",
-        "Time limit of one request to the registry.",
-    ),
+    key("registry.urls", Kind::List, "", "Addresses of the schema registry, tried in order."),
+    key("registry.username", Kind::Text, "", "User of basic authentication."),
+    key("registry.password", Kind::Secret, "", "Password of basic authentication."),
+    key("registry.password_file", Kind::Path, "", "File with the password of basic authentication."),
+    key("registry.timeout_ms", Kind::Integer, "5000", "Time limit of one request to the registry."),
     key("log.format", Kind::Text, "text", "text or json."),
     key(
         "log.level",
@@ -170,30 +95,10 @@ pub(crate) const KEYS: &[Key] = &[
         "info",
         "error, warn, info, debug, trace, or directives such as info,wasmill::source=debug.",
     ),
-    key(
-        "drain.deadline_ms",
-        Kind::Integer,
-        "25000",
-        "How long a stop may take to finish and commit.",
-    ),
-    key(
-        "compile.deadline_ms",
-        Kind::Integer,
-        "60000",
-        "Wall time of compiling one component.",
-    ),
-    key(
-        "compile.memory_bytes_max",
-        Kind::Bytes,
-        "1GiB",
-        "Memory of the compiling process.",
-    ),
-    key(
-        "compile.component_bytes_max",
-        Kind::Bytes,
-        "50MiB",
-        "Largest component that is taken.",
-    ),
+    key("drain.deadline_ms", Kind::Integer, "25000", "How long a stop may take to finish and commit."),
+    key("compile.deadline_ms", Kind::Integer, "60000", "Wall time of compiling one component."),
+    key("compile.memory_bytes_max", Kind::Bytes, "1GiB", "Memory of the compiling process."),
+    key("compile.component_bytes_max", Kind::Bytes, "50MiB", "Largest component that is taken."),
     key(
         "limits.memory_bytes_max",
         Kind::Bytes,
@@ -218,27 +123,13 @@ pub(crate) const KEYS: &[Key] = &[
         "10000",
         "The most log lines a pipeline may ask for.",
     ),
-    key(
-        "limits.stack_bytes_max",
-        Kind::Bytes,
-        "512KiB",
-        "Stack of every guest.",
-    ),
-    key(
-        "limits.workers_max",
-        Kind::Integer,
-        "16",
-        "The most workers a pipeline may have on this host.",
-    ),
+    key("limits.stack_bytes_max", Kind::Bytes, "512KiB", "Stack of every guest."),
+    key("limits.workers_max", Kind::Integer, "16", "The most workers a pipeline may have on this host."),
 ];
 
 /// Variables that are no settings of the host but are read by the command line.
-pub(crate) const OTHER_VARIABLES: &[&str] = &[
-    "WASMILL_CONFIG",
-    "WASMILL_URL",
-    "WASMILL_TOKEN",
-    "WASMILL_TOKEN_FILE",
-];
+pub(crate) const OTHER_VARIABLES: &[&str] =
+    &["WASMILL_CONFIG", "WASMILL_URL", "WASMILL_TOKEN", "WASMILL_TOKEN_FILE"];
 
 impl Key {
     /// `WASMILL_KAFKA_BROKERS` for `kafka.brokers`.
@@ -256,17 +147,8 @@ impl Key {
 pub fn reference() -> String {
     let mut out = String::from("| key | variable | default | meaning |\n|---|---|---|---|\n");
     for key in KEYS {
-        let default = if key.default.is_empty() {
-            String::new()
-        } else {
-            format!("`{}`", key.default)
-        };
-        out.push_str(&format!(
-            "| `{}` | `{}` | {default} | {} |\n",
-            key.path,
-            key.variable(),
-            key.doc
-        ));
+        let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
+        out.push_str(&format!("| `{}` | `{}` | {default} | {} |\n", key.path, key.variable(), key.doc));
     }
     out
 }

@@ -76,9 +76,7 @@ pub fn load(input: &Input) -> Result<Effective, Vec<Refusal>> {
     if let Some((path, text)) = &input.file {
         match Node::parse(text, FileFormat::Yaml) {
             // An empty file, or one of comments only.
-            Ok(Node {
-                value: Value::Null, ..
-            }) => {}
+            Ok(Node { value: Value::Null, .. }) => {}
             Ok(node) => read_file(path, &Item::root(&node), "", &mut values, &mut problems),
             Err(mut refusal) => {
                 refusal.field = path.display().to_string();
@@ -105,21 +103,11 @@ pub fn load(input: &Input) -> Result<Effective, Vec<Refusal>> {
             continue;
         };
         let node = scalar(key.kind, value);
-        values.insert(
-            key.path,
-            Found {
-                node,
-                origin: Origin::Flag(flag.clone()),
-                rank: 3,
-            },
-        );
+        values.insert(key.path, Found { node, origin: Origin::Flag(flag.clone()), rank: 3 });
     }
     let settings = settings_reader::read(&values, secrets, &mut problems);
     if problems.list.is_empty() {
-        Ok(Effective {
-            settings,
-            rows: rows(&values),
-        })
+        Ok(Effective { settings, rows: rows(&values) })
     } else {
         Err(problems.list)
     }
@@ -129,35 +117,15 @@ pub fn load(input: &Input) -> Result<Effective, Vec<Refusal>> {
 fn read_file(path: &Path, item: &Item<'_>, prefix: &str, values: &mut Values, problems: &mut Problems) {
     let mut seen: Vec<&str> = Vec::new();
     for (name, item) in item.entries(problems).unwrap_or_default() {
-        let full = if prefix.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{prefix}.{name}")
-        };
+        let full = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
         if seen.contains(&name) {
-            item.problem(
-                problems,
-                "duplicate-key",
-                "this key stands twice",
-                "each key once",
-                "Remove one.",
-            );
+            item.problem(problems, "duplicate-key", "this key stands twice", "each key once", "Remove one.");
         }
         seen.push(name);
         if let Some(key) = Key::find(&full) {
             if item.node.value != Value::Null {
-                let origin = Origin::File {
-                    path: path.to_owned(),
-                    place: item.node.place,
-                };
-                values.insert(
-                    key.path,
-                    Found {
-                        node: item.node.clone(),
-                        origin,
-                        rank: 1,
-                    },
-                );
+                let origin = Origin::File { path: path.to_owned(), place: item.node.place };
+                values.insert(key.path, Found { node: item.node.clone(), origin, rank: 1 });
             }
             continue;
         }
@@ -175,14 +143,7 @@ fn read_file(path: &Path, item: &Item<'_>, prefix: &str, values: &mut Values, pr
         };
         let message = format!("{} has a key that is not known{}", path.display(), item.key);
         let expected = format!("one of {}", suggest::list(&known));
-        problems.add(
-            "unknown-key",
-            &full,
-            message,
-            format!("the key `{name}`"),
-            expected,
-            remedy,
-        );
+        problems.add("unknown-key", &full, message, format!("the key `{name}`"), expected, remedy);
     }
 }
 
@@ -193,9 +154,7 @@ fn siblings(prefix: &str) -> Vec<&'static str> {
         let rest = if prefix.is_empty() {
             Some(key.path)
         } else {
-            key.path
-                .strip_prefix(prefix)
-                .and_then(|rest| rest.strip_prefix('.'))
+            key.path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'))
         };
         if let Some(name) = rest.and_then(|rest| rest.split('.').next())
             && !names.contains(&name)
@@ -246,23 +205,13 @@ fn read_variable(
     // An empty variable is how containers unset one.
     if !value.is_empty() {
         let origin = Origin::Environment(variable.to_owned());
-        values.insert(
-            key.path,
-            Found {
-                node: scalar(key.kind, value),
-                origin,
-                rank: 2,
-            },
-        );
+        values.insert(key.path, Found { node: scalar(key.kind, value), origin, rank: 2 });
     }
 }
 
 /// The value of a variable or flag, as the file would have it.
 fn scalar(kind: Kind, text: &str) -> Node {
-    let plain = |value: Value| Node {
-        place: Place::default(),
-        value,
-    };
+    let plain = |value: Value| Node { place: Place::default(), value };
     let value = match kind {
         Kind::Integer => text.trim().parse().map(Value::Integer),
         Kind::Boolean => match text.trim() {
@@ -272,9 +221,7 @@ fn scalar(kind: Kind, text: &str) -> Node {
         },
         Kind::List => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Ok(Value::List(
-                items.map(|item| plain(Value::Text(item.to_owned()))).collect(),
-            ))
+            Ok(Value::List(items.map(|item| plain(Value::Text(item.to_owned()))).collect()))
         }
         Kind::Text | Kind::Path | Kind::Bytes | Kind::Secret => Ok(Value::Text(text.to_owned())),
     };
@@ -284,25 +231,13 @@ fn scalar(kind: Kind, text: &str) -> Node {
 fn rows(values: &Values) -> Vec<EffectiveRow> {
     let row = |key: &'static Key| match values.get(key.path) {
         Some(found) => {
-            let value = if key.kind == Kind::Secret {
-                REDACTED.to_owned()
-            } else {
-                shown(&found.node)
-            };
-            EffectiveRow {
-                key: key.path,
-                value: Some(value),
-                source: found.origin.to_string(),
-            }
+            let value = if key.kind == Kind::Secret { REDACTED.to_owned() } else { shown(&found.node) };
+            EffectiveRow { key: key.path, value: Some(value), source: found.origin.to_string() }
         }
         None => {
             let value = (!key.default.is_empty()).then(|| key.default.to_owned());
             let source = if value.is_some() { "default" } else { "not set" };
-            EffectiveRow {
-                key: key.path,
-                value,
-                source: source.to_owned(),
-            }
+            EffectiveRow { key: key.path, value, source: source.to_owned() }
         }
     };
     KEYS.iter().map(row).collect()

@@ -47,14 +47,10 @@ pub(crate) fn read(
         settings.data_dir = path;
     }
     let expected = "an address and port, `127.0.0.1:8088`";
-    reader.set(&mut settings.listen, "listen", |item, problems| {
-        item.parsed::<SocketAddr>(problems, expected)
-    });
+    reader
+        .set(&mut settings.listen, "listen", |item, problems| item.parsed::<SocketAddr>(problems, expected));
     settings.tokens = reader.tokens();
-    settings.secrets = SecretSources {
-        dir: reader.path("secrets_dir"),
-        environment,
-    };
+    settings.secrets = SecretSources { dir: reader.path("secrets_dir"), environment };
     settings.kafka = reader.kafka();
     settings.registry = reader.registry();
     settings.log = reader.log();
@@ -95,14 +91,7 @@ impl Reader<'_> {
             );
             return None;
         }
-        read(
-            &Item {
-                path,
-                node: &found.node,
-                key: Place::default(),
-            },
-            self.problems,
-        )
+        read(&Item { path, node: &found.node, key: Place::default() }, self.problems)
     }
 
     pub(crate) fn set<T>(
@@ -117,9 +106,7 @@ impl Reader<'_> {
     }
 
     pub(crate) fn millis(&mut self, target: &mut Duration, key: &'static str, max: u64) {
-        self.set(target, key, |item, problems| {
-            item.u64(problems, 1..=max).map(Duration::from_millis)
-        });
+        self.set(target, key, |item, problems| item.u64(problems, 1..=max).map(Duration::from_millis));
     }
 
     pub(crate) fn text(&mut self, key: &'static str) -> Option<String> {
@@ -203,11 +190,8 @@ impl Reader<'_> {
         let Some(text) = self.secret("auth.token", "auth.token_file") else {
             return Vec::new();
         };
-        let lines = text
-            .expose()
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let lines =
+            text.expose().lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let tokens: Vec<Secret> = lines.map(Secret::new).collect();
         let remedy = "Make one with `openssl rand -hex 32`.";
         if given && tokens.is_empty() {
@@ -261,9 +245,7 @@ impl Reader<'_> {
     fn log(&mut self) -> LogSettings {
         let mut log = LogSettings::default();
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-        self.set(&mut log.format, "log.format", |item, problems| {
-            item.choice(problems, &formats)
-        });
+        self.set(&mut log.format, "log.format", |item, problems| item.choice(problems, &formats));
         self.set(&mut log.level, "log.level", |item, problems| {
             let text = item.text(problems)?;
             if let Err(error) = tracing_subscriber::EnvFilter::try_new(text) {
@@ -290,26 +272,18 @@ impl Reader<'_> {
         let component = |item: &Item<'_>, problems: &mut Problems| {
             item.bytes(problems, 1024..=COMPONENT_BYTES_MAX as u64)
         };
-        self.set(
-            &mut limits.component_bytes_max,
-            "compile.component_bytes_max",
-            component,
-        );
+        self.set(&mut limits.component_bytes_max, "compile.component_bytes_max", component);
         limits
     }
 
     fn ceilings(&mut self) -> LimitCeilings {
         let mut ceilings = LimitCeilings::default();
-        self.set(
-            &mut ceilings.memory_bytes_max,
-            "limits.memory_bytes_max",
-            |item, problems| item.bytes(problems, 1 << 20..=4 << 30),
-        );
-        self.set(
-            &mut ceilings.invocation_ms_max,
-            "limits.invocation_ms_max",
-            |item, problems| item.u64(problems, 1..=600_000),
-        );
+        self.set(&mut ceilings.memory_bytes_max, "limits.memory_bytes_max", |item, problems| {
+            item.bytes(problems, 1 << 20..=4 << 30)
+        });
+        self.set(&mut ceilings.invocation_ms_max, "limits.invocation_ms_max", |item, problems| {
+            item.u64(problems, 1..=600_000)
+        });
         self.set(
             &mut ceilings.output_bytes_per_batch_max,
             "limits.output_bytes_per_batch_max",
@@ -320,16 +294,12 @@ impl Reader<'_> {
             "limits.log_lines_per_second_max",
             |item, problems| item.u32(problems, 0..=100_000),
         );
-        self.set(
-            &mut ceilings.stack_bytes_max,
-            "limits.stack_bytes_max",
-            |item, problems| item.bytes(problems, 64 << 10..=8 << 20),
-        );
-        self.set(
-            &mut ceilings.workers_max,
-            "limits.workers_max",
-            |item, problems| item.u32(problems, 1..=256),
-        );
+        self.set(&mut ceilings.stack_bytes_max, "limits.stack_bytes_max", |item, problems| {
+            item.bytes(problems, 64 << 10..=8 << 20)
+        });
+        self.set(&mut ceilings.workers_max, "limits.workers_max", |item, problems| {
+            item.u32(problems, 1..=256)
+        });
         ceilings
     }
 }

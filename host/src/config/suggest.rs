@@ -27,11 +27,7 @@ pub(crate) fn remedy(found: &str, known: &[&str]) -> String {
 
 /// `a`, `b`, `c`.
 pub(crate) fn list(words: &[&str]) -> String {
-    words
-        .iter()
-        .map(|word| format!("`{word}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

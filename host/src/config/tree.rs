@@ -86,10 +86,7 @@ impl Node {
                 Ok(node) => return Ok(node),
                 Err(error) => {
                     let line = error.without_snippet().to_string();
-                    (
-                        line.lines().next().unwrap_or("not well-formed").to_owned(),
-                        "YAML",
-                    )
+                    (line.lines().next().unwrap_or("not well-formed").to_owned(), "YAML")
                 }
             },
             FileFormat::Json => match serde_json::from_str::<Plain>(text) {
@@ -98,11 +95,7 @@ impl Node {
             },
         };
         Err(Box::new(Refusal {
-            code: Code(if name == "YAML" {
-                "invalid-yaml"
-            } else {
-                "invalid-json"
-            }),
+            code: Code(if name == "YAML" { "invalid-yaml" } else { "invalid-json" }),
             field: "document".to_owned(),
             message: format!("this is not well-formed {name}"),
             found: message,
@@ -137,10 +130,7 @@ pub(crate) fn cut(text: &str, max: usize) -> String {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Placed>::deserialize(deserializer)?;
-        Ok(Self {
-            place: Place::of(&spanned),
-            value: spanned.value.0,
-        })
+        Ok(Self { place: Place::of(&spanned), value: spanned.value.0 })
     }
 }
 
@@ -163,9 +153,7 @@ struct Placed(Value);
 
 impl<'de> Deserialize<'de> for Placed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_any(ValueVisitor::<Node, Key>(PhantomData))
-            .map(Self)
+        deserializer.deserialize_any(ValueVisitor::<Node, Key>(PhantomData)).map(Self)
     }
 }
 
@@ -174,27 +162,19 @@ struct Plain(Value);
 
 impl<'de> Deserialize<'de> for Plain {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_any(ValueVisitor::<Self, String>(PhantomData))
-            .map(Self)
+        deserializer.deserialize_any(ValueVisitor::<Self, String>(PhantomData)).map(Self)
     }
 }
 
 impl From<Plain> for Node {
     fn from(plain: Plain) -> Self {
-        Self {
-            place: Place::default(),
-            value: plain.0,
-        }
+        Self { place: Place::default(), value: plain.0 }
     }
 }
 
 impl From<String> for Key {
     fn from(text: String) -> Self {
-        Self {
-            place: Place::default(),
-            text,
-        }
+        Self { place: Place::default(), text }
     }
 }
 
@@ -241,9 +221,7 @@ where
     }
 
     fn visit_u128<E: serde::de::Error>(self, value: u128) -> Result<Value, E> {
-        i128::try_from(value)
-            .map(Value::Integer)
-            .map_err(|_| E::custom("a number beyond all bounds"))
+        i128::try_from(value).map(Value::Integer).map_err(|_| E::custom("a number beyond all bounds"))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
@@ -282,29 +260,13 @@ mod tests {
     #[test]
     fn yaml_nodes_know_their_place() {
         let node = Node::parse("a: 1\nb:\n  - x\n  - 2.5\n0: true\n", FileFormat::Yaml).expect("well-formed");
-        let Value::Map(entries) = node.value else {
-            panic!("a map")
-        };
+        let Value::Map(entries) = node.value else { panic!("a map") };
         assert_eq!(entries.len(), 3);
         assert_eq!(entries[0].0.text, "a");
-        assert_eq!(
-            entries[0].1,
-            Node {
-                place: Place::at(1, 4),
-                value: Value::Integer(1)
-            }
-        );
+        assert_eq!(entries[0].1, Node { place: Place::at(1, 4), value: Value::Integer(1) });
         assert_eq!(entries[1].0.place, Place::at(2, 1));
-        let Value::List(items) = &entries[1].1.value else {
-            panic!("a list")
-        };
-        assert_eq!(
-            items[1],
-            Node {
-                place: Place::at(4, 5),
-                value: Value::Float(2.5)
-            }
-        );
+        let Value::List(items) = &entries[1].1.value else { panic!("a list") };
+        assert_eq!(items[1], Node { place: Place::at(4, 5), value: Value::Float(2.5) });
         assert_eq!(entries[2].0.text, "0");
     }
 
@@ -312,21 +274,12 @@ mod tests {
     fn json_gives_the_same_tree_without_places() {
         let node =
             Node::parse(r#"{"a": [1, "x", null, {}], "b": -5}"#, FileFormat::Json).expect("well-formed");
-        let Value::Map(entries) = &node.value else {
-            panic!("a map")
-        };
-        let Value::List(items) = &entries[0].1.value else {
-            panic!("a list")
-        };
+        let Value::Map(entries) = &node.value else { panic!("a map") };
+        let Value::List(items) = &entries[0].1.value else { panic!("a list") };
         let values: Vec<_> = items.iter().map(|item| item.value.clone()).collect();
         assert_eq!(
             values,
-            [
-                Value::Integer(1),
-                Value::Text("x".to_owned()),
-                Value::Null,
-                Value::Map(Vec::new())
-            ]
+            [Value::Integer(1), Value::Text("x".to_owned()), Value::Null, Value::Map(Vec::new())]
         );
         assert_eq!(entries[1].1.value, Value::Integer(-5));
         assert_eq!(node.place.to_string(), "");

@@ -1,5 +1,7 @@
 //! What changes the catalog.
 
+#![allow(clippy::result_large_err, reason = "a refusal is made once, at upload, deploy or start")]
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -229,7 +231,8 @@ impl Control {
                 let (seen, looked_at) = (Arc::clone(&inner), record.clone());
                 let status = off_async(move || seen.status(looked_at)).await;
                 let state = status.map_err(|stop| ControlError::Internal(stop.message))?.state;
-                let delayed = matches!(inner.reconciler.phase(&name), Phase::Delayed(..));
+                let delayed =
+                    matches!(inner.reconciler.phase(&name), Phase::Delayed(..) | Phase::Starting(Some(_)));
                 if delayed || state == PipelineState::Stopped {
                     inner.direct(&record);
                 }

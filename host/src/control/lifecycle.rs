@@ -60,7 +60,8 @@ pub struct Delay {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
     Idle,
-    Starting,
+    /// With the outage that kept the start before from succeeding.
+    Starting(Option<Delay>),
     Running(Generation),
     /// The start failed by an outage.
     Delayed(Generation, Delay),
@@ -107,15 +108,15 @@ impl Phase {
             }
             (_, Wanted::Run(generation, deployment)) => Step::Start(*generation, Arc::clone(deployment)),
 
-            (Self::Delayed(..) | Self::Starting, Wanted::Rest) => Step::Drain,
+            (Self::Delayed(..) | Self::Starting(_), Wanted::Rest) => Step::Drain,
             (Self::Idle | Self::Forgetting(_), Wanted::Rest) => Step::Wait(None),
 
             (Self::Forgetting(Some(delay)), Wanted::Gone) => due(delay, Step::Forget),
-            (Self::Idle | Self::Starting | Self::Delayed(..) | Self::Forgetting(None), Wanted::Gone) => {
+            (Self::Idle | Self::Starting(_) | Self::Delayed(..) | Self::Forgetting(None), Wanted::Gone) => {
                 Step::Forget
             }
 
-            (Self::Idle | Self::Starting | Self::Delayed(..) | Self::Forgetting(_), Wanted::Leave) => {
+            (Self::Idle | Self::Starting(_) | Self::Delayed(..) | Self::Forgetting(_), Wanted::Leave) => {
                 Step::End
             }
         }

@@ -20,3 +20,5 @@ mod reconcile_task;
 
 #[cfg(test)]
 pub(crate) mod fake_runner;
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,7 @@ impl PipelineTask {
             let phase = self.phase.borrow().clone();
             match phase.next(&wanted, Instant::now()) {
                 Step::Start(generation, deployment) => self.start(&phase, generation, deployment).await,
-                Step::Drain => self.drain().await,
+                Step::Drain => self.drain(&phase).await,
                 Step::Forget => self.forget(&phase).await,
                 Step::End => return,
                 Step::Wait(until) => {
@@ -76,7 +76,11 @@ impl PipelineTask {
     }
 
     async fn start(&self, before: &Phase, generation: Generation, deployment: Arc<Deployment>) {
-        self.phase.send_replace(Phase::Starting);
+        let before = match before {
+            Phase::Delayed(current, delay) if *current == generation => Some(delay),
+            _ => None,
+        };
+        self.phase.send_replace(Phase::Starting(before.cloned()));
         let phase = match self.try_start(&deployment).await {
             Ok(()) => {
                 tracing::info!(pipeline = %self.id, "pipeline started");
@@ -87,10 +91,6 @@ impl PipelineTask {
                 Phase::Stopped(generation, reason)
             }
             Err(Failed::Outage(outage)) => {
-                let before = match before {
-                    Phase::Delayed(current, delay) if *current == generation => Some(delay),
-                    _ => None,
-                };
                 let delay = self.delay(before, outage);
                 tracing::warn!(pipeline = %self.id, error = %delay.outage, "pipeline cannot start yet");
                 Phase::Delayed(generation, delay)
@@ -123,7 +123,12 @@ impl PipelineTask {
         }
     }
 
-    async fn drain(&self) {
+    async fn drain(&self, before: &Phase) {
+        // It may have stopped by itself since it was last looked at: that reason must not get lost.
+        self.watch(before).await;
+        if *self.phase.borrow() != *before {
+            return;
+        }
         self.phase.send_replace(Phase::Draining);
         let deadline = self.shared.pace.drain_deadline;
         match self.blocking(move |runner, id| runner.stop(id, deadline)).await {
@@ -150,7 +155,7 @@ impl PipelineTask {
     }
 
     async fn try_forget(&self) -> Result<(), Outage> {
-        let forgotten = self.blocking(|runner, id| runner.forget(id)).await;
+        let forgotten = self.blocking(<dyn Runner>::forget).await;
         forgotten.map_err(|stop| Outage { code: stop.code, message: stop.message })??;
         let _writing = self.shared.catalog.writing.lock().await;
         let removed = self.shared.catalog.remove_pipeline(&self.id.pipeline).await;
@@ -163,7 +168,7 @@ impl PipelineTask {
 
     async fn watch(&self, phase: &Phase) {
         let Phase::Running(generation) = phase else { return };
-        match self.blocking(|runner, id| runner.status(id)).await {
+        match self.blocking(<dyn Runner>::status).await {
             Ok(status) => {
                 if let RunState::Stopped(stop) = status.state {
                     self.phase.send_replace(Phase::Stopped(*generation, StopReason::Failed(stop)));

@@ -1,5 +1,7 @@
 //! What control needs of the data path. `app` implements it with the real workers.
 
+#![allow(clippy::result_large_err, reason = "a refusal is made once, at upload, deploy or start")]
+
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;

@@ -54,7 +54,7 @@ impl PipelineStatus {
                 (PipelineState::Retrying, Some(waits(since, code, &reason)), None)
             }
             (Phase::Running(_), RunState::Running) => (PipelineState::Running, None, None),
-            (Phase::Delayed(_, delay) | Phase::Forgetting(Some(delay)), _) => {
+            (Phase::Delayed(_, delay) | Phase::Starting(Some(delay)) | Phase::Forgetting(Some(delay)), _) => {
                 let waiting = waits(delay.since, delay.outage.code, &delay.outage.message);
                 (PipelineState::Retrying, Some(waiting), None)
             }

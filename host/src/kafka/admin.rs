@@ -32,10 +32,7 @@ impl Admin {
     /// When librdkafka cannot start its threads.
     pub fn start(settings: &ClientSettings, wait: Duration) -> Result<Self, KafkaError> {
         let config = settings.base_config()?;
-        Ok(Self {
-            client: Client::start(Kind::Producer, "admin".to_owned(), config)?,
-            wait,
-        })
+        Ok(Self { client: Client::start(Kind::Producer, "admin".to_owned(), config)?, wait })
     }
 
     /// # Errors
@@ -63,9 +60,7 @@ impl Admin {
             let mut wanted = sys::rd_kafka_NewTopic_new(
                 name.as_ptr(),
                 i32::try_from(partitions).unwrap_or(i32::MAX),
-                replication
-                    .and_then(|factor| i32::try_from(factor).ok())
-                    .unwrap_or(-1),
+                replication.and_then(|factor| i32::try_from(factor).ok()).unwrap_or(-1),
                 text.as_mut_ptr(),
                 text.len(),
             );
@@ -192,10 +187,7 @@ unsafe fn ask(
         let answer = Answer(event);
         let code = ErrorCode(sys::rd_kafka_event_error(event) as i32);
         if code != ErrorCode::NONE {
-            return Err(KafkaError::new(
-                code,
-                text_of(sys::rd_kafka_event_error_string(event)),
-            ));
+            return Err(KafkaError::new(code, text_of(sys::rd_kafka_event_error_string(event))));
         }
         Ok(answer)
     }
@@ -211,10 +203,7 @@ unsafe fn topic_outcome(
             let topic = *topics.add(index);
             let code = ErrorCode(sys::rd_kafka_topic_result_error(topic) as i32);
             if code != ErrorCode::NONE {
-                return Err(KafkaError::new(
-                    code,
-                    text_of(sys::rd_kafka_topic_result_error_string(topic)),
-                ));
+                return Err(KafkaError::new(code, text_of(sys::rd_kafka_topic_result_error_string(topic))));
             }
         }
     }
@@ -232,15 +221,10 @@ unsafe fn topic_config(
     unsafe {
         let mut wanted =
             sys::rd_kafka_ConfigResource_new(ResourceType::RD_KAFKA_RESOURCE_TOPIC, name.as_ptr());
-        let answer = ask(
-            client,
-            wait,
-            AdminOp::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS,
-            |rk, options, queue| {
-                sys::rd_kafka_DescribeConfigs(rk, &raw mut wanted, 1, options, queue);
-                sys::rd_kafka_ConfigResource_destroy(wanted);
-            },
-        )?;
+        let answer = ask(client, wait, AdminOp::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, |rk, options, queue| {
+            sys::rd_kafka_DescribeConfigs(rk, &raw mut wanted, 1, options, queue);
+            sys::rd_kafka_ConfigResource_destroy(wanted);
+        })?;
         let result = sys::rd_kafka_event_DescribeConfigs_result(answer.0);
         let mut count = 0;
         let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
@@ -250,10 +234,7 @@ unsafe fn topic_config(
         let resource = *resources;
         let code = ErrorCode(sys::rd_kafka_ConfigResource_error(resource) as i32);
         if code != ErrorCode::NONE {
-            return Err(KafkaError::new(
-                code,
-                text_of(sys::rd_kafka_ConfigResource_error_string(resource)),
-            ));
+            return Err(KafkaError::new(code, text_of(sys::rd_kafka_ConfigResource_error_string(resource))));
         }
         let mut count = 0;
         let entries = sys::rd_kafka_ConfigResource_configs(resource, &raw mut count);

@@ -86,17 +86,9 @@ impl Bucket {
                 err: RespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
                 rkt: ptr::null_mut(),
                 partition: partition.0,
-                payload: if record.value_is_null {
-                    ptr::null_mut()
-                } else {
-                    value.cast()
-                },
+                payload: if record.value_is_null { ptr::null_mut() } else { value.cast() },
                 len: record.value_end - record.key_end,
-                key: if record.key_is_null {
-                    ptr::null_mut()
-                } else {
-                    key.cast()
-                },
+                key: if record.key_is_null { ptr::null_mut() } else { key.cast() },
                 key_len: record.key_end - start,
                 offset: 0,
                 _private: ptr::from_ref(record).cast_mut().cast(),
@@ -124,9 +116,7 @@ impl Bucket {
         }
         // Sizes were checked before, so a failure is of the whole client or the queue, and holds
         // for all messages from the first that failed.
-        let code = scratch
-            .get(count)
-            .map_or(ErrorCode::QUEUE_FULL, |message| ErrorCode(message.err as i32));
+        let code = scratch.get(count).map_or(ErrorCode::QUEUE_FULL, |message| ErrorCode(message.err as i32));
         for record in self.records.iter_mut().skip(self.taken).take(count) {
             record.headers = ptr::null_mut();
         }
@@ -178,10 +168,7 @@ mod tests {
         bucket.clear();
         assert!(bucket.is_empty() && !bucket.is_full());
         for _ in 0..RECORDS {
-            bucket.push(&Outgoing {
-                value: Some(b""),
-                ..record
-            });
+            bucket.push(&Outgoing { value: Some(b""), ..record });
         }
         assert!(bucket.is_full());
     }

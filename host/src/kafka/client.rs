@@ -126,21 +126,13 @@ impl Client {
             let found = if (*metadata).topic_cnt > 0 {
                 let topic = (*metadata).topics;
                 let code = ErrorCode((&raw const (*topic).err).cast::<i32>().read());
-                if code == ErrorCode::NONE {
-                    Ok((*topic).partition_cnt)
-                } else {
-                    Err(KafkaError::of(code))
-                }
+                if code == ErrorCode::NONE { Ok((*topic).partition_cnt) } else { Err(KafkaError::of(code)) }
             } else {
                 Err(KafkaError::of(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))
             };
             sys::rd_kafka_metadata_destroy(metadata);
             let count = u32::try_from(found?).unwrap_or(0);
-            if count == 0 {
-                Err(KafkaError::of(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))
-            } else {
-                Ok(count)
-            }
+            if count == 0 { Err(KafkaError::of(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) } else { Ok(count) }
         }
     }
 }
@@ -162,9 +154,6 @@ impl Drop for Client {
 /// A topic's or group's name as a C string.
 pub(in crate::kafka) fn c_text(name: &str) -> Result<CString, KafkaError> {
     CString::new(name).map_err(|_| {
-        KafkaError::new(
-            ErrorCode::INVALID_TOPIC,
-            format!("the name {name:?} holds a zero byte"),
-        )
+        KafkaError::new(ErrorCode::INVALID_TOPIC, format!("the name {name:?} holds a zero byte"))
     })
 }

@@ -25,10 +25,7 @@ impl ClientConfig {
     pub(in crate::kafka) fn new() -> Self {
         // SAFETY: allocates; the object is freed in `drop` unless a client takes it over.
         let conf = unsafe { sys::rd_kafka_conf_new() };
-        Self {
-            conf,
-            token_file: None,
-        }
+        Self { conf, token_file: None }
     }
 
     /// Sets a property.
@@ -58,9 +55,7 @@ impl ClientConfig {
         if result == ConfRes::RD_KAFKA_CONF_OK {
             return Ok(());
         }
-        let secret = ["password", "secret", "key.pem", "jaas"]
-            .iter()
-            .any(|part| name.contains(part));
+        let secret = ["password", "secret", "key.pem", "jaas"].iter().any(|part| name.contains(part));
         if secret {
             return Err(refused(format!("the value of `{name}` is refused")));
         }

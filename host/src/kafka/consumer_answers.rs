@@ -38,10 +38,7 @@ impl Consumer {
         list.check()?;
         let entries = list.entries();
         let find = |partition: &TopicPartition| {
-            entries
-                .iter()
-                .find(|entry| entry.topic_partition == *partition)
-                .map(|entry| entry.offset)
+            entries.iter().find(|entry| entry.topic_partition == *partition).map(|entry| entry.offset)
         };
         Ok(partitions
             .iter()
@@ -87,12 +84,7 @@ impl Consumer {
         };
         KafkaError::check(code)?;
         list.check()?;
-        Ok(list
-            .entries()
-            .first()
-            .map(|entry| entry.offset)
-            .filter(|offset| *offset >= 0)
-            .map(Offset))
+        Ok(list.entries().first().map(|entry| entry.offset).filter(|offset| *offset >= 0).map(Offset))
     }
 
     /// # Errors
@@ -108,11 +100,7 @@ impl Consumer {
         let list = PartitionList::of_partitions(std::slice::from_ref(partition));
         // SAFETY: handle and list are live.
         KafkaError::check(unsafe { sys::rd_kafka_position(self.client.as_ptr(), list.as_ptr()) }).ok()?;
-        list.entries()
-            .first()
-            .map(|entry| entry.offset)
-            .filter(|offset| *offset >= 0)
-            .map(Offset)
+        list.entries().first().map(|entry| entry.offset).filter(|offset| *offset >= 0).map(Offset)
     }
 
     /// The end of a partition as the last fetch told it; none before the first.

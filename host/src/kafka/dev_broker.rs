@@ -24,9 +24,7 @@ unsafe impl Sync for DevBroker {}
 
 impl std::fmt::Debug for DevBroker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DevBroker")
-            .field("brokers", &self.brokers)
-            .finish_non_exhaustive()
+        f.debug_struct("DevBroker").field("brokers", &self.brokers).finish_non_exhaustive()
     }
 }
 

@@ -114,10 +114,7 @@ impl ErrorCode {
     /// Whether another client took over this identity.
     #[must_use]
     pub fn is_fenced(self) -> bool {
-        matches!(
-            self,
-            Self::FENCED | Self::PRODUCER_FENCED | Self::INVALID_PRODUCER_EPOCH
-        )
+        matches!(self, Self::FENCED | Self::PRODUCER_FENCED | Self::INVALID_PRODUCER_EPOCH)
     }
 
     /// Whether a broker refuses one record for good.
@@ -167,13 +164,7 @@ pub struct KafkaError {
 impl KafkaError {
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            fatal: false,
-            retriable: false,
-            requires_abort: false,
-        }
+        Self { code, message: message.into(), fatal: false, retriable: false, requires_abort: false }
     }
 
     #[must_use]

@@ -57,11 +57,7 @@ pub(in crate::kafka) struct Events {
 
 impl Events {
     pub(in crate::kafka) fn new(name: String, token_file: Option<PathBuf>) -> Self {
-        Self {
-            name,
-            token_file,
-            ..Self::default()
-        }
+        Self { name, token_file, ..Self::default() }
     }
 
     pub(in crate::kafka) fn next_rebalance(&self) -> Option<Rebalance> {
@@ -211,11 +207,7 @@ pub(in crate::kafka) unsafe extern "C" fn on_log(
 ) {
     // SAFETY: as in `on_error`; the mailbox takes calls from any thread.
     unsafe {
-        let opaque = if rk.is_null() {
-            ptr::null_mut()
-        } else {
-            sys::rd_kafka_opaque(rk)
-        };
+        let opaque = if rk.is_null() { ptr::null_mut() } else { sys::rd_kafka_opaque(rk) };
         let client = events_of(opaque).map_or("", |events| events.name.as_str());
         let (facility, text) = (text_of(facility), text_of(text));
         match level {
@@ -235,10 +227,7 @@ pub(in crate::kafka) unsafe extern "C" fn on_token_wanted(
     // SAFETY: as in `on_error`; all strings live to the end of the calls.
     unsafe {
         let Some(events) = events_of(opaque) else { return };
-        let token = events
-            .token_file
-            .as_deref()
-            .ok_or_else(|| "no token file is set".to_owned());
+        let token = events.token_file.as_deref().ok_or_else(|| "no token file is set".to_owned());
         let outcome = token.and_then(|file| {
             let text =
                 std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
@@ -281,33 +270,19 @@ impl Token {
     /// checks the signature.
     fn parse(text: &str, now: SystemTime) -> Result<Self, String> {
         let value = CString::new(text).map_err(|_| "the token holds a zero byte".to_owned())?;
-        let claims = text
-            .split('.')
-            .nth(1)
-            .ok_or("the token is not a JSON web token: it has no second part")?;
+        let claims =
+            text.split('.').nth(1).ok_or("the token is not a JSON web token: it has no second part")?;
         let claims = URL_SAFE_NO_PAD
             .decode(claims.trim_end_matches('='))
             .map_err(|error| format!("the token's claims are not base64: {error}"))?;
         let claims: serde_json::Value = serde_json::from_slice(&claims)
             .map_err(|error| format!("the token's claims are not JSON: {error}"))?;
-        let principal = claims
-            .get("sub")
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or("wasmill");
+        let principal = claims.get("sub").and_then(serde_json::Value::as_str).unwrap_or("wasmill");
         let principal =
             CString::new(principal).map_err(|_| "the token's subject holds a zero byte".to_owned())?;
-        let hour = (now + Duration::from_secs(3600))
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let expires_s = claims
-            .get("exp")
-            .and_then(serde_json::Value::as_f64)
-            .unwrap_or(hour.as_secs_f64());
-        Ok(Self {
-            value,
-            principal,
-            expires_ms: (expires_s * 1000.0) as i64,
-        })
+        let hour = (now + Duration::from_secs(3600)).duration_since(UNIX_EPOCH).unwrap_or_default();
+        let expires_s = claims.get("exp").and_then(serde_json::Value::as_f64).unwrap_or(hour.as_secs_f64());
+        Ok(Self { value, principal, expires_ms: (expires_s * 1000.0) as i64 })
     }
 }
 

@@ -84,10 +84,7 @@ mod tests {
 
     #[test]
     fn the_linked_library_is_the_one_described() {
-        assert!(
-            is_known(),
-            "rdkafka-sys brings another librdkafka: compare rd_kafka_msg_t in rdkafka_msg.h"
-        );
+        assert!(is_known(), "rdkafka-sys brings another librdkafka: compare rd_kafka_msg_t in rdkafka_msg.h");
         assert_eq!(std::mem::offset_of!(NativeMessage, timestamp), 96);
         assert_eq!(std::mem::offset_of!(NativeMessage, raw_headers_len), 120);
     }

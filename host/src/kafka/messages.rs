@@ -114,12 +114,7 @@ unsafe impl Send for Messages {}
 
 impl Messages {
     pub(in crate::kafka) fn new(topic_partition: TopicPartition, client: Arc<Client>) -> Self {
-        Self {
-            topic_partition,
-            messages: Vec::new(),
-            bytes: 0,
-            _client: client,
-        }
+        Self { topic_partition, messages: Vec::new(), bytes: 0, _client: client }
     }
 
     pub(in crate::kafka) fn push(&mut self, message: Message) {
@@ -143,11 +138,7 @@ impl Messages {
     pub fn skip_before(&mut self, offset: Offset) {
         let stale = self.messages.partition_point(|message| message.offset() < offset);
         if stale > 0 {
-            self.bytes -= self
-                .messages
-                .drain(..stale)
-                .map(|message| message.size())
-                .sum::<u64>();
+            self.bytes -= self.messages.drain(..stale).map(|message| message.size()).sum::<u64>();
         }
     }
 

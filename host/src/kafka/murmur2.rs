@@ -17,10 +17,7 @@ pub fn murmur2(key: &[u8]) -> u32 {
         hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
     }
     if !tail.is_empty() {
-        let rest = tail
-            .iter()
-            .rev()
-            .fold(0_u32, |rest, byte| rest << 8 | u32::from(*byte));
+        let rest = tail.iter().rev().fold(0_u32, |rest, byte| rest << 8 | u32::from(*byte));
         hash = (hash ^ rest).wrapping_mul(M);
     }
     hash ^= hash >> 13;

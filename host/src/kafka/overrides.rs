@@ -51,81 +51,30 @@ const ALLOWED: &[(&str, Role)] = &[
 
 /// Properties of which the answer should say more than "not on the list".
 const REFUSED: &[(&str, &str)] = &[
-    (
-        "acks",
-        "every replica in sync must acknowledge, or a broker's crash would lose records",
-    ),
-    (
-        "auto.offset.reset",
-        "`start` says where a pipeline begins; a lost offset stops it by name",
-    ),
-    (
-        "bootstrap.servers",
-        "the cluster is a setting of the host, so that a pipeline file runs anywhere",
-    ),
-    (
-        "client.id",
-        "it names the host and the worker in the broker's logs",
-    ),
-    (
-        "enable.auto.commit",
-        "offsets are committed with the outputs, or exactly-once is lost",
-    ),
-    (
-        "enable.auto.offset.store",
-        "offsets are committed with the outputs, or exactly-once is lost",
-    ),
+    ("acks", "every replica in sync must acknowledge, or a broker's crash would lose records"),
+    ("auto.offset.reset", "`start` says where a pipeline begins; a lost offset stops it by name"),
+    ("bootstrap.servers", "the cluster is a setting of the host, so that a pipeline file runs anywhere"),
+    ("client.id", "it names the host and the worker in the broker's logs"),
+    ("enable.auto.commit", "offsets are committed with the outputs, or exactly-once is lost"),
+    ("enable.auto.offset.store", "offsets are committed with the outputs, or exactly-once is lost"),
     ("enable.idempotence", "without it a retry writes a record twice"),
-    (
-        "enable.partition.eof",
-        "the pipeline does not end at the end of a partition",
-    ),
+    ("enable.partition.eof", "the pipeline does not end at the end of a partition"),
     ("fetch.max.bytes", "it follows from the pipeline's limits"),
     ("fetch.message.max.bytes", "it follows from the pipeline's limits"),
-    (
-        "group.id",
-        "it is the pipeline's name, so that two pipelines never share offsets",
-    ),
-    (
-        "group.instance.id",
-        "it is the worker's name, which fences a second worker of that name",
-    ),
+    ("group.id", "it is the pipeline's name, so that two pipelines never share offsets"),
+    ("group.instance.id", "it is the worker's name, which fences a second worker of that name"),
     ("group.protocol", "it follows from the number of input topics"),
-    (
-        "isolation.level",
-        "reading records of aborted transactions would break exactly-once",
-    ),
-    (
-        "max.in.flight",
-        "more than five breaks the order that idempotence keeps",
-    ),
-    (
-        "max.in.flight.requests.per.connection",
-        "more than five breaks the order that idempotence keeps",
-    ),
-    (
-        "max.partition.fetch.bytes",
-        "it follows from the pipeline's limits",
-    ),
-    (
-        "partition.assignment.strategy",
-        "it follows from the number of input topics",
-    ),
-    (
-        "partitioner",
-        "`partition_by` of the output says how records are spread",
-    ),
+    ("isolation.level", "reading records of aborted transactions would break exactly-once"),
+    ("max.in.flight", "more than five breaks the order that idempotence keeps"),
+    ("max.in.flight.requests.per.connection", "more than five breaks the order that idempotence keeps"),
+    ("max.partition.fetch.bytes", "it follows from the pipeline's limits"),
+    ("partition.assignment.strategy", "it follows from the number of input topics"),
+    ("partitioner", "`partition_by` of the output says how records are spread"),
     ("plugin.library.paths", "it would load foreign code into the host"),
-    (
-        "queued.max.messages.kbytes",
-        "it follows from the pipeline's limits",
-    ),
+    ("queued.max.messages.kbytes", "it follows from the pipeline's limits"),
     ("request.required.acks", "every replica in sync must acknowledge"),
     ("statistics.interval.ms", "lag and metrics depend on it"),
-    (
-        "transactional.id",
-        "it is the worker's name, which fences a second worker of that name",
-    ),
+    ("transactional.id", "it is the worker's name, which fences a second worker of that name"),
 ];
 
 /// Client properties of one pipeline, checked against the allow-list and by librdkafka.
@@ -158,20 +107,13 @@ impl Overrides {
             }
             taken.push((name.clone(), value.clone(), *role));
         }
-        if refusals.is_empty() {
-            Ok(Self { properties: taken })
-        } else {
-            Err(refusals)
-        }
+        if refusals.is_empty() { Ok(Self { properties: taken }) } else { Err(refusals) }
     }
 
     /// The value of a property, if the pipeline sets it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.properties
-            .iter()
-            .find(|(set, ..)| set == name)
-            .map(|(_, value, _)| value.as_str())
+        self.properties.iter().find(|(set, ..)| set == name).map(|(_, value, _)| value.as_str())
     }
 
     pub(in crate::kafka) fn apply_to_consumer(&self, config: &mut ClientConfig) -> Result<(), KafkaError> {
@@ -195,14 +137,8 @@ impl Overrides {
 fn not_allowed(name: &str) -> Refusal {
     let known = REFUSED.iter().find(|(refused, _)| *refused == name);
     let (message, remedy) = if let Some((_, why)) = known {
-        (
-            format!("this property is not for a pipeline to set: {why}"),
-            "Leave it out".to_owned(),
-        )
-    } else if ["sasl.", "ssl.", "security.", "oauthbearer"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-    {
+        (format!("this property is not for a pipeline to set: {why}"), "Leave it out".to_owned())
+    } else if ["sasl.", "ssl.", "security.", "oauthbearer"].iter().any(|prefix| name.starts_with(prefix)) {
         (
             "security is a setting of the host, so that no secret stands in a pipeline file".to_owned(),
             "Set it in the host's settings".to_owned(),
@@ -217,24 +153,14 @@ fn not_allowed(name: &str) -> Refusal {
             Some((_, nearest)) => format!("Did you mean `{nearest}`?"),
             None => "Leave it out".to_owned(),
         };
-        (
-            "this property is not on the list of those that a pipeline may set".to_owned(),
-            remedy,
-        )
+        ("this property is not on the list of those that a pipeline may set".to_owned(), remedy)
     };
     Refusal {
         code: Code("kafka-property"),
         field: format!("kafka.{name}"),
         message,
         found: format!("`{name}`"),
-        expected: format!(
-            "one of {}",
-            ALLOWED
-                .iter()
-                .map(|(name, _)| *name)
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
+        expected: format!("one of {}", ALLOWED.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")),
         remedy,
     }
 }
@@ -252,10 +178,7 @@ mod tests {
         for (name, _) in ALLOWED {
             let refusals = of(name, "\u{1}").map_or_else(|refusals| refusals, |_| Vec::new());
             for refusal in refusals {
-                assert!(
-                    !refusal.expected.contains("No such configuration"),
-                    "{name}: {refusal}"
-                );
+                assert!(!refusal.expected.contains("No such configuration"), "{name}: {refusal}");
             }
         }
     }
@@ -270,9 +193,6 @@ mod tests {
         assert!(!refusals[0].to_string().contains("hidden"), "{}", refusals[0]);
         let refusals = of("linger.ms", "soon").expect_err("refused");
         assert_eq!(refusals[0].code.0, "kafka-property-value");
-        assert_eq!(
-            of("client.rack", "a").expect("allowed").get("client.rack"),
-            Some("a")
-        );
+        assert_eq!(of("client.rack", "a").expect("allowed").get("client.rack"), Some("a"));
     }
 }

@@ -27,11 +27,7 @@ pub(in crate::kafka) struct Entry {
 
 impl PartitionList {
     pub(in crate::kafka) fn of_partitions(partitions: &[TopicPartition]) -> Self {
-        Self::build(
-            partitions
-                .iter()
-                .map(|partition| (partition, sys::RD_KAFKA_OFFSET_INVALID.into())),
-        )
+        Self::build(partitions.iter().map(|partition| (partition, sys::RD_KAFKA_OFFSET_INVALID.into())))
     }
 
     pub(in crate::kafka) fn of_positions(positions: &[(TopicPartition, Offset)]) -> Self {
@@ -97,10 +93,7 @@ impl PartitionList {
         list: *const sys::rd_kafka_topic_partition_list_t,
     ) -> Vec<TopicPartition> {
         // SAFETY: by the caller.
-        unsafe { entries_of(list) }
-            .into_iter()
-            .map(|entry| entry.topic_partition)
-            .collect()
+        unsafe { entries_of(list) }.into_iter().map(|entry| entry.topic_partition).collect()
     }
 }
 
@@ -147,21 +140,16 @@ mod tests {
 
     #[test]
     fn positions_come_back_as_they_went_in() {
-        let partition = |topic: &str, index| TopicPartition {
-            topic: topic.into(),
-            partition: Partition(index),
-        };
+        let partition =
+            |topic: &str, index| TopicPartition { topic: topic.into(), partition: Partition(index) };
         let positions = vec![
             (partition("a", 0), Offset(7)),
             (partition("a", 1), Offset(0)),
             (partition("b", 0), Offset(9)),
         ];
         let list = PartitionList::of_positions(&positions);
-        let back: Vec<_> = list
-            .entries()
-            .into_iter()
-            .map(|entry| (entry.topic_partition, Offset(entry.offset)))
-            .collect();
+        let back: Vec<_> =
+            list.entries().into_iter().map(|entry| (entry.topic_partition, Offset(entry.offset))).collect();
         assert_eq!(back, positions);
         list.check().expect("no error");
     }

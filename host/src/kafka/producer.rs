@@ -152,16 +152,9 @@ impl Producer {
                 sys::rd_kafka_topic_new(producer.client.as_ptr(), c_name.as_ptr(), ptr::null_mut())
             };
             if handle.is_null() {
-                return Err(KafkaError::new(
-                    ErrorCode::INVALID_TOPIC,
-                    format!("`{name}` is no topic name"),
-                ));
+                return Err(KafkaError::new(ErrorCode::INVALID_TOPIC, format!("`{name}` is no topic name")));
             }
-            producer.topics.push(Topic {
-                handle,
-                name: Arc::clone(name),
-                buckets: Vec::new(),
-            });
+            producer.topics.push(Topic { handle, name: Arc::clone(name), buckets: Vec::new() });
         }
         Ok(producer)
     }
@@ -185,18 +178,14 @@ impl Producer {
     pub fn send(&mut self, record: &Outgoing<'_>) -> Result<(), NotSent> {
         let bytes = record_bytes(record);
         if bytes > self.record_bytes_max {
-            return Err(NotSent::TooLarge {
-                bytes,
-                limit: self.record_bytes_max,
-            });
+            return Err(NotSent::TooLarge { bytes, limit: self.record_bytes_max });
         }
         if !self.batched {
             return self.send_alone(record);
         }
-        let (Some(topic), Ok(index)) = (
-            self.topics.get_mut(record.topic),
-            usize::try_from(record.partition.0),
-        ) else {
+        let (Some(topic), Ok(index)) =
+            (self.topics.get_mut(record.topic), usize::try_from(record.partition.0))
+        else {
             return Err(NotSent::Client(KafkaError::of(ErrorCode::UNKNOWN_PARTITION)));
         };
         if topic.buckets.len() <= index {
@@ -243,41 +232,17 @@ impl Producer {
         type Field = sys::rd_kafka_vu_s__bindgen_ty_1;
         let fields = [
             (Kind::RD_KAFKA_VTYPE_RKT, Field { rkt: topic.handle }),
-            (
-                Kind::RD_KAFKA_VTYPE_PARTITION,
-                Field {
-                    i32_: record.partition.0,
-                },
-            ),
-            (
-                Kind::RD_KAFKA_VTYPE_MSGFLAGS,
-                Field {
-                    i: sys::RD_KAFKA_MSG_F_COPY,
-                },
-            ),
+            (Kind::RD_KAFKA_VTYPE_PARTITION, Field { i32_: record.partition.0 }),
+            (Kind::RD_KAFKA_VTYPE_MSGFLAGS, Field { i: sys::RD_KAFKA_MSG_F_COPY }),
             (Kind::RD_KAFKA_VTYPE_KEY, bytes(record.key)),
             (Kind::RD_KAFKA_VTYPE_VALUE, bytes(record.value)),
             // Zero is the time of sending.
-            (
-                Kind::RD_KAFKA_VTYPE_TIMESTAMP,
-                Field {
-                    i64_: record.timestamp.unwrap_or(0),
-                },
-            ),
-            (
-                Kind::RD_KAFKA_VTYPE_OPAQUE,
-                Field {
-                    ptr: record.token as *mut c_void,
-                },
-            ),
+            (Kind::RD_KAFKA_VTYPE_TIMESTAMP, Field { i64_: record.timestamp.unwrap_or(0) }),
+            (Kind::RD_KAFKA_VTYPE_OPAQUE, Field { ptr: record.token as *mut c_void }),
             (Kind::RD_KAFKA_VTYPE_HEADERS, Field { headers: list }),
         ]
         .map(|(vtype, u)| sys::rd_kafka_vu_t { vtype, u });
-        let count = if list.is_null() {
-            fields.len() - 1
-        } else {
-            fields.len()
-        };
+        let count = if list.is_null() { fields.len() - 1 } else { fields.len() };
         // SAFETY: the fields name live objects and slices, which are copied; after success the
         // header list is the client's, after a failure still ours.
         let result = unsafe {
@@ -403,11 +368,8 @@ impl Drop for Producer {
 /// An upper bound of a record's bytes on the wire.
 #[inline]
 fn record_bytes(record: &Outgoing<'_>) -> usize {
-    let headers: usize = record
-        .headers
-        .iter()
-        .map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len) + 10)
-        .sum();
+    let headers: usize =
+        record.headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len) + 10).sum();
     record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + headers + RECORD_OVERHEAD
 }
 

@@ -19,12 +19,7 @@ impl Producer {
     /// Retriable ones may be tried again.
     pub fn init_transactions(&mut self, wait: Duration) -> Result<(), KafkaError> {
         // SAFETY: the handle is live; the error is taken over. So below.
-        unsafe {
-            KafkaError::take(sys::rd_kafka_init_transactions(
-                self.client.as_ptr(),
-                millis(wait),
-            ))
-        }
+        unsafe { KafkaError::take(sys::rd_kafka_init_transactions(self.client.as_ptr(), millis(wait))) }
     }
 
     /// # Errors
@@ -61,10 +56,7 @@ impl Producer {
     pub fn commit_transaction(&mut self, wait: Option<Duration>) -> Result<(), KafkaError> {
         // SAFETY: as in `init_transactions`.
         unsafe {
-            KafkaError::take(sys::rd_kafka_commit_transaction(
-                self.client.as_ptr(),
-                wait.map_or(-1, millis),
-            ))
+            KafkaError::take(sys::rd_kafka_commit_transaction(self.client.as_ptr(), wait.map_or(-1, millis)))
         }
     }
 
@@ -74,11 +66,6 @@ impl Producer {
     /// When the client is fenced, or the coordinator away.
     pub fn abort_transaction(&mut self, wait: Duration) -> Result<(), KafkaError> {
         // SAFETY: as in `init_transactions`.
-        unsafe {
-            KafkaError::take(sys::rd_kafka_abort_transaction(
-                self.client.as_ptr(),
-                millis(wait),
-            ))
-        }
+        unsafe { KafkaError::take(sys::rd_kafka_abort_transaction(self.client.as_ptr(), millis(wait))) }
     }
 }

@@ -115,14 +115,8 @@ mod tests {
     #[test]
     fn secrets_are_not_in_debug_output() {
         let security = Security {
-            tls: Some(Tls {
-                key_password: Some(Secret::new("hidden-key")),
-                ..Tls::default()
-            }),
-            sasl: Some(Sasl::Plain {
-                username: "me".to_owned(),
-                password: Secret::new("hidden-pass"),
-            }),
+            tls: Some(Tls { key_password: Some(Secret::new("hidden-key")), ..Tls::default() }),
+            sasl: Some(Sasl::Plain { username: "me".to_owned(), password: Secret::new("hidden-pass") }),
         };
         let shown = format!("{security:?}");
         assert!(!shown.contains("hidden"), "{shown}");

@@ -31,11 +31,7 @@ impl ClientSettings {
             check_broker(broker)?;
             list.push(broker);
         }
-        let settings = Self {
-            brokers: list.join(","),
-            security,
-            client_id: client_id.into(),
-        };
+        let settings = Self { brokers: list.join(","), security, client_id: client_id.into() };
         settings.base_config().map_err(|error| {
             Box::new(Refusal {
                 code: Code("kafka-settings"),
@@ -130,16 +126,7 @@ mod tests {
         for good in ["a:1", "a:9092, b:9093", "[::1]:9092", "127.0.0.1:65535"] {
             ClientSettings::new(good, Security::default(), "test").expect(good);
         }
-        for bad in [
-            "",
-            "a",
-            "a:",
-            ":9092",
-            "a:0",
-            "a:99999",
-            "a:9092,,b:9092",
-            "kafka://a:9092",
-        ] {
+        for bad in ["", "a", "a:", ":9092", "a:0", "a:99999", "a:9092,,b:9092", "kafka://a:9092"] {
             let refusal = ClientSettings::new(bad, Security::default(), "test").expect_err(bad);
             assert_eq!(refusal.code.0, "kafka-brokers", "{bad}");
         }
@@ -147,18 +134,8 @@ mod tests {
 
     #[test]
     fn an_authority_file_that_is_not_there_is_refused_by_the_broker_client() {
-        let tls = Tls {
-            ca_file: Some("/nonexistent/ca.pem".into()),
-            ..Tls::default()
-        };
-        let settings = ClientSettings::new(
-            "a:1",
-            Security {
-                tls: Some(tls),
-                sasl: None,
-            },
-            "test",
-        );
+        let tls = Tls { ca_file: Some("/nonexistent/ca.pem".into()), ..Tls::default() };
+        let settings = ClientSettings::new("a:1", Security { tls: Some(tls), sasl: None }, "test");
         // librdkafka opens the file when the client starts, not when the property is set.
         assert!(settings.is_ok());
     }

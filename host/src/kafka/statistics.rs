@@ -57,10 +57,7 @@ impl Statistics {
                 .collect();
             last_stable_offsets.insert(topic, known);
         }
-        Some(Self {
-            connected,
-            last_stable_offsets,
-        })
+        Some(Self { connected, last_stable_offsets })
     }
 
     #[must_use]

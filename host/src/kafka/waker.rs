@@ -21,10 +21,7 @@ unsafe impl Sync for Waker {}
 impl Waker {
     /// `queue` is a reference of its own to a queue of the client.
     pub(in crate::kafka) fn new(queue: *mut sys::rd_kafka_queue_t, client: Arc<Client>) -> Self {
-        Self {
-            queue,
-            _client: client,
-        }
+        Self { queue, _client: client }
     }
 
     pub fn wake(&self) {

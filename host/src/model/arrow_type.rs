@@ -62,12 +62,7 @@ pub fn data_type(avro: &AvroType) -> Result<DataType, SchemaError> {
             DataType::Map(Arc::new(Field::new("entries", entries, false)), false)
         }
         AvroType::Record(record) => DataType::Struct(
-            record
-                .fields
-                .iter()
-                .map(|f| field(&f.name, &f.ty))
-                .collect::<Result<Vec<_>, _>>()?
-                .into(),
+            record.fields.iter().map(|f| field(&f.name, &f.ty)).collect::<Result<Vec<_>, _>>()?.into(),
         ),
         AvroType::Union(branches) => match avro.as_nullable() {
             Some((inner, _)) => data_type(inner)?,
@@ -103,10 +98,8 @@ pub fn nullable(avro: &AvroType) -> bool {
 }
 
 fn union(branches: &[AvroType]) -> Result<DataType, SchemaError> {
-    let fields = branches
-        .iter()
-        .map(|branch| field(branch.label(), branch))
-        .collect::<Result<Vec<_>, _>>()?;
+    let fields =
+        branches.iter().map(|branch| field(branch.label(), branch)).collect::<Result<Vec<_>, _>>()?;
     if fields.len() > usize::from(i8::MAX.unsigned_abs()) {
         return Err(unsupported("a union", format!("{} branches", fields.len())));
     }
@@ -135,10 +128,7 @@ fn time_unit(unit: TimeUnit) -> ArrowTimeUnit {
 }
 
 fn unsupported(at: &str, what: String) -> SchemaError {
-    SchemaError::Unsupported {
-        at: at.to_owned(),
-        what,
-    }
+    SchemaError::Unsupported { at: at.to_owned(), what }
 }
 
 #[cfg(test)]
@@ -154,13 +144,9 @@ mod tests {
         let text = r#"{"type":"record","name":"R","fields":[
             {"name":"a","type":["null","int"]}, {"name":"b","type":["string","null"]},
             {"name":"c","type":["null","int","string"]}, {"name":"d","type":["int"]}, {"name":"e","type":"null"}]}"#;
-        let DataType::Struct(fields) = of(text) else {
-            panic!("a struct")
-        };
-        let shape: Vec<(DataType, bool)> = fields
-            .iter()
-            .map(|f| (f.data_type().clone(), f.is_nullable()))
-            .collect();
+        let DataType::Struct(fields) = of(text) else { panic!("a struct") };
+        let shape: Vec<(DataType, bool)> =
+            fields.iter().map(|f| (f.data_type().clone(), f.is_nullable())).collect();
         assert_eq!(shape[0], (DataType::Int32, true));
         assert_eq!(shape[1], (DataType::Utf8, true));
         let (DataType::Union(union, UnionMode::Dense), true) = &shape[2] else {
@@ -183,10 +169,7 @@ mod tests {
                 DataType::Decimal256(39, 0),
             ),
             (r#"{"type":"enum","name":"E","symbols":["A"]}"#, DataType::Int32),
-            (
-                r#"{"type":"string","logicalType":"uuid"}"#,
-                DataType::FixedSizeBinary(16),
-            ),
+            (r#"{"type":"string","logicalType":"uuid"}"#, DataType::FixedSizeBinary(16)),
             (
                 r#"{"type":"fixed","name":"D","size":12,"logicalType":"duration"}"#,
                 DataType::Interval(IntervalUnit::MonthDayNano),

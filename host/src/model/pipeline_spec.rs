@@ -187,7 +187,11 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts_max: 8, backoff_initial: Duration::from_millis(50), backoff_max: Duration::from_secs(10) }
+        Self {
+            attempts_max: 8,
+            backoff_initial: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(10),
+        }
     }
 }
 

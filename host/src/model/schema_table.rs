@@ -58,11 +58,7 @@ impl SchemaTable {
 impl TableEntry {
     fn new(avro: AvroType) -> Result<Self, SchemaError> {
         let data_type = data_type(&avro)?;
-        Ok(Self {
-            text: avro.to_json().to_string(),
-            avro,
-            data_type,
-        })
+        Ok(Self { text: avro.to_json().to_string(), avro, data_type })
     }
 }
 
@@ -73,12 +69,8 @@ mod tests {
     #[test]
     fn one_schema_has_one_id_however_it_is_written() {
         let table = SchemaTable::default();
-        let a = table
-            .declare(r#"{"type":"record","name":"x.R","fields":[]}"#)
-            .expect("valid");
-        let b = table
-            .declare(r#"{"fields":[],"name":"R","namespace":"x","type":"record"}"#)
-            .expect("valid");
+        let a = table.declare(r#"{"type":"record","name":"x.R","fields":[]}"#).expect("valid");
+        let b = table.declare(r#"{"fields":[],"name":"R","namespace":"x","type":"record"}"#).expect("valid");
         let c = table.declare(r#""string""#).expect("valid");
         assert_eq!(a, b);
         assert_ne!(a, c);

@@ -73,7 +73,14 @@ impl KafkaSink {
     pub fn new(settings: SinkSettings) -> Result<Self, Stop> {
         settings.check()?;
         let routes = settings.topics.iter().map(|(_, by)| (Router::new(*by), 0)).collect();
-        Ok(Self { settings, state: State::None, topic_bytes_max: Vec::new(), routes, counted: None, suspects: Suspects::default() })
+        Ok(Self {
+            settings,
+            state: State::None,
+            topic_bytes_max: Vec::new(),
+            routes,
+            counted: None,
+            suspects: Suspects::default(),
+        })
     }
 
     /// Drops the producer unless a transaction is open or records are on their way. Tells whether
@@ -264,10 +271,7 @@ impl Sink for KafkaSink {
             headers: record.headers,
             token: record.token,
         };
-        if self
-            .suspects
-            .is_other_group((outgoing.topic, outgoing.partition.0), outgoing.token)
-        {
+        if self.suspects.is_other_group((outgoing.topic, outgoing.partition.0), outgoing.token) {
             self.end_client_batch();
         }
         let sent = match &mut self.state {

@@ -46,10 +46,7 @@ mod tests {
     #[test]
     fn a_key_chooses_and_a_null_key_follows_its_source() {
         let mut router = Router::new(PartitionBy::Key);
-        assert_eq!(
-            router.route(Some(b"21"), Partition(3), 4),
-            Partition(1_173_551_340 % 4)
-        );
+        assert_eq!(router.route(Some(b"21"), Partition(3), 4), Partition(1_173_551_340 % 4));
         assert_eq!(router.route(None, Partition(7), 4), Partition(3));
         // An empty key is a key.
         assert_eq!(router.route(Some(b""), Partition(3), 4), partition_of_key(b"", 4));
@@ -61,9 +58,7 @@ mod tests {
         let mut router = Router::new(PartitionBy::SourcePartition);
         assert_eq!(router.route(Some(b"21"), Partition(5), 4), Partition(1));
         let mut router = Router::new(PartitionBy::RoundRobin);
-        let turns: Vec<i32> = (0..5)
-            .map(|_| router.route(Some(b"21"), Partition(0), 3).0)
-            .collect();
+        let turns: Vec<i32> = (0..5).map(|_| router.route(Some(b"21"), Partition(0), 3).0).collect();
         assert_eq!(turns, [0, 1, 2, 0, 1]);
     }
 }

@@ -102,12 +102,7 @@ mod tests {
     fn refused(tokens: impl Iterator<Item = u64>) -> Vec<Undelivered> {
         let error = KafkaError::of(ErrorCode::INVALID_TIMESTAMP);
         tokens
-            .map(|token| Undelivered {
-                topic: 0,
-                partition: Partition(3),
-                token,
-                error: error.clone(),
-            })
+            .map(|token| Undelivered { topic: 0, partition: Partition(3), token, error: error.clone() })
             .collect()
     }
 
@@ -120,13 +115,7 @@ mod tests {
             let failed = refused(batch.iter().copied());
             let failed: Vec<&Undelivered> = failed.iter().collect();
             if let Verdict::Guilty(guilty) = suspects.judge(&failed) {
-                assert_eq!(
-                    guilty
-                        .iter()
-                        .map(|index| failed[*index].token)
-                        .collect::<Vec<_>>(),
-                    [culprit]
-                );
+                assert_eq!(guilty.iter().map(|index| failed[*index].token).collect::<Vec<_>>(), [culprit]);
                 assert_eq!(attempt, 3);
                 return;
             }
@@ -139,10 +128,7 @@ mod tests {
                 batches.last_mut().expect("one").push(token);
             }
             assert!(batches.len() <= GROUPS + 2);
-            batch = batches
-                .into_iter()
-                .find(|batch| batch.contains(&culprit))
-                .expect("its batch");
+            batch = batches.into_iter().find(|batch| batch.contains(&culprit)).expect("its batch");
         }
     }
 

@@ -57,10 +57,7 @@ impl Starting {
             Ok(()) => Ok(Ready(self.0)),
             Err(error) => {
                 let again = (error.retriable || error.code.is_outage()) && !error.fatal;
-                Err(Box::new(Unready {
-                    error,
-                    again: again.then_some(self),
-                }))
+                Err(Box::new(Unready { error, again: again.then_some(self) }))
             }
         }
     }

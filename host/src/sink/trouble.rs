@@ -20,44 +20,29 @@ fn stop(error: &KafkaError) -> Option<Stop> {
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC | ErrorCode::UNKNOWN_PARTITION => {
             Some(Stop::new(
                 "topic-missing",
-                format!(
-                    "an output topic, or a partition of it, does not exist: {}",
-                    error.message
-                ),
+                format!("an output topic, or a partition of it, does not exist: {}", error.message),
                 "Create the topic, or correct its name in the pipeline",
             ))
         }
         ErrorCode::INVALID_TOPIC => Some(Stop::new(
             "topic-invalid",
-            format!(
-                "an output topic has a name that no topic can have: {}",
-                error.message
-            ),
+            format!("an output topic has a name that no topic can have: {}", error.message),
             "Correct the topic's name in the pipeline",
         )),
         ErrorCode::TOPIC_AUTHORIZATION_FAILED => Some(Stop::new(
             "topic-forbidden",
-            format!(
-                "the broker does not let this host write an output topic: {}",
-                error.message
-            ),
+            format!("the broker does not let this host write an output topic: {}", error.message),
             "Allow the host's principal WRITE and DESCRIBE on the topic",
         )),
         ErrorCode::GROUP_AUTHORIZATION_FAILED => Some(Stop::new(
             "group-forbidden",
-            format!(
-                "the broker does not let this host commit for its group: {}",
-                error.message
-            ),
+            format!("the broker does not let this host commit for its group: {}", error.message),
             "Allow the host's principal READ on the group",
         )),
         ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED => {
             Some(Stop::new(
                 "transactional-id-forbidden",
-                format!(
-                    "the broker does not let this host write in transactions: {}",
-                    error.message
-                ),
+                format!("the broker does not let this host write in transactions: {}", error.message),
                 "Allow the host's principal WRITE and DESCRIBE on transactional ids that begin with `wasmill.`",
             ))
         }
@@ -113,35 +98,26 @@ pub(in crate::sink) fn failure_of(
     if let Some(fatal) = fatal {
         return commit_failure(&fatal);
     }
-    let refused: Vec<&Undelivered> = failed
-        .iter()
-        .filter(|failed| failed.error.code.refuses_record())
-        .collect();
+    let refused: Vec<&Undelivered> =
+        failed.iter().filter(|failed| failed.error.code.refuses_record()).collect();
     if !refused.is_empty() {
         return match suspects.judge(&refused) {
             Verdict::Guilty(guilty) => CommitFailure::Refused(
                 guilty
                     .into_iter()
                     .filter_map(|index| refused.get(index))
-                    .map(|failed| Refused {
-                        token: failed.token,
-                        cause: refused_record(&failed.error),
-                    })
+                    .map(|failed| Refused { token: failed.token, cause: refused_record(&failed.error) })
                     .collect(),
             ),
-            Verdict::Narrowed(count) => CommitFailure::Abort(format!(
-                "the broker refused one of {count} records; finding out which"
-            )),
+            Verdict::Narrowed(count) => {
+                CommitFailure::Abort(format!("the broker refused one of {count} records; finding out which"))
+            }
         };
     }
     // Records that were purged only follow another failure.
     let purged =
         |error: &KafkaError| matches!(error.code, ErrorCode::PURGE_QUEUE | ErrorCode::PURGE_INFLIGHT);
-    let cause = failed
-        .iter()
-        .map(|failed| &failed.error)
-        .find(|error| !purged(error))
-        .or(error);
+    let cause = failed.iter().map(|failed| &failed.error).find(|error| !purged(error)).or(error);
     match cause.map(commit_failure) {
         Some(CommitFailure::Sink(SinkFailure::Fatal(message))) => CommitFailure::Abort(message),
         Some(failure) => failure,
@@ -182,45 +158,28 @@ mod tests {
     }
 
     fn undelivered(token: u64, code: ErrorCode) -> Undelivered {
-        Undelivered {
-            topic: 0,
-            partition: Partition(0),
-            token,
-            error: error(code),
-        }
+        Undelivered { topic: 0, partition: Partition(0), token, error: error(code) }
     }
 
     #[test]
     fn refused_records_are_told_apart_from_outages() {
-        let failed = [
-            undelivered(1, ErrorCode::PURGE_QUEUE),
-            undelivered(2, ErrorCode::MESSAGE_TOO_LARGE),
-        ];
+        let failed = [undelivered(1, ErrorCode::PURGE_QUEUE), undelivered(2, ErrorCode::MESSAGE_TOO_LARGE)];
         let CommitFailure::Refused(refused) = failure_of(&failed, None, None, &mut Suspects::default())
         else {
             panic!("refused expected")
         };
-        assert_eq!(
-            (refused.len(), refused[0].token, refused[0].cause.code.0),
-            (1, 2, "record-too-large")
-        );
+        assert_eq!((refused.len(), refused[0].token, refused[0].cause.code.0), (1, 2, "record-too-large"));
         let failed = [undelivered(1, ErrorCode::MESSAGE_TIMED_OUT)];
         assert!(matches!(
             failure_of(&failed, None, None, &mut Suspects::default()),
             CommitFailure::Sink(SinkFailure::Outage(_))
         ));
-        assert!(matches!(
-            failure_of(&[], None, None, &mut Suspects::default()),
-            CommitFailure::Abort(_)
-        ));
+        assert!(matches!(failure_of(&[], None, None, &mut Suspects::default()), CommitFailure::Abort(_)));
     }
 
     #[test]
     fn a_lost_membership_aborts_and_a_newer_producer_fences() {
-        assert!(matches!(
-            commit_failure(&error(ErrorCode::ILLEGAL_GENERATION)),
-            CommitFailure::Abort(_)
-        ));
+        assert!(matches!(commit_failure(&error(ErrorCode::ILLEGAL_GENERATION)), CommitFailure::Abort(_)));
         assert!(matches!(
             commit_failure(&error(ErrorCode::FENCED)),
             CommitFailure::Sink(SinkFailure::Fenced(_))

@@ -12,9 +12,7 @@ pub struct FlowControl {
 
 impl Default for FlowControl {
     fn default() -> Self {
-        Self {
-            buffer_bytes_max: 32 << 20,
-        }
+        Self { buffer_bytes_max: 32 << 20 }
     }
 }
 
@@ -26,10 +24,7 @@ impl FlowControl {
         let fetch = (budget / 4).clamp(256 << 10, 16 << 20);
         let partition = (budget / 8).clamp(128 << 10, 1 << 20).min(fetch);
         vec![
-            (
-                "queued.max.messages.kbytes",
-                (budget / 2 / 1024).clamp(1, 2_097_151).to_string(),
-            ),
+            ("queued.max.messages.kbytes", (budget / 2 / 1024).clamp(1, 2_097_151).to_string()),
             ("queued.min.messages", "50000".to_owned()),
             ("fetch.max.bytes", fetch.to_string()),
             ("max.partition.fetch.bytes", partition.to_string()),
@@ -47,10 +42,7 @@ mod tests {
     #[test]
     fn properties_stay_within_the_budget() {
         for budget in [0_u64, 1 << 20, 8 << 20, 32 << 20, 1 << 30, u64::MAX / 2] {
-            let properties = FlowControl {
-                buffer_bytes_max: budget,
-            }
-            .properties();
+            let properties = FlowControl { buffer_bytes_max: budget }.properties();
             let of = |name| {
                 let (_, value) = properties.iter().find(|(found, _)| *found == name).expect(name);
                 value.parse::<u64>().expect("a number")

@@ -140,11 +140,8 @@ impl KafkaSource {
     /// Sorts an error of the whole client: some only ask for a closer look or for patience.
     fn client_failed(&mut self, error: KafkaError) -> Result<(), SourceFailure> {
         // A fatal error comes in as a mere notice that there is one.
-        let error = if error.code == ErrorCode::FATAL {
-            self.consumer.fatal_error().unwrap_or(error)
-        } else {
-            error
-        };
+        let error =
+            if error.code == ErrorCode::FATAL { self.consumer.fatal_error().unwrap_or(error) } else { error };
         match error.code {
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             | ErrorCode::UNKNOWN_TOPIC

@@ -19,9 +19,7 @@ pub(in crate::source) fn lag(
         .flatten()
         .map(Offset)
         .or_else(|| consumer.cached_end(partition))?;
-    let position = consumer
-        .position(partition)
-        .map_or(next, |position| position.max(next));
+    let position = consumer.position(partition).map_or(next, |position| position.max(next));
     let unread = u64::try_from(stable.0 - position.0).unwrap_or(0);
     Some(unread + held as u64)
 }

@@ -24,50 +24,32 @@ pub(in crate::source) struct Partitions {
 
 impl Partitions {
     fn find(&mut self, partition: &TopicPartition) -> Option<&mut Owned> {
-        self.owned
-            .iter_mut()
-            .find(|owned| owned.topic_partition == *partition)
+        self.owned.iter_mut().find(|owned| owned.topic_partition == *partition)
     }
 
     pub(in crate::source) fn add(&mut self, positions: &[(TopicPartition, Offset)]) {
         for (partition, offset) in positions {
             self.owned.retain(|owned| owned.topic_partition != *partition);
-            self.owned.push(Owned {
-                topic_partition: partition.clone(),
-                next: *offset,
-                paused: false,
-            });
+            self.owned.push(Owned { topic_partition: partition.clone(), next: *offset, paused: false });
         }
     }
 
     pub(in crate::source) fn remove(&mut self, partitions: &[TopicPartition]) {
-        self.owned
-            .retain(|owned| !partitions.contains(&owned.topic_partition));
-        self.held
-            .retain(|run| !partitions.contains(run.topic_partition()));
+        self.owned.retain(|owned| !partitions.contains(&owned.topic_partition));
+        self.held.retain(|run| !partitions.contains(run.topic_partition()));
     }
 
     /// Where the client is to go on.
     pub(in crate::source) fn positions(&self) -> Vec<(TopicPartition, Offset)> {
-        self.owned
-            .iter()
-            .map(|owned| (owned.topic_partition.clone(), owned.next))
-            .collect()
+        self.owned.iter().map(|owned| (owned.topic_partition.clone(), owned.next)).collect()
     }
 
     pub(in crate::source) fn next(&self, partition: &TopicPartition) -> Option<Offset> {
-        self.owned
-            .iter()
-            .find(|owned| owned.topic_partition == *partition)
-            .map(|owned| owned.next)
+        self.owned.iter().find(|owned| owned.topic_partition == *partition).map(|owned| owned.next)
     }
 
     pub(in crate::source) fn paused(&self) -> Vec<TopicPartition> {
-        self.owned
-            .iter()
-            .filter(|owned| owned.paused)
-            .map(|owned| owned.topic_partition.clone())
-            .collect()
+        self.owned.iter().filter(|owned| owned.paused).map(|owned| owned.topic_partition.clone()).collect()
     }
 
     pub(in crate::source) fn set_paused(&mut self, partitions: &[TopicPartition], paused: bool) {
@@ -91,21 +73,14 @@ impl Partitions {
     /// Takes a run in. Records of a partition that is not ours go, and so do records that came
     /// before: a pause while a batch is being taken makes the client fetch a part of it again.
     pub(in crate::source) fn hold(&mut self, mut run: Messages, rows_max: usize, bytes_max: u64) {
-        let Some(owned) = self
-            .owned
-            .iter_mut()
-            .find(|owned| owned.topic_partition == *run.topic_partition())
+        let Some(owned) = self.owned.iter_mut().find(|owned| owned.topic_partition == *run.topic_partition())
         else {
             return;
         };
         run.skip_before(owned.next);
         let Some(next) = run.next_offset() else { return };
         owned.next = next;
-        let earlier = self
-            .held
-            .iter_mut()
-            .rev()
-            .find(|held| held.topic_partition() == run.topic_partition());
+        let earlier = self.held.iter_mut().rev().find(|held| held.topic_partition() == run.topic_partition());
         let rest = match earlier {
             Some(held) => held.absorb(run, rows_max, bytes_max),
             None => Some(run),
@@ -116,9 +91,7 @@ impl Partitions {
     /// The oldest run of a partition that is not paused.
     pub(in crate::source) fn take(&mut self) -> Option<Messages> {
         let paused = |run: &Messages| {
-            self.owned
-                .iter()
-                .any(|owned| owned.paused && owned.topic_partition == *run.topic_partition())
+            self.owned.iter().any(|owned| owned.paused && owned.topic_partition == *run.topic_partition())
         };
         let index = self.held.iter().position(|run| !paused(run))?;
         self.held.remove(index)
@@ -126,11 +99,7 @@ impl Partitions {
 
     /// Records of a partition that are held.
     pub(in crate::source) fn held(&self, partition: &TopicPartition) -> usize {
-        self.held
-            .iter()
-            .filter(|run| run.topic_partition() == partition)
-            .map(RawRecords::len)
-            .sum()
+        self.held.iter().filter(|run| run.topic_partition() == partition).map(RawRecords::len).sum()
     }
 
     /// Bytes of everything that is held.

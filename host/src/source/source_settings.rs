@@ -65,18 +65,12 @@ impl SourceSettings {
             (0 | 1, _) => {
                 properties.push(("partition.assignment.strategy", "cooperative-sticky".to_owned()));
                 properties.push(("session.timeout.ms", session_ms.to_string()));
-                properties.push((
-                    "heartbeat.interval.ms",
-                    (session_ms / 5).clamp(1, 3000).to_string(),
-                ));
+                properties.push(("heartbeat.interval.ms", (session_ms / 5).clamp(1, 3000).to_string()));
             }
             (_, CoPartitioned::Classic) => {
                 properties.push(("partition.assignment.strategy", "range".to_owned()));
                 properties.push(("session.timeout.ms", session_ms.to_string()));
-                properties.push((
-                    "heartbeat.interval.ms",
-                    (session_ms / 5).clamp(1, 3000).to_string(),
-                ));
+                properties.push(("heartbeat.interval.ms", (session_ms / 5).clamp(1, 3000).to_string()));
             }
             (_, CoPartitioned::Consumer) => {
                 // Session and heartbeats are the coordinator's to set in this protocol.
@@ -108,10 +102,6 @@ fn millis_of(overrides: &Overrides, name: &'static str, default: Duration) -> Re
         return Ok(default.as_millis() as u64);
     };
     text.parse().map_err(|_| {
-        Stop::new(
-            "kafka-timeouts",
-            format!("{name} is `{text}`"),
-            "Write a number of milliseconds",
-        )
+        Stop::new("kafka-timeouts", format!("{name} is `{text}`"), "Write a number of milliseconds")
     })
 }

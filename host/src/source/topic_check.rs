@@ -28,10 +28,7 @@ struct Doubt {
 impl TopicCheck {
     /// Begins to doubt, unless it does already.
     pub(in crate::source) fn doubt(&mut self, now: Instant) {
-        self.doubt.get_or_insert(Doubt {
-            since: now,
-            asked: now,
-        });
+        self.doubt.get_or_insert(Doubt { since: now, asked: now });
     }
 
     /// Whether it is time to ask again.

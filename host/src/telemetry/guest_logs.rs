@@ -80,11 +80,7 @@ impl GuestLogs {
     #[must_use]
     pub fn new(lines_per_second_max: u32) -> Self {
         let (followers, _) = broadcast::channel(FOLLOWER_LINES_MAX);
-        Self {
-            ring: Mutex::default(),
-            followers,
-            lines_per_second_max,
-        }
+        Self { ring: Mutex::default(), followers, lines_per_second_max }
     }
 
     /// Keeps a line, cut at [`LOG_LINE_BYTES_MAX`], unless the pipeline is over its rate. Returns
@@ -154,10 +150,7 @@ impl GuestLogs {
     #[must_use]
     pub fn page(&self, after: u64, limit: usize, level: LogLevel) -> LogPage {
         let ring = self.ring.lock();
-        let first = ring
-            .lines
-            .front()
-            .map_or(ring.last_cursor + 1, |line| line.cursor);
+        let first = ring.lines.front().map_or(ring.last_cursor + 1, |line| line.cursor);
         let skipped = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(usize::MAX);
         let wanted = ring.lines.iter().skip(skipped).filter(|line| line.level >= level);
         let limit = limit.clamp(1, PAGE_LINES_MAX);
@@ -167,11 +160,7 @@ impl GuestLogs {
             Some(last) if lines.len() == limit => last.cursor,
             _ => ring.last_cursor.max(after),
         };
-        LogPage {
-            lines,
-            next,
-            missed: first.saturating_sub(after + 1),
-        }
+        LogPage { lines, next, missed: first.saturating_sub(after + 1) }
     }
 
     /// The last lines, oldest first.
@@ -181,11 +170,7 @@ impl GuestLogs {
         let newest = ring.lines.iter().rev().filter(|line| line.level >= level);
         let mut lines: Vec<_> = newest.take(limit.min(PAGE_LINES_MAX)).cloned().collect();
         lines.reverse();
-        LogPage {
-            lines,
-            next: ring.last_cursor,
-            missed: 0,
-        }
+        LogPage { lines, next: ring.last_cursor, missed: 0 }
     }
 
     /// Every line from now on. A follower that is too slow is told how many lines it missed.
@@ -214,9 +199,7 @@ fn cut(text: &str, max: usize) -> String {
         (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
     };
     let text = text.get(..end).unwrap_or_default().trim_end();
-    text.chars()
-        .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -236,10 +219,7 @@ mod tests {
             assert!(logs.append(1000, WORKER, LogLevel::Info, "guest", &format!("line {n}")));
         }
         let first = logs.page(0, 2, LogLevel::Trace);
-        assert_eq!(
-            (messages(&first), first.next, first.missed),
-            (vec!["line 0", "line 1"], 2, 0)
-        );
+        assert_eq!((messages(&first), first.next, first.missed), (vec!["line 0", "line 1"], 2, 0));
         let second = logs.page(first.next, 2, LogLevel::Trace);
         assert_eq!(messages(&second), ["line 2", "line 3"]);
         let last = logs.page(second.next, 2, LogLevel::Trace);
@@ -261,17 +241,13 @@ mod tests {
     #[test]
     fn lines_over_the_rate_are_counted_and_the_next_second_says_so() {
         let logs = GuestLogs::new(2);
-        let kept: Vec<bool> = (0..5)
-            .map(|_| logs.append(1_999, WORKER, LogLevel::Info, "guest", "x"))
-            .collect();
+        let kept: Vec<bool> =
+            (0..5).map(|_| logs.append(1_999, WORKER, LogLevel::Info, "guest", "x")).collect();
         assert_eq!(kept, [true, true, false, false, false]);
         assert_eq!(logs.dropped(), 3);
         assert!(logs.append(2_000, WORKER, LogLevel::Info, "guest", "y"));
         let page = logs.page(0, 10, LogLevel::Trace);
-        assert_eq!(
-            messages(&page),
-            ["x", "x", "3 lines dropped: the limit is 2 lines a second", "y"]
-        );
+        assert_eq!(messages(&page), ["x", "x", "3 lines dropped: the limit is 2 lines a second", "y"]);
         assert_eq!(page.lines[2].target, "wasmill");
     }
 
@@ -289,15 +265,8 @@ mod tests {
         }
         let ring = logs.ring.lock();
         assert!(ring.bytes <= RING_BYTES_MAX, "{}", ring.bytes);
-        assert_eq!(
-            ring.bytes,
-            ring.lines.iter().map(|line| bytes_of(line)).sum::<usize>()
-        );
-        assert!(
-            ring.lines
-                .iter()
-                .all(|line| line.message.len() <= LOG_LINE_BYTES_MAX)
-        );
+        assert_eq!(ring.bytes, ring.lines.iter().map(|line| bytes_of(line)).sum::<usize>());
+        assert!(ring.lines.iter().all(|line| line.message.len() <= LOG_LINE_BYTES_MAX));
     }
 
     #[test]
@@ -306,10 +275,7 @@ mod tests {
         assert_eq!(cut("one\ntwo\u{1b}[31m\n", 100), "one two [31m");
         let logs = GuestLogs::new(10);
         logs.append(0, WORKER, LogLevel::Info, &"t".repeat(1000), "m");
-        assert_eq!(
-            logs.page(0, 1, LogLevel::Trace).lines[0].target.len(),
-            TARGET_BYTES_MAX
-        );
+        assert_eq!(logs.page(0, 1, LogLevel::Trace).lines[0].target.len(), TARGET_BYTES_MAX);
     }
 
     #[test]

@@ -52,9 +52,7 @@ where
         reason: error.to_string(),
     })?;
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
-        .with_ansi(colours);
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colours);
     Ok(match output {
         LogOutput::Text => Box::new(registry.with(layer)),
         LogOutput::Json => Box::new(registry.with(layer.json().flatten_event(true).with_current_span(false))),
@@ -94,10 +92,7 @@ mod tests {
         let subscriber = subscriber(output, directives, false, move || writer.clone()).expect("directives");
         tracing::subscriber::with_default(subscriber, || {
             let pipeline = PipelineName::new("p").expect("name");
-            let id = PipelineId {
-                tenant: TenantName::default_tenant(),
-                pipeline,
-            };
+            let id = PipelineId { tenant: TenantName::default_tenant(), pipeline };
             let span = fields::worker_span(&id, WorkerIndex(1)).entered();
             tracing::info!(offset = 7, "record set aside");
             tracing::debug!("detail");
@@ -122,19 +117,13 @@ mod tests {
     #[test]
     fn text_events_have_no_colours_off_a_terminal_and_directives_choose_the_level() {
         let text = logged(LogOutput::Text, "debug");
-        assert!(
-            text.contains("record set aside") && text.contains("detail"),
-            "{text}"
-        );
+        assert!(text.contains("record set aside") && text.contains("detail"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
     }
 
     #[test]
     fn wrong_directives_are_an_error_with_an_example() {
         let error = init(LogOutput::Text, "a=b=c").expect_err("wrong");
-        assert!(
-            error.to_string().contains("info,wasmill::source=debug"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("info,wasmill::source=debug"), "{error}");
     }
 }

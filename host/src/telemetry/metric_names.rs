@@ -14,11 +14,7 @@ pub struct MetricName {
 }
 
 const fn metric(name: &'static str, unit: &'static str, description: &'static str) -> MetricName {
-    MetricName {
-        name,
-        unit,
-        description,
-    }
+    MetricName { name, unit, description }
 }
 
 /// Attribute: the owner of the pipeline.
@@ -38,86 +34,40 @@ pub const STATE_ATTRIBUTE: &str = "state";
 /// Attribute of [`BUILD_INFO`].
 pub const VERSION: &str = "version";
 
-pub const BUILD_INFO: MetricName = metric(
-    "wasmill.build.info",
-    "",
-    "Always 1; the attribute is the version.",
-);
+pub const BUILD_INFO: MetricName =
+    metric("wasmill.build.info", "", "Always 1; the attribute is the version.");
 pub const RECORDS_IN: MetricName = metric("wasmill.records.in", "{record}", "Records read and decided on.");
 pub const RECORDS_OUT: MetricName = metric("wasmill.records.out", "{record}", "Records written to outputs.");
 pub const BYTES_IN: MetricName = metric("wasmill.read", "By", "Bytes of keys and values read.");
-pub const BYTES_OUT: MetricName = metric(
-    "wasmill.written",
-    "By",
-    "Bytes of keys and values written to outputs.",
-);
+pub const BYTES_OUT: MetricName =
+    metric("wasmill.written", "By", "Bytes of keys and values written to outputs.");
 pub const BATCHES: MetricName = metric("wasmill.batches", "{batch}", "Batches given to the transform.");
 pub const DEAD_LETTERS: MetricName =
     metric("wasmill.dead_letters", "{record}", "Records set aside, by cause.");
-pub const DROPPED: MetricName = metric(
-    "wasmill.dropped",
-    "{record}",
-    "Bad records dropped by policy, by cause.",
-);
-pub const INVOCATION: MetricName = metric(
-    "wasmill.invocation.duration",
-    "s",
-    "Time of one call into the transform.",
-);
+pub const DROPPED: MetricName =
+    metric("wasmill.dropped", "{record}", "Bad records dropped by policy, by cause.");
+pub const INVOCATION: MetricName =
+    metric("wasmill.invocation.duration", "s", "Time of one call into the transform.");
 pub const DECODE: MetricName = metric("wasmill.decode.duration", "s", "Time to decode one batch.");
-pub const ENCODE: MetricName = metric(
-    "wasmill.encode.duration",
-    "s",
-    "Time to encode the output of one batch.",
-);
-pub const COMMIT: MetricName = metric(
-    "wasmill.commit.duration",
-    "s",
-    "Time of one commit, flush included.",
-);
-pub const ABORTS: MetricName = metric(
-    "wasmill.commit.aborts",
-    "{commit}",
-    "Commit cycles undone and run again.",
-);
-pub const RETRIES: MetricName = metric(
-    "wasmill.retries",
-    "{retry}",
-    "Invocations repeated on the transform's demand.",
-);
-pub const OUTAGES: MetricName = metric(
-    "wasmill.outages",
-    "{outage}",
-    "Waits for a broker or registry, by cause.",
-);
-pub const REBALANCES: MetricName = metric(
-    "wasmill.rebalances",
-    "{rebalance}",
-    "Changes of the partitions owned.",
-);
-pub const INSTANCES: MetricName = metric(
-    "wasmill.instances",
-    "{instance}",
-    "Instances of the transform created.",
-);
-pub const LAG_RECORDS: MetricName = metric(
-    "wasmill.lag.records",
-    "{record}",
-    "Records not yet read, up to the last stable one.",
-);
+pub const ENCODE: MetricName =
+    metric("wasmill.encode.duration", "s", "Time to encode the output of one batch.");
+pub const COMMIT: MetricName = metric("wasmill.commit.duration", "s", "Time of one commit, flush included.");
+pub const ABORTS: MetricName =
+    metric("wasmill.commit.aborts", "{commit}", "Commit cycles undone and run again.");
+pub const RETRIES: MetricName =
+    metric("wasmill.retries", "{retry}", "Invocations repeated on the transform's demand.");
+pub const OUTAGES: MetricName =
+    metric("wasmill.outages", "{outage}", "Waits for a broker or registry, by cause.");
+pub const REBALANCES: MetricName =
+    metric("wasmill.rebalances", "{rebalance}", "Changes of the partitions owned.");
+pub const INSTANCES: MetricName =
+    metric("wasmill.instances", "{instance}", "Instances of the transform created.");
+pub const LAG_RECORDS: MetricName =
+    metric("wasmill.lag.records", "{record}", "Records not yet read, up to the last stable one.");
 pub const LAG_SECONDS: MetricName = metric("wasmill.lag.age", "s", "Age of the next record to read.");
-pub const GUEST_MEMORY: MetricName = metric(
-    "wasmill.guest.memory",
-    "By",
-    "Memory of the transform's instance.",
-);
-pub const STATE: MetricName = metric(
-    "wasmill.pipeline.state",
-    "",
-    "1 for the state the pipeline is in, else 0.",
-);
-pub const LOG_LINES_DROPPED: MetricName = metric(
-    "wasmill.guest.log_lines.dropped",
-    "{line}",
-    "Log lines of the transform over its rate.",
-);
+pub const GUEST_MEMORY: MetricName =
+    metric("wasmill.guest.memory", "By", "Memory of the transform's instance.");
+pub const STATE: MetricName =
+    metric("wasmill.pipeline.state", "", "1 for the state the pipeline is in, else 0.");
+pub const LOG_LINES_DROPPED: MetricName =
+    metric("wasmill.guest.log_lines.dropped", "{line}", "Log lines of the transform over its rate.");

@@ -50,9 +50,7 @@ pub struct Metrics {
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics")
-            .field("pipelines", &self.pipelines.lock().len())
-            .finish_non_exhaustive()
+        f.debug_struct("Metrics").field("pipelines", &self.pipelines.lock().len()).finish_non_exhaustive()
     }
 }
 
@@ -75,12 +73,7 @@ impl Metrics {
         let provider = SdkMeterProvider::builder()
             .with_reader(exporter)
             .with_resource(Resource::builder().with_service_name("wasmill").build())
-            .with_view(|_| {
-                Stream::builder()
-                    .with_cardinality_limit(ATTRIBUTE_SETS_MAX)
-                    .build()
-                    .ok()
-            })
+            .with_view(|_| Stream::builder().with_cardinality_limit(ATTRIBUTE_SETS_MAX).build().ok())
             .build();
         let meter = provider.meter("wasmill");
         let pipelines = Pipelines::default();
@@ -99,12 +92,7 @@ impl Metrics {
             commit: histogram(metric_names::COMMIT),
         };
         observe(&meter, &pipelines);
-        Ok(Self {
-            registry,
-            provider,
-            pipelines,
-            histograms: Arc::new(histograms),
-        })
+        Ok(Self { registry, provider, pipelines, histograms: Arc::new(histograms) })
     }
 
     /// The metrics of a pipeline: new ones, or those that are already recorded.
@@ -117,10 +105,7 @@ impl Metrics {
             pipelines.insert(id.clone(), Arc::downgrade(&numbers));
             numbers
         });
-        PipelineMetrics {
-            numbers,
-            histograms: Arc::clone(&self.histograms),
-        }
+        PipelineMetrics { numbers, histograms: Arc::clone(&self.histograms) }
     }
 
     /// Everything in the text form of Prometheus.
@@ -129,9 +114,7 @@ impl Metrics {
     /// When the encoder fails.
     pub fn render(&self) -> Result<String, MetricsError> {
         let families = self.registry.gather();
-        TextEncoder::new()
-            .encode_to_string(&families)
-            .map_err(|error| MetricsError(error.to_string()))
+        TextEncoder::new().encode_to_string(&families).map_err(|error| MetricsError(error.to_string()))
     }
 
     /// The type of what [`Metrics::render`] gives.
@@ -151,10 +134,7 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
         .u64_observable_gauge(build.name)
         .with_description(build.description)
         .with_callback(|observer| {
-            observer.observe(
-                1,
-                &[KeyValue::new(metric_names::VERSION, env!("CARGO_PKG_VERSION"))],
-            );
+            observer.observe(1, &[KeyValue::new(metric_names::VERSION, env!("CARGO_PKG_VERSION"))]);
         })
         .build();
     let counters: [(MetricName, Number); 10] = [
@@ -167,9 +147,7 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
         (metric_names::RETRIES, |numbers| &numbers.retries),
         (metric_names::REBALANCES, |numbers| &numbers.rebalances),
         (metric_names::INSTANCES, |numbers| &numbers.instances),
-        (metric_names::LOG_LINES_DROPPED, |numbers| {
-            &numbers.log_lines_dropped
-        }),
+        (metric_names::LOG_LINES_DROPPED, |numbers| &numbers.log_lines_dropped),
     ];
     for (name, read) in counters {
         counter(meter, pipelines, name, move |numbers, observer| {
@@ -188,37 +166,22 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
             }
         });
     }
-    gauge(
-        meter,
-        pipelines,
-        metric_names::LAG_RECORDS,
-        |numbers, observer| {
-            for (partition, lag) in numbers.lag.lock().iter() {
-                observer.observe(lag.records as f64, &with(numbers, place(partition)));
-            }
-        },
-    );
-    gauge(
-        meter,
-        pipelines,
-        metric_names::LAG_SECONDS,
-        |numbers, observer| {
-            for (partition, lag) in numbers.lag.lock().iter() {
-                observer.observe(lag.seconds, &with(numbers, place(partition)));
-            }
-        },
-    );
-    gauge(
-        meter,
-        pipelines,
-        metric_names::GUEST_MEMORY,
-        |numbers, observer| {
-            for (worker, bytes) in numbers.memory.lock().iter() {
-                let worker = KeyValue::new(metric_names::WORKER, i64::from(*worker));
-                observer.observe(*bytes as f64, &with(numbers, [worker]));
-            }
-        },
-    );
+    gauge(meter, pipelines, metric_names::LAG_RECORDS, |numbers, observer| {
+        for (partition, lag) in numbers.lag.lock().iter() {
+            observer.observe(lag.records as f64, &with(numbers, place(partition)));
+        }
+    });
+    gauge(meter, pipelines, metric_names::LAG_SECONDS, |numbers, observer| {
+        for (partition, lag) in numbers.lag.lock().iter() {
+            observer.observe(lag.seconds, &with(numbers, place(partition)));
+        }
+    });
+    gauge(meter, pipelines, metric_names::GUEST_MEMORY, |numbers, observer| {
+        for (worker, bytes) in numbers.memory.lock().iter() {
+            let worker = KeyValue::new(metric_names::WORKER, i64::from(*worker));
+            observer.observe(*bytes as f64, &with(numbers, [worker]));
+        }
+    });
     gauge(meter, pipelines, metric_names::STATE, |numbers, observer| {
         let now = numbers.state.load(Relaxed);
         for state in PipelineState::ALL {
@@ -290,18 +253,12 @@ mod tests {
     use crate::telemetry::pipeline_metrics::Lag;
 
     fn id(name: &str) -> PipelineId {
-        PipelineId {
-            tenant: TenantName::default_tenant(),
-            pipeline: PipelineName::new(name).expect("name"),
-        }
+        PipelineId { tenant: TenantName::default_tenant(), pipeline: PipelineName::new(name).expect("name") }
     }
 
     #[track_caller]
     fn assert_line(text: &str, line: &str) {
-        assert!(
-            text.lines().any(|found| found == line),
-            "`{line}` is missing in:\n{text}"
-        );
+        assert!(text.lines().any(|found| found == line), "`{line}` is missing in:\n{text}");
     }
 
     #[test]
@@ -319,17 +276,8 @@ mod tests {
         pipeline.dead_letters(Code("avro-truncated"), 1);
         pipeline.outage(Code("registry-away"));
         pipeline.rebalanced();
-        let partition = TopicPartition {
-            topic: "payments".into(),
-            partition: Partition(3),
-        };
-        pipeline.set_lag(
-            &partition,
-            Lag {
-                records: 17,
-                seconds: 0.25,
-            },
-        );
+        let partition = TopicPartition { topic: "payments".into(), partition: Partition(3) };
+        pipeline.set_lag(&partition, Lag { records: 17, seconds: 0.25 });
         pipeline.set_guest_memory(WorkerIndex(0), 1 << 20);
         pipeline.set_state(PipelineState::Running);
         let text = metrics.render().expect("text");
@@ -339,48 +287,18 @@ mod tests {
         assert_line(&text, &format!("wasmill_read_bytes_total{{{of}}} 64000"));
         assert_line(&text, &format!("wasmill_written_bytes_total{{{of}}} 32000"));
         assert_line(&text, &format!("wasmill_batches_total{{{of}}} 1"));
-        assert_line(
-            &text,
-            &format!("wasmill_invocation_duration_seconds_count{{{of}}} 1"),
-        );
-        assert_line(
-            &text,
-            &format!("wasmill_commit_duration_seconds_bucket{{{of},le=\"0.01\"}} 1"),
-        );
-        assert_line(
-            &text,
-            &format!("wasmill_dead_letters_total{{code=\"avro-truncated\",{of}}} 3"),
-        );
-        assert_line(
-            &text,
-            &format!("wasmill_dead_letters_total{{code=\"guest-trap\",{of}}} 1"),
-        );
-        assert_line(
-            &text,
-            &format!("wasmill_outages_total{{code=\"registry-away\",{of}}} 1"),
-        );
+        assert_line(&text, &format!("wasmill_invocation_duration_seconds_count{{{of}}} 1"));
+        assert_line(&text, &format!("wasmill_commit_duration_seconds_bucket{{{of},le=\"0.01\"}} 1"));
+        assert_line(&text, &format!("wasmill_dead_letters_total{{code=\"avro-truncated\",{of}}} 3"));
+        assert_line(&text, &format!("wasmill_dead_letters_total{{code=\"guest-trap\",{of}}} 1"));
+        assert_line(&text, &format!("wasmill_outages_total{{code=\"registry-away\",{of}}} 1"));
         let place = "partition=\"3\",pipeline=\"p\",tenant=\"default\",topic=\"payments\"";
         assert_line(&text, &format!("wasmill_lag_records{{{place}}} 17"));
         assert_line(&text, &format!("wasmill_lag_age_seconds{{{place}}} 0.25"));
-        assert_line(
-            &text,
-            &format!("wasmill_guest_memory_bytes{{{of},worker=\"0\"}} 1048576"),
-        );
-        assert_line(
-            &text,
-            "wasmill_pipeline_state{pipeline=\"p\",state=\"running\",tenant=\"default\"} 1",
-        );
-        assert_line(
-            &text,
-            "wasmill_pipeline_state{pipeline=\"p\",state=\"failed\",tenant=\"default\"} 0",
-        );
-        assert_line(
-            &text,
-            &format!(
-                "wasmill_build_info{{version=\"{}\"}} 1",
-                env!("CARGO_PKG_VERSION")
-            ),
-        );
+        assert_line(&text, &format!("wasmill_guest_memory_bytes{{{of},worker=\"0\"}} 1048576"));
+        assert_line(&text, "wasmill_pipeline_state{pipeline=\"p\",state=\"running\",tenant=\"default\"} 1");
+        assert_line(&text, "wasmill_pipeline_state{pipeline=\"p\",state=\"failed\",tenant=\"default\"} 0");
+        assert_line(&text, &format!("wasmill_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")));
     }
 
     #[test]
@@ -394,14 +312,8 @@ mod tests {
         assert_eq!(other.totals().records_in, 0);
         drop((one, two));
         let text = metrics.render().expect("text");
-        assert!(
-            !text.contains("wasmill_records_in_total{pipeline=\"p\""),
-            "{text}"
-        );
-        assert!(
-            text.contains("wasmill_records_in_total{pipeline=\"other\""),
-            "{text}"
-        );
+        assert!(!text.contains("wasmill_records_in_total{pipeline=\"p\""), "{text}");
+        assert!(text.contains("wasmill_records_in_total{pipeline=\"other\""), "{text}");
         assert_eq!(metrics.pipeline(&id("p")).totals().records_in, 0);
     }
 
@@ -409,40 +321,13 @@ mod tests {
     fn lag_is_summed_and_goes_with_its_partition() {
         let metrics = Metrics::new().expect("metrics");
         let pipeline = metrics.pipeline(&id("p"));
-        let partition = |n| TopicPartition {
-            topic: "t".into(),
-            partition: Partition(n),
-        };
-        pipeline.set_lag(
-            &partition(0),
-            Lag {
-                records: 5,
-                seconds: 1.0,
-            },
-        );
-        pipeline.set_lag(
-            &partition(1),
-            Lag {
-                records: 6,
-                seconds: 3.0,
-            },
-        );
-        pipeline.set_lag(
-            &partition(0),
-            Lag {
-                records: 4,
-                seconds: 2.0,
-            },
-        );
-        assert_eq!(
-            (pipeline.totals().lag_records, pipeline.totals().lag_seconds),
-            (10, 3.0)
-        );
+        let partition = |n| TopicPartition { topic: "t".into(), partition: Partition(n) };
+        pipeline.set_lag(&partition(0), Lag { records: 5, seconds: 1.0 });
+        pipeline.set_lag(&partition(1), Lag { records: 6, seconds: 3.0 });
+        pipeline.set_lag(&partition(0), Lag { records: 4, seconds: 2.0 });
+        assert_eq!((pipeline.totals().lag_records, pipeline.totals().lag_seconds), (10, 3.0));
         pipeline.forget_lag(&partition(1));
-        assert_eq!(
-            (pipeline.totals().lag_records, pipeline.totals().lag_seconds),
-            (4, 2.0)
-        );
+        assert_eq!((pipeline.totals().lag_records, pipeline.totals().lag_seconds), (4, 2.0));
     }
 
     #[test]

@@ -34,14 +34,8 @@ pub enum PipelineState {
 }
 
 impl PipelineState {
-    pub const ALL: [Self; 6] = [
-        Self::Starting,
-        Self::Running,
-        Self::Waiting,
-        Self::Paused,
-        Self::Stopped,
-        Self::Failed,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Starting, Self::Running, Self::Waiting, Self::Paused, Self::Stopped, Self::Failed];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -168,30 +162,22 @@ impl PipelineMetrics {
     /// One call into the transform, successful or not, and how long it took.
     pub fn invoked(&self, took: Duration) {
         self.numbers.batches.fetch_add(1, Relaxed);
-        self.histograms
-            .invocation
-            .record(took.as_secs_f64(), &self.numbers.attributes);
+        self.histograms.invocation.record(took.as_secs_f64(), &self.numbers.attributes);
     }
 
     /// One batch was decoded.
     pub fn decoded(&self, took: Duration) {
-        self.histograms
-            .decode
-            .record(took.as_secs_f64(), &self.numbers.attributes);
+        self.histograms.decode.record(took.as_secs_f64(), &self.numbers.attributes);
     }
 
     /// The output of one batch was encoded.
     pub fn encoded(&self, took: Duration) {
-        self.histograms
-            .encode
-            .record(took.as_secs_f64(), &self.numbers.attributes);
+        self.histograms.encode.record(took.as_secs_f64(), &self.numbers.attributes);
     }
 
     /// One commit succeeded.
     pub fn committed(&self, took: Duration) {
-        self.histograms
-            .commit
-            .record(took.as_secs_f64(), &self.numbers.attributes);
+        self.histograms.commit.record(took.as_secs_f64(), &self.numbers.attributes);
     }
 
     /// A commit cycle was undone and will run again.
@@ -262,10 +248,7 @@ impl PipelineMetrics {
     #[must_use]
     pub fn state(&self) -> PipelineState {
         let state = self.numbers.state.load(Relaxed);
-        PipelineState::ALL
-            .into_iter()
-            .find(|known| *known as u8 == state)
-            .unwrap_or(PipelineState::Starting)
+        PipelineState::ALL.into_iter().find(|known| *known as u8 == state).unwrap_or(PipelineState::Starting)
     }
 
     /// The lag of each partition that this host owns.

@@ -44,13 +44,11 @@ impl Program {
     /// Links a component's imports and finds its exports.
     pub(in crate::wasm) fn link(engine: &Arc<HostEngine>, component: &Component) -> Result<Self, LinkError> {
         let import = |error: wasmtime::Error| LinkError::Import(format!("{error:#}"));
-        let pre = linker(engine.wasmtime())
-            .and_then(|linker| linker.instantiate_pre(component))
-            .map_err(import)?;
+        let pre =
+            linker(engine.wasmtime()).and_then(|linker| linker.instantiate_pre(component)).map_err(import)?;
         let handler = format!("wasmill:transform/handler@{CONTRACT_VERSION}");
-        let (_, instance) = component
-            .get_export(None, &handler)
-            .ok_or_else(|| LinkError::Export(handler.clone()))?;
+        let (_, instance) =
+            component.get_export(None, &handler).ok_or_else(|| LinkError::Export(handler.clone()))?;
         let find = |name: &str| {
             component
                 .get_export_index(Some(&instance), name)
@@ -68,11 +66,7 @@ impl Program {
 
 impl CompiledComponent {
     pub(in crate::wasm) fn new(program: Program, manifest: Manifest, digest: ComponentDigest) -> Self {
-        Self {
-            program,
-            manifest,
-            digest,
-        }
+        Self { program, manifest, digest }
     }
 
     /// What the component says of itself.

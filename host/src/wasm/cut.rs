@@ -2,8 +2,7 @@
 
 /// The longest beginning of `text` with at most `bytes_max` bytes.
 pub(in crate::wasm) fn cut(text: &str, bytes_max: usize) -> &str {
-    text.get(..text.floor_char_boundary(bytes_max))
-        .unwrap_or_default()
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
 }
 
 #[cfg(test)]

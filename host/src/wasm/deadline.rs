@@ -49,12 +49,7 @@ pub(in crate::wasm) enum Verdict {
 
 impl Deadline {
     pub(in crate::wasm) fn new() -> Self {
-        Self {
-            limit: Duration::MAX,
-            started: Instant::now(),
-            first_tick: None,
-            expired: None,
-        }
+        Self { limit: Duration::MAX, started: Instant::now(), first_tick: None, expired: None }
     }
 
     /// Begins an invocation that may take `limit`.
@@ -78,14 +73,9 @@ impl Deadline {
 
     fn judge(&mut self, wall: Duration, cpu: Option<Duration>) -> Result<Verdict, Expired> {
         let ticks = |left: Duration| Verdict::GoOn {
-            ticks: u64::try_from(left.as_millis() / TICK.as_millis())
-                .unwrap_or(u64::MAX)
-                .max(1),
+            ticks: u64::try_from(left.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1),
         };
-        let first = *self.first_tick.get_or_insert(FirstTick {
-            cpu: cpu.unwrap_or_default(),
-            wall,
-        });
+        let first = *self.first_tick.get_or_insert(FirstTick { cpu: cpu.unwrap_or_default(), wall });
         if wall < self.limit {
             return Ok(ticks(self.limit - wall));
         }
@@ -115,45 +105,27 @@ mod tests {
     fn deadline() -> Deadline {
         let mut deadline = Deadline::new();
         deadline.start(ms(200));
-        assert_eq!(
-            deadline.judge(ms(1), Some(ms(5000))),
-            Ok(Verdict::GoOn { ticks: 199 })
-        );
+        assert_eq!(deadline.judge(ms(1), Some(ms(5000))), Ok(Verdict::GoOn { ticks: 199 }));
         deadline
     }
 
     #[test]
     fn a_guest_that_computes_is_stopped_at_the_limit() {
-        assert_eq!(
-            deadline().judge(ms(200), Some(ms(5199))),
-            Err(Expired { by_cpu_time: true })
-        );
+        assert_eq!(deadline().judge(ms(200), Some(ms(5199))), Err(Expired { by_cpu_time: true }));
     }
 
     #[test]
     fn a_guest_that_was_kept_from_the_cpu_goes_on() {
         let mut deadline = deadline();
-        assert_eq!(
-            deadline.judge(ms(200), Some(ms(5100))),
-            Ok(Verdict::GoOn { ticks: 99 })
-        );
-        assert_eq!(
-            deadline.judge(ms(300), Some(ms(5199))),
-            Err(Expired { by_cpu_time: true })
-        );
+        assert_eq!(deadline.judge(ms(200), Some(ms(5100))), Ok(Verdict::GoOn { ticks: 99 }));
+        assert_eq!(deadline.judge(ms(300), Some(ms(5199))), Err(Expired { by_cpu_time: true }));
     }
 
     #[test]
     fn four_times_the_limit_is_the_end_for_everyone() {
         let mut deadline = deadline();
-        assert_eq!(
-            deadline.judge(ms(799), Some(ms(5100))),
-            Ok(Verdict::GoOn { ticks: 99 })
-        );
-        assert_eq!(
-            deadline.judge(ms(800), Some(ms(5100))),
-            Err(Expired { by_cpu_time: false })
-        );
+        assert_eq!(deadline.judge(ms(799), Some(ms(5100))), Ok(Verdict::GoOn { ticks: 99 }));
+        assert_eq!(deadline.judge(ms(800), Some(ms(5100))), Err(Expired { by_cpu_time: false }));
     }
 
     #[test]

@@ -38,11 +38,7 @@ pub struct EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self {
-            instances_max: 256,
-            memory_bytes_max: 1 << 30,
-            stack_bytes_max: 512 << 10,
-        }
+        Self { instances_max: 256, memory_bytes_max: 1 << 30, stack_bytes_max: 512 << 10 }
     }
 }
 
@@ -76,11 +72,7 @@ impl HostEngine {
     pub fn new(settings: EngineSettings) -> Result<Arc<Self>, EngineError> {
         let engine = build(&settings, Allocation::Pooled)?;
         let ticker = Ticker::start(&engine).map_err(|error| EngineError(error.to_string()))?;
-        Ok(Arc::new(Self {
-            engine,
-            ticker,
-            settings,
-        }))
+        Ok(Arc::new(Self { engine, ticker, settings }))
     }
 
     /// The settings it was made with.

@@ -110,10 +110,9 @@ impl WasmGuest {
             None => {
                 let log = match self.log.take() {
                     Some(log) => log,
-                    None => GuestLog::new(
-                        Arc::clone(&self.sink),
-                        self.context.limits.log_lines_per_second_max,
-                    ),
+                    None => {
+                        GuestLog::new(Arc::clone(&self.sink), self.context.limits.log_lines_per_second_max)
+                    }
                 };
                 let instance = Instance::open(&self.component.program, &self.context, log)?;
                 self.instances_made += 1;

@@ -72,15 +72,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 impl GuestLog {
     pub(in crate::wasm) fn new(sink: Arc<dyn GuestLogSink>, lines_per_second_max: u32) -> Self {
-        Self {
-            sink,
-            lines_per_second_max,
-            window: Window {
-                started: None,
-                lines: 0,
-                dropped: 0,
-            },
-        }
+        Self { sink, lines_per_second_max, window: Window { started: None, lines: 0, dropped: 0 } }
     }
 
     pub(in crate::wasm) fn level_min(&self) -> Option<LogLevel> {
@@ -92,11 +84,7 @@ impl GuestLog {
         if self.sink.level_min().is_none_or(|min| level < min) {
             return false;
         }
-        if self
-            .window
-            .started
-            .is_none_or(|started| now.duration_since(started) >= SECOND)
-        {
+        if self.window.started.is_none_or(|started| now.duration_since(started) >= SECOND) {
             self.report_dropped();
             self.window.started = Some(now);
             self.window.lines = 0;

@@ -73,10 +73,9 @@ impl Instance {
                 limit_ms: context.limits.invocation_ms_max,
                 store,
             }),
-            Ok((_, Err(message))) => Err(InvokeFailure::Fatal(format!(
-                "`open` failed: {}",
-                cut(&message, MESSAGE_BYTES_MAX)
-            ))),
+            Ok((_, Err(message))) => {
+                Err(InvokeFailure::Fatal(format!("`open` failed: {}", cut(&message, MESSAGE_BYTES_MAX))))
+            }
             Err(error) => Err(match trap::failure(&error, store.data(), OPEN_MS_MAX) {
                 retry @ InvokeFailure::Retry(_) => retry,
                 InvokeFailure::Trap { message, backtrace } if backtrace.is_empty() => {
@@ -96,12 +95,8 @@ impl Instance {
         let lowered = Lowered::new(&batch.rows).map_err(|error| InvokeFailure::Fatal(error.to_string()))?;
         let rows = batch.rows.count;
         let limits = self.store.data().context.limits;
-        let invocation = Invocation::new(
-            rows,
-            batch.event_watermark,
-            unix_ms(),
-            limits.output_bytes_per_batch_max,
-        );
+        let invocation =
+            Invocation::new(rows, batch.event_watermark, unix_ms(), limits.output_bytes_per_batch_max);
         let answer = {
             let _running = begin(&self.program, &mut self.store, self.limit_ms, invocation);
             call(&mut self.store, self.process, batch, &lowered)
@@ -112,9 +107,7 @@ impl Instance {
             Err(error) => return Err(trap::failure(&error, state, self.limit_ms)),
         };
         if state.invocation.output_refused() {
-            return Err(InvokeFailure::Output {
-                limit_bytes: limits.output_bytes_per_batch_max,
-            });
+            return Err(InvokeFailure::Output { limit_bytes: limits.output_bytes_per_batch_max });
         }
         match answer {
             Ok(()) if state.invocation.mixes_rejections_with_unknown_sources() => {
@@ -150,10 +143,7 @@ pub(in crate::wasm) fn new_store(
     context: &Arc<GuestContext>,
     log: GuestLog,
 ) -> Store<GuestState> {
-    let memory = context
-        .limits
-        .memory_bytes_max
-        .min(program.engine.settings().memory_bytes_max);
+    let memory = context.limits.memory_bytes_max.min(program.engine.settings().memory_bytes_max);
     let mut store = Store::new(
         program.engine.wasmtime(),
         GuestState {
@@ -209,13 +199,8 @@ fn call(
         .columns
         .iter()
         .map(|column| ColumnOut {
-            buffers: buffers
-                .get(column.buffers.0..column.buffers.1)
-                .unwrap_or_default(),
-            children: lowered
-                .children
-                .get(column.children.0..column.children.1)
-                .unwrap_or_default(),
+            buffers: buffers.get(column.buffers.0..column.buffers.1).unwrap_or_default(),
+            children: lowered.children.get(column.children.0..column.children.1).unwrap_or_default(),
             null_count: column.null_count,
         })
         .collect();

@@ -59,12 +59,7 @@ impl ComponentLoader {
     #[must_use]
     pub fn new(engine: Arc<HostEngine>, compiler: Compiler, cache: Option<CompileCache>) -> Self {
         let compatibility = compatibility_hash(engine.wasmtime());
-        Self {
-            engine,
-            compiler,
-            cache,
-            compatibility,
-        }
+        Self { engine, compiler, cache, compatibility }
     }
 
     /// Runs every check on a component (or a core module that carries component type information),
@@ -97,10 +92,7 @@ impl ComponentLoader {
     /// Native code from the cache, else from the compiler.
     fn native(&self, wrapped: &[u8]) -> Result<Component, LoadError> {
         let digest = ComponentDigest::of(wrapped);
-        let kept = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.get(&digest, &self.compatibility));
+        let kept = self.cache.as_ref().and_then(|cache| cache.get(&digest, &self.compatibility));
         if let Some(native) = kept {
             match self.deserialize(&native) {
                 Ok(component) => return Ok(component),
@@ -109,13 +101,8 @@ impl ComponentLoader {
                 }
             }
         }
-        let native = self
-            .compiler
-            .compile(self.engine.settings(), wrapped)
-            .map_err(compile_error)?;
-        let component = self
-            .deserialize(&native)
-            .map_err(|error| limits_refusal(&format!("{error:#}")))?;
+        let native = self.compiler.compile(self.engine.settings(), wrapped).map_err(compile_error)?;
+        let component = self.deserialize(&native).map_err(|error| limits_refusal(&format!("{error:#}")))?;
         if let Some(cache) = &self.cache
             && let Err(error) = cache.put(&digest, &self.compatibility, &native)
         {
@@ -151,9 +138,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     // The file may grow meanwhile; one byte over the cap is enough to know.
-    file.take(COMPONENT_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(bytes)
 }
 
@@ -198,10 +183,7 @@ fn compile_error(error: CompileError) -> LoadError {
         CompileError::Memory { limit_bytes } => ("compile-memory", format!("at most {limit_bytes} bytes")),
         CompileError::Cpu { limit_s } => ("compile-timeout", format!("at most {limit_s} s of CPU time")),
         CompileError::Wall { limit_ms } => ("compile-timeout", format!("at most {limit_ms} ms")),
-        CompileError::Crashed(_) => (
-            "compile-crashed",
-            "a component that the compiler takes".to_owned(),
-        ),
+        CompileError::Crashed(_) => ("compile-crashed", "a component that the compiler takes".to_owned()),
     };
     refuse(
         code,

@@ -48,20 +48,15 @@ impl OutputShape {
                 }
             },
         };
-        Ok(Self {
-            name: port.name.clone(),
-            key,
-            value: part_shape(&port.value)?,
-        })
+        Ok(Self { name: port.name.clone(), key, value: part_shape(&port.value)? })
     }
 }
 
 fn part_shape(part: &PartType) -> Result<ValueShape, SchemaError> {
     Ok(match part {
-        PartType::Typed { schema } => ValueShape::Fixed(Arc::new(ColumnShape::typed(&AvroType::parse(
-            &schema.to_string(),
-            &[],
-        )?)?)),
+        PartType::Typed { schema } => {
+            ValueShape::Fixed(Arc::new(ColumnShape::typed(&AvroType::parse(&schema.to_string(), &[])?)?))
+        }
         PartType::Raw => ValueShape::Fixed(Arc::new(ColumnShape::raw())),
         PartType::Dynamic => ValueShape::Dynamic,
     })

@@ -19,10 +19,7 @@ pub(in crate::wasm) fn row_indexes(bytes: &[u8], count: usize) -> Result<Vec<u32
     let bad = |row: u32| row as usize >= count;
     // One pass without branches; the entry is looked for only if there is one.
     if rows.iter().fold(false, |any, row| any | bad(*row)) {
-        let (at, row) = (0..)
-            .zip(&rows)
-            .find(|(_, row)| bad(**row))
-            .map_or((0, 0), |(at, row)| (at, *row));
+        let (at, row) = (0..).zip(&rows).find(|(_, row)| bad(**row)).map_or((0, 0), |(at, row)| (at, *row));
         return Err(InvalidRows::OutOfRange { at, row, count });
     }
     Ok(rows)
@@ -38,13 +35,6 @@ mod tests {
         assert_eq!(row_indexes(&[], 0), Ok(vec![]));
         assert_eq!(row_indexes(&[1, 0, 0], 9), Err(InvalidRows::Fraction(3)));
         let error = row_indexes(&[0, 0, 0, 0, 9, 0, 0, 0], 9).expect_err("out of range");
-        assert_eq!(
-            error,
-            InvalidRows::OutOfRange {
-                at: 1,
-                row: 9,
-                count: 9
-            }
-        );
+        assert_eq!(error, InvalidRows::OutOfRange { at: 1, row: 9, count: 9 });
     }
 }

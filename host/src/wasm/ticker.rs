@@ -45,17 +45,12 @@ impl Ticker {
     pub(in crate::wasm) fn start(engine: &Engine) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let weak = engine.weak();
-        let thread = std::thread::Builder::new()
-            .name("wasm-ticker".to_owned())
-            .stack_size(256 << 10)
-            .spawn({
+        let thread =
+            std::thread::Builder::new().name("wasm-ticker".to_owned()).stack_size(256 << 10).spawn({
                 let shared = Arc::clone(&shared);
                 move || tick(&shared, &weak)
             })?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Makes sure that the epoch advances until the answer is dropped.

@@ -21,25 +21,15 @@ pub(in crate::wasm) fn failure(error: &wasmtime::Error, state: &GuestState, limi
         return InvokeFailure::Retry(format!("this host runs as many instances as it can: {error}"));
     }
     if let Some(expired) = state.deadline.expired() {
-        return InvokeFailure::Deadline {
-            limit_ms,
-            by_cpu_time: expired.by_cpu_time,
-        };
+        return InvokeFailure::Deadline { limit_ms, by_cpu_time: expired.by_cpu_time };
     }
     if state.limiter.refused() {
-        return InvokeFailure::Memory {
-            limit_bytes: state.limiter.limit_bytes() as u64,
-        };
+        return InvokeFailure::Memory { limit_bytes: state.limiter.limit_bytes() as u64 };
     }
     if state.invocation.output_refused() {
-        return InvokeFailure::Output {
-            limit_bytes: state.context.limits.output_bytes_per_batch_max,
-        };
+        return InvokeFailure::Output { limit_bytes: state.context.limits.output_bytes_per_batch_max };
     }
-    InvokeFailure::Trap {
-        message: message(error),
-        backtrace: backtrace(error),
-    }
+    InvokeFailure::Trap { message: message(error), backtrace: backtrace(error) }
 }
 
 /// What went wrong, in one line.
@@ -55,24 +45,19 @@ pub(in crate::wasm) fn message(error: &wasmtime::Error) -> String {
 /// The guest's frames, innermost first, one a line. Empty when there are none.
 pub(in crate::wasm) fn backtrace(error: &wasmtime::Error) -> String {
     let mut text = String::new();
-    let frames = error
-        .downcast_ref::<WasmBacktrace>()
-        .map(WasmBacktrace::frames)
-        .unwrap_or_default();
+    let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
     for frame in frames.iter().take(FRAMES_MAX) {
         let module = frame.module().name().unwrap_or("?");
         let offset = frame.module_offset().unwrap_or_default();
         // Inlined functions share a frame; each symbol is one of them.
         if frame.symbols().is_empty() {
-            let function = frame
-                .func_name()
-                .map_or_else(|| format!("function {}", frame.func_index()), function_name);
+            let function =
+                frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), function_name);
             let _ = writeln!(text, "{module}!{function} at {offset:#x}");
         }
         for symbol in frame.symbols() {
-            let function = symbol
-                .name()
-                .map_or_else(|| format!("function {}", frame.func_index()), function_name);
+            let function =
+                symbol.name().map_or_else(|| format!("function {}", frame.func_index()), function_name);
             let _ = write!(text, "{module}!{function} at {offset:#x}");
             if let Some(file) = symbol.file() {
                 let _ = write!(text, " ({file}:{})", symbol.line().unwrap_or_default());

@@ -2,15 +2,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmill::kafka::dev_broker::DevBroker;
+use wasmill::kafka::murmur2::partition_of_key;
 use wasmill::kafka::security::Security;
 use wasmill::kafka::settings::ClientSettings;
 use wasmill::model::pipeline_spec::Delivery;
 use wasmill::model::position::Offset;
+use wasmill::model::position::Partition;
 use wasmill::pipeline::ports::Sink as _;
 use wasmill::pipeline::ports::Source as _;
+use wasmill::pipeline::ports::TopicIndex;
 use wasmill::sink::kafka_sink::KafkaSink;
 use wasmill::sink::sink_settings::SinkSettings;
-use wasmill::source::kafka_source::KafkaSource;
 
 use crate::support::Joined;
 use crate::support::at;
@@ -28,7 +30,7 @@ fn the_broker_within_the_process_serves_at_least_once() {
         client: client.clone(),
         delivery: Delivery::AtLeastOnce,
         member: "sink".to_owned(),
-        topics: vec![Arc::clone(&input)],
+        topics: vec![(Arc::clone(&input), wasmill::model::pipeline_spec::PartitionBy::Key)],
         overrides: wasmill::kafka::overrides::Overrides::default(),
         topic_bytes_max: Some(1_000_000),
         session_timeout: Duration::from_secs(10),
@@ -36,31 +38,19 @@ fn the_broker_within_the_process_serves_at_least_once() {
     .expect("sink");
     let mut settings = source_settings("group", "m", &[&input]);
     settings.client = client;
-    let mut member = Joined::with(KafkaSource::new(settings).expect("source"));
+    let mut member = Joined::with(crate::support::joined(settings));
     sink.begin().expect("begin");
-    assert_eq!(
-        sink.partition_count(wasmill::pipeline::ports::TopicIndex(0))
-            .expect("count"),
-        2
-    );
+    let partition = sink.route(TopicIndex(0), Some(b"21"), Partition(0)).expect("route");
+    assert_eq!(partition, partition_of_key(b"21", 2));
     for number in 0..1000_u32 {
         let text = number.to_string();
-        send(
-            &mut sink,
-            &record((number % 2) as i32, text.as_bytes(), text.as_bytes()),
-        );
+        send(&mut sink, &record((number % 2) as i32, text.as_bytes(), text.as_bytes()));
     }
     sink.end_batch().expect("end of the batch");
     let group = member.source.group().expect("a member");
     sink.commit(&[], &group).expect("write");
     let seen = member.read(1000);
     assert_eq!(seen.len(), 1000);
-    member
-        .source
-        .commit(&[(at(&input, 0), Offset(500))])
-        .expect("commit");
-    assert_eq!(
-        member.source.committed(&[at(&input, 0)]).expect("committed"),
-        [Some(Offset(500))]
-    );
+    member.source.commit(&[(at(&input, 0), Offset(500))]).expect("commit");
+    assert_eq!(member.source.committed(&[at(&input, 0)]).expect("committed"), [Some(Offset(500))]);
 }

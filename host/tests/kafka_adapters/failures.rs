@@ -50,10 +50,8 @@ fn failure_of(source: &mut KafkaSource, within: Duration) -> SourceFailure {
             Err(SourceFailure::Outage(_)) => {}
             Err(failure) => return failure,
             Ok(SourceEvent::Assigned(partitions)) => {
-                let positions: Vec<_> = partitions
-                    .into_iter()
-                    .map(|partition| (partition, Offset(0)))
-                    .collect();
+                let positions: Vec<_> =
+                    partitions.into_iter().map(|partition| (partition, Offset(0))).collect();
                 source.start(&positions).expect("start");
             }
             Ok(_) => {}
@@ -72,17 +70,10 @@ fn a_record_that_the_broker_refuses_is_named_and_its_neighbours_are_not() {
         let large = noise(50_000);
         sink.begin().expect("begin");
         assert_eq!(sink.topic_bytes_max(TopicIndex(0)), 10_000);
-        let values: Vec<Vec<u8>> = (0..20)
-            .map(|index| if index == 7 { large.clone() } else { noise(900) })
-            .collect();
+        let values: Vec<Vec<u8>> =
+            (0..20).map(|index| if index == 7 { large.clone() } else { noise(900) }).collect();
         for (index, value) in values.iter().enumerate() {
-            send(
-                &mut sink,
-                &OutputRecord {
-                    token: index as u64,
-                    ..record(0, b"k", value)
-                },
-            );
+            send(&mut sink, &OutputRecord { token: index as u64, ..record(0, b"k", value) });
         }
         let refused = match sink.commit(&[], &group).expect_err("one record is too large") {
             CommitFailure::Refused(refused) => refused,
@@ -94,13 +85,7 @@ fn a_record_that_the_broker_refuses_is_named_and_its_neighbours_are_not() {
         sink.abort().expect("abort");
         sink.begin().expect("begin");
         for (index, value) in values.iter().enumerate().filter(|(index, _)| *index != 7) {
-            send(
-                &mut sink,
-                &OutputRecord {
-                    token: index as u64,
-                    ..record(0, b"k", value)
-                },
-            );
+            send(&mut sink, &OutputRecord { token: index as u64, ..record(0, b"k", value) });
         }
         sink.commit(&[], &group).expect("commit without it");
         if delivery == Delivery::ExactlyOnce {
@@ -126,11 +111,7 @@ fn a_record_for_which_a_whole_batch_is_refused_is_found() {
                 let value = token.to_string();
                 let record = record((token % 2) as i32, b"k", value.as_bytes());
                 // After the first refusal the transaction takes no more.
-                match sink.send(&OutputRecord {
-                    token,
-                    timestamp,
-                    ..record
-                }) {
+                match sink.send(&OutputRecord { token, timestamp, ..record }) {
                     Ok(()) | Err(SendFailure::Sink(SinkFailure::Outage(_))) => {}
                     Err(failure) => panic!("{failure:?}"),
                 }
@@ -138,11 +119,7 @@ fn a_record_for_which_a_whole_batch_is_refused_is_found() {
             match sink.commit(&[], &group) {
                 Ok(()) => break,
                 Err(CommitFailure::Refused(refused)) => {
-                    assert!(
-                        refused
-                            .iter()
-                            .all(|refused| refused.cause.code.0 == "record-timestamp-refused")
-                    );
+                    assert!(refused.iter().all(|refused| refused.cause.code.0 == "record-timestamp-refused"));
                     set_aside.extend(refused.iter().map(|refused| refused.token));
                 }
                 Err(CommitFailure::Abort(_)) => {}
@@ -164,12 +141,8 @@ fn a_record_larger_than_any_is_refused_before_it_is_sent() {
     let output = topic("out", 1, &[]);
     let mut sink = sink(&unique("sink"), Delivery::ExactlyOnce, &[&output]);
     sink.begin().expect("begin");
-    let failure = sink
-        .send(&record(0, b"k", &vec![0; 20 << 20]))
-        .expect_err("too large");
-    let SendFailure::Refused(bad) = failure else {
-        panic!("{failure:?}")
-    };
+    let failure = sink.send(&record(0, b"k", &vec![0; 20 << 20])).expect_err("too large");
+    let SendFailure::Refused(bad, 0) = failure else { panic!("{failure:?}") };
     assert_eq!(bad.code.0, "record-too-large");
     send(&mut sink, &record(0, b"k", b"fits"));
 }
@@ -179,14 +152,10 @@ fn an_input_topic_that_is_missing_stops_by_name() {
     let missing: Arc<str> = Arc::from(unique("missing"));
     let mut source = source(&unique("group"), "m", &missing);
     let failure = failure_of(&mut source, Duration::from_secs(30));
-    let SourceFailure::Stop(stop) = failure else {
-        panic!("{failure:?}")
-    };
+    let SourceFailure::Stop(stop) = failure else { panic!("{failure:?}") };
     assert_eq!(stop.code.0, "topic-missing");
     assert!(stop.message.contains(&*missing), "{stop}");
-    let SourceFailure::Stop(stop) = source.partitions(&missing).expect_err("missing") else {
-        panic!()
-    };
+    let SourceFailure::Stop(stop) = source.partitions(&missing).expect_err("missing") else { panic!() };
     assert_eq!(stop.code.0, "topic-missing");
 }
 
@@ -194,9 +163,7 @@ fn an_input_topic_that_is_missing_stops_by_name() {
 fn an_output_topic_that_is_missing_stops_by_name() {
     let missing: Arc<str> = Arc::from(unique("missing"));
     let mut sink = sink(&unique("sink"), Delivery::ExactlyOnce, &[&missing]);
-    let SinkFailure::Stop(stop) = sink.begin().expect_err("missing") else {
-        panic!()
-    };
+    let SinkFailure::Stop(stop) = sink.begin().expect_err("missing") else { panic!() };
     assert_eq!(stop.code.0, "topic-missing");
     assert!(stop.message.contains(&*missing), "{stop}");
 }
@@ -215,28 +182,15 @@ fn an_offset_that_is_gone_is_told_with_what_is_there() {
         }
     };
     match failure {
-        SourceFailure::OffsetGone {
-            partition,
-            offset,
-            first,
-        } => {
-            assert_eq!(
-                (partition, offset, first),
-                (at(&input, 0), Offset(1000), Offset(0))
-            );
+        SourceFailure::OffsetGone { partition, offset, first } => {
+            assert_eq!((partition, offset, first), (at(&input, 0), Offset(1000), Offset(0)));
         }
         failure => panic!("{failure:?}"),
     }
     // A seek accepts it.
     source.seek(&[(at(&input, 0), Offset(4))]).expect("seek");
-    let mut member = Joined {
-        source,
-        assigned: vec![at(&input, 0)],
-    };
-    assert_eq!(
-        member.read(6),
-        (4..10).map(|number| (0, number)).collect::<Vec<_>>()
-    );
+    let mut member = Joined { source, assigned: vec![at(&input, 0)] };
+    assert_eq!(member.read(6), (4..10).map(|number| (0, number)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -253,9 +207,7 @@ fn a_second_worker_of_the_same_name_stops_the_first_by_name() {
             break failure;
         }
     };
-    let SourceFailure::Stop(stop) = failure else {
-        panic!("{failure:?}")
-    };
+    let SourceFailure::Stop(stop) = failure else { panic!("{failure:?}") };
     assert_eq!(stop.code.0, "duplicate-host-id");
     assert!(stop.message.contains("same"), "{stop}");
     assert!(first.source.group().is_none(), "a fenced member must not commit");
@@ -267,7 +219,7 @@ fn brokers_that_are_away_are_an_outage() {
     let input: Arc<str> = Arc::from("any");
     let mut settings = source_settings(&unique("group"), "m", &[&input]);
     settings.client = nobody;
-    let mut source = KafkaSource::new(settings).expect("source");
+    let mut source = crate::support::joined(settings);
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         assert!(Instant::now() < deadline, "no outage was told");
@@ -280,8 +232,5 @@ fn brokers_that_are_away_are_an_outage() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(matches!(
-        source.commit(&[(at(&input, 0), Offset(1))]),
-        Err(SourceFailure::Outage(_))
-    ));
+    assert!(matches!(source.commit(&[(at(&input, 0), Offset(1))]), Err(SourceFailure::Outage(_))));
 }

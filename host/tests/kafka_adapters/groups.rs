@@ -28,7 +28,7 @@ fn a_revoked_partition_is_not_given_away_before_it_is_released() {
     let mut first = Joined::new(&group, "first", &input);
     assert_eq!(first.assigned.len(), 4);
     assert_eq!(first.read(200).len(), 200);
-    let mut second = KafkaSource::new(source_settings(&group, "second", &[&input])).expect("source");
+    let mut second = crate::support::joined(source_settings(&group, "second", &[&input]));
     let mut given = Vec::new();
     let poll_second = |second: &mut KafkaSource, given: &mut Vec<_>| {
         if let SourceEvent::Assigned(partitions) = second.poll(Duration::from_millis(20)).expect("poll") {
@@ -56,18 +56,14 @@ fn a_revoked_partition_is_not_given_away_before_it_is_released() {
     while Instant::now() < late {
         poll_second(&mut second, &mut given);
         assert!(given.is_empty(), "given away before it was released: {given:?}");
-        assert!(matches!(
-            first.source.poll(Duration::from_millis(20)).expect("poll"),
-            SourceEvent::Idle
-        ));
+        assert!(matches!(first.source.poll(Duration::from_millis(20)).expect("poll"), SourceEvent::Idle));
     }
     let mut sink = sink(&unique("sink"), Delivery::ExactlyOnce, &[&output]);
     sink.begin().expect("begin");
     send(&mut sink, &record(0, b"k", b"last words"));
     let membership = first.source.group().expect("still a member");
     let positions: Vec<_> = revoked.iter().map(|one| (one.clone(), Offset(50))).collect();
-    sink.commit(&positions, &membership)
-        .expect("commit while revoking");
+    sink.commit(&positions, &membership).expect("commit while revoking");
     first.source.release(&revoked).expect("release");
     let deadline = Instant::now() + Duration::from_secs(20);
     while given.len() < 2 {
@@ -75,14 +71,8 @@ fn a_revoked_partition_is_not_given_away_before_it_is_released() {
         poll_second(&mut second, &mut given);
         first.step(Duration::from_millis(20)).expect("poll");
     }
-    assert_eq!(
-        given.iter().collect::<HashSet<_>>(),
-        revoked.iter().collect::<HashSet<_>>()
-    );
-    assert_eq!(
-        second.committed(&revoked).expect("committed"),
-        [Some(Offset(50)), Some(Offset(50))]
-    );
+    assert_eq!(given.iter().collect::<HashSet<_>>(), revoked.iter().collect::<HashSet<_>>());
+    assert_eq!(second.committed(&revoked).expect("committed"), [Some(Offset(50)), Some(Offset(50))]);
     assert_eq!(outside(&output).len(), 1);
 }
 
@@ -91,44 +81,28 @@ fn the_consumer_commits_by_itself_too() {
     let input = topic("in", 2, &[]);
     let group = unique("group");
     let mut member = Joined::new(&group, "m", &input);
-    member
-        .source
-        .commit(&[(at(&input, 0), Offset(5))])
-        .expect("commit");
+    member.source.commit(&[(at(&input, 0), Offset(5))]).expect("commit");
     let partitions = [at(&input, 0), at(&input, 1)];
-    assert_eq!(
-        member.source.committed(&partitions).expect("committed"),
-        [Some(Offset(5)), None]
-    );
+    assert_eq!(member.source.committed(&partitions).expect("committed"), [Some(Offset(5)), None]);
 }
 
 #[test]
 fn start_positions_are_committed_before_the_first_record() {
     let input = topic("in", 1, &[]);
     fill(&input, 1, 0..10);
-    let mut source = KafkaSource::new(source_settings(&unique("group"), "m", &[&input])).expect("source");
+    let mut source = crate::support::joined(source_settings(&unique("group"), "m", &[&input]));
     let partition = at(&input, 0);
     loop {
         if let SourceEvent::Assigned(partitions) = source.poll(Duration::from_millis(100)).expect("poll") {
             assert_eq!(partitions, std::slice::from_ref(&partition));
             assert_eq!(source.committed(&partitions).expect("committed"), [None]);
-            source
-                .commit(&[(partition.clone(), Offset(8))])
-                .expect("commit before the answer");
+            source.commit(&[(partition.clone(), Offset(8))]).expect("commit before the answer");
             source.start(&[(partition.clone(), Offset(8))]).expect("start");
             break;
         }
     }
-    assert_eq!(
-        source
-            .committed(std::slice::from_ref(&partition))
-            .expect("committed"),
-        [Some(Offset(8))]
-    );
-    let mut member = Joined {
-        source,
-        assigned: vec![partition],
-    };
+    assert_eq!(source.committed(std::slice::from_ref(&partition)).expect("committed"), [Some(Offset(8))]);
+    let mut member = Joined { source, assigned: vec![partition] };
     assert_eq!(member.read(2), [(0, 8), (0, 9)]);
 }
 
@@ -137,11 +111,8 @@ fn partition_n_of_every_input_comes_to_one_worker() {
     let (left, right) = (topic("left", 4, &[]), topic("right", 4, &[]));
     let group = unique("group");
     let join = |member: &str| {
-        let source = KafkaSource::new(source_settings(&group, member, &[&left, &right])).expect("source");
-        Joined {
-            source,
-            assigned: Vec::new(),
-        }
+        let source = crate::support::joined(source_settings(&group, member, &[&left, &right]));
+        Joined { source, assigned: Vec::new() }
     };
     let (mut first, mut second) = (join("first"), join("second"));
     let deadline = Instant::now() + Duration::from_secs(40);
@@ -170,12 +141,10 @@ fn a_member_that_stopped_to_poll_loses_its_partitions_and_may_not_commit() {
     let group = unique("group");
     let mut settings = source_settings(&group, "m", &[&input]);
     let properties = [("max.poll.interval.ms", "6000"), ("session.timeout.ms", "6000")];
-    let properties = properties
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into_iter()
-        .collect();
+    let properties =
+        properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
     settings.overrides = wasmill::kafka::overrides::Overrides::new(&properties).expect("allowed");
-    let mut member = Joined::with(KafkaSource::new(settings).expect("source"));
+    let mut member = Joined::with(crate::support::joined(settings));
     let before = member.source.group().expect("a member");
     std::thread::sleep(Duration::from_secs(8));
     assert!(member.source.group().is_none(), "the membership is lost");

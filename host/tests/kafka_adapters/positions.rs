@@ -33,10 +33,7 @@ fn after_a_seek_no_record_from_before_comes() {
         let mut next = [target, target];
         let end = Instant::now() + Duration::from_secs(5);
         while next.iter().any(|next| *next < (target + 300).min(3000)) {
-            assert!(
-                Instant::now() < end,
-                "no records after the seek to {target}: {next:?}"
-            );
+            assert!(Instant::now() < end, "no records after the seek to {target}: {next:?}");
             let Some(records) = member.step(Duration::from_millis(100)).expect("poll") else {
                 continue;
             };
@@ -57,10 +54,7 @@ fn a_seek_right_after_the_start_is_obeyed() {
     for _ in 0..5 {
         let mut member = Joined::new(&unique("group"), "m", &input);
         member.source.seek(&[(at(&input, 0), Offset(990))]).expect("seek");
-        assert_eq!(
-            member.read(10),
-            (990..1000).map(|number| (0, number)).collect::<Vec<_>>()
-        );
+        assert_eq!(member.read(10), (990..1000).map(|number| (0, number)).collect::<Vec<_>>());
     }
 }
 
@@ -108,22 +102,12 @@ fn bounds_times_and_partitions_are_answered() {
         record.timestamp = Some(1000 + number * 10);
         send(&mut sink, &record);
     }
-    sink.commit(&[], &member.source.group().expect("a member"))
-        .expect("write");
+    sink.commit(&[], &member.source.group().expect("a member")).expect("write");
     let partition = at(&input, 1);
-    assert_eq!(
-        member.source.bounds(&partition).expect("bounds"),
-        Offset(0)..Offset(10)
-    );
-    assert_eq!(
-        member.source.offset_at(&partition, 1035).expect("offset"),
-        Offset(4)
-    );
+    assert_eq!(member.source.bounds(&partition).expect("bounds"), Offset(0)..Offset(10));
+    assert_eq!(member.source.offset_at(&partition, 1035).expect("offset"), Offset(4));
     assert_eq!(member.source.offset_at(&partition, 0).expect("offset"), Offset(0));
-    assert_eq!(
-        member.source.offset_at(&partition, 9999).expect("offset"),
-        Offset(10)
-    );
+    assert_eq!(member.source.offset_at(&partition, 9999).expect("offset"), Offset(10));
     assert_eq!(member.source.partitions(&input).expect("partitions").len(), 3);
 }
 
@@ -137,34 +121,22 @@ fn lag_goes_to_zero_behind_the_markers_of_transactions() {
         for _ in 0..10 {
             send(&mut sink, &record(0, b"k", round.to_string().as_bytes()));
         }
-        sink.commit(&[], &writer.source.group().expect("a member"))
-            .expect("commit");
+        sink.commit(&[], &writer.source.group().expect("a member")).expect("commit");
     }
     let mut member = Joined::new(&unique("group"), "m", &input);
     let partition = at(&input, 0);
     assert_eq!(member.read(30).len(), 30);
     let deadline = Instant::now() + Duration::from_secs(10);
     while member.source.lag(&partition) != Some(0) {
-        assert!(
-            Instant::now() < deadline,
-            "lag is {:?}",
-            member.source.lag(&partition)
-        );
+        assert!(Instant::now() < deadline, "lag is {:?}", member.source.lag(&partition));
         assert!(member.step(Duration::from_millis(100)).expect("poll").is_none());
     }
     // Behind again when something new is there and not read.
-    member
-        .source
-        .pause(std::slice::from_ref(&partition))
-        .expect("pause");
+    member.source.pause(std::slice::from_ref(&partition)).expect("pause");
     sink.begin().expect("begin");
     send(&mut sink, &record(0, b"k", b"9"));
-    sink.commit(&[], &writer.source.group().expect("a member"))
-        .expect("commit");
-    member
-        .source
-        .resume(std::slice::from_ref(&partition))
-        .expect("resume");
+    sink.commit(&[], &writer.source.group().expect("a member")).expect("commit");
+    member.source.resume(std::slice::from_ref(&partition)).expect("resume");
     assert_eq!(member.read(1), [(0, 9)]);
 }
 
@@ -180,10 +152,6 @@ fn a_waker_ends_a_wait() {
     });
     let begin = Instant::now();
     member.step(Duration::from_secs(20)).expect("poll");
-    assert!(
-        begin.elapsed() < Duration::from_secs(5),
-        "the wait went on for {:?}",
-        begin.elapsed()
-    );
+    assert!(begin.elapsed() < Duration::from_secs(5), "the wait went on for {:?}", begin.elapsed());
     thread.join().expect("join");
 }

@@ -31,18 +31,8 @@ fn awkward() -> Vec<Seen> {
     };
     vec![
         of(Some(b"k"), Some(b"v"), 1_234_567, &[]),
-        of(
-            None,
-            Some(b"null key"),
-            1_234_568,
-            &[("a", Some(b"1")), ("a", Some(b"2")), ("b", None)],
-        ),
-        of(
-            Some(b"tombstone"),
-            None,
-            1_234_569,
-            &[("empty", Some(b"")), ("", Some(b"no name"))],
-        ),
+        of(None, Some(b"null key"), 1_234_568, &[("a", Some(b"1")), ("a", Some(b"2")), ("b", None)]),
+        of(Some(b"tombstone"), None, 1_234_569, &[("empty", Some(b"")), ("", Some(b"no name"))]),
         of(Some(b""), Some(b""), 0, &[]),
         of(None, None, 1_700_000_000_000, &[("\u{e4}", Some(&[0, 255]))]),
     ]
@@ -54,11 +44,8 @@ fn write_awkward(delivery: Delivery) -> std::sync::Arc<str> {
     let mut member = Joined::new(&unique("group"), "m", &topic);
     sink.begin().expect("begin");
     for seen in awkward() {
-        let headers: Vec<(&str, Option<&[u8]>)> = seen
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_deref()))
-            .collect();
+        let headers: Vec<(&str, Option<&[u8]>)> =
+            seen.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
         send(
             &mut sink,
             &OutputRecord {
@@ -137,18 +124,12 @@ fn a_time_of_sending_is_set_where_none_is_given() {
     let topic = topic("now", 1, &[]);
     let mut sink = sink(&unique("sink"), Delivery::AtLeastOnce, &[&topic]);
     let mut member = Joined::new(&unique("group"), "m", &topic);
-    let record = OutputRecord {
-        timestamp: None,
-        ..crate::support::record(0, b"k", b"v")
-    };
+    let record = OutputRecord { timestamp: None, ..crate::support::record(0, b"k", b"v") };
     send(&mut sink, &record);
-    sink.commit(&[], &member.source.group().expect("a member"))
-        .expect("write");
+    sink.commit(&[], &member.source.group().expect("a member")).expect("write");
     let seen = outside(&topic);
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("now")
-        .as_millis() as i64;
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("now").as_millis() as i64;
     let timestamp = seen[0].timestamp.expect("a timestamp");
     assert!((now - timestamp).abs() < 60_000, "{timestamp}");
 }
@@ -161,15 +142,8 @@ fn order_within_a_partition_is_kept_both_ways() {
     let seen = member.read(60_000);
     assert_eq!(seen.len(), 60_000);
     for partition in 0..3 {
-        let numbers: Vec<u32> = seen
-            .iter()
-            .filter(|(of, _)| *of == partition)
-            .map(|(_, n)| *n)
-            .collect();
-        assert!(
-            numbers.iter().copied().eq(0..20_000),
-            "partition {partition} is out of order"
-        );
+        let numbers: Vec<u32> = seen.iter().filter(|(of, _)| *of == partition).map(|(_, n)| *n).collect();
+        assert!(numbers.iter().copied().eq(0..20_000), "partition {partition} is out of order");
     }
 }
 
@@ -180,16 +154,12 @@ fn a_run_stays_within_rows_and_bytes() {
     let mut settings = crate::support::source_settings(&unique("group"), "m", &[&topic]);
     settings.batch.rows_max = 1000;
     settings.batch.bytes_max = 500;
-    let source = wasmill::source::kafka_source::KafkaSource::new(settings).expect("source");
+    let source = crate::support::joined(settings);
     let mut member = Joined::with(source);
     let mut count = 0;
     while count < 5000 {
         if let Some(records) = member.step(Duration::from_secs(5)).expect("poll") {
-            assert!(
-                records.bytes() <= 500 && records.len() <= 1000,
-                "{} bytes",
-                records.bytes()
-            );
+            assert!(records.bytes() <= 500 && records.len() <= 1000, "{} bytes", records.bytes());
             count += records.len();
         }
     }

@@ -22,6 +22,7 @@ use wasmill::kafka::security::Security;
 use wasmill::kafka::settings::ClientSettings;
 use wasmill::model::pipeline_spec::BatchLimits;
 use wasmill::model::pipeline_spec::Delivery;
+use wasmill::model::pipeline_spec::PartitionBy;
 use wasmill::model::position::Offset;
 use wasmill::model::position::Partition;
 use wasmill::model::position::TopicPartition;
@@ -63,19 +64,14 @@ pub(crate) fn settings() -> ClientSettings {
 
 pub(crate) fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let nanos = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970")
-        .as_nanos();
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
     format!("{name}-{nanos}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 pub(crate) fn topic(name: &str, partitions: u32, config: &[(&str, &str)]) -> Arc<str> {
     let topic = unique(name);
     let admin = Admin::start(&settings(), Duration::from_secs(10)).expect("admin");
-    admin
-        .create_topic(&topic, partitions, Some(1), config)
-        .expect("create the topic");
+    admin.create_topic(&topic, partitions, Some(1), config).expect("create the topic");
     let deadline = Instant::now() + Duration::from_secs(10);
     while admin.partition_count(&topic).ok() != Some(partitions) {
         assert!(Instant::now() < deadline, "the topic did not appear");
@@ -85,10 +81,7 @@ pub(crate) fn topic(name: &str, partitions: u32, config: &[(&str, &str)]) -> Arc
 }
 
 pub(crate) fn at(topic: &Arc<str>, partition: i32) -> TopicPartition {
-    TopicPartition {
-        topic: Arc::clone(topic),
-        partition: Partition(partition),
-    }
+    TopicPartition { topic: Arc::clone(topic), partition: Partition(partition) }
 }
 
 pub(crate) fn source_settings(group: &str, member: &str, topics: &[&Arc<str>]) -> SourceSettings {
@@ -97,10 +90,7 @@ pub(crate) fn source_settings(group: &str, member: &str, topics: &[&Arc<str>]) -
         group: group.to_owned(),
         member: member.to_owned(),
         topics: topics.iter().map(|topic| Arc::clone(topic)).collect(),
-        batch: BatchLimits {
-            rows_max: 100,
-            bytes_max: 1 << 20,
-        },
+        batch: BatchLimits { rows_max: 100, bytes_max: 1 << 20 },
         flow: FlowControl::default(),
         overrides: Overrides::default(),
         assignment: CoPartitioned::default(),
@@ -108,7 +98,14 @@ pub(crate) fn source_settings(group: &str, member: &str, topics: &[&Arc<str>]) -
 }
 
 pub(crate) fn source(group: &str, member: &str, topic: &Arc<str>) -> KafkaSource {
-    KafkaSource::new(source_settings(group, member, &[topic])).expect("source")
+    joined(source_settings(group, member, &[topic]))
+}
+
+/// A source that has asked to join its group.
+pub(crate) fn joined(settings: SourceSettings) -> KafkaSource {
+    let mut source = KafkaSource::new(settings).expect("source");
+    source.join().expect("join");
+    source
 }
 
 pub(crate) fn sink(member: &str, delivery: Delivery, topics: &[&Arc<str>]) -> KafkaSink {
@@ -116,7 +113,7 @@ pub(crate) fn sink(member: &str, delivery: Delivery, topics: &[&Arc<str>]) -> Ka
         client: settings(),
         delivery,
         member: member.to_owned(),
-        topics: topics.iter().map(|topic| Arc::clone(topic)).collect(),
+        topics: topics.iter().map(|topic| (Arc::clone(topic), PartitionBy::Key)).collect(),
         overrides: Overrides::default(),
         topic_bytes_max: None,
         session_timeout: SESSION_TIMEOUT,
@@ -152,16 +149,12 @@ pub(crate) fn fill(topic: &Arc<str>, partitions: i32, numbers: std::ops::Range<u
     for partition in 0..partitions {
         for number in numbers.clone() {
             let number = number.to_string();
-            send(
-                &mut sink,
-                &record(partition, number.as_bytes(), number.as_bytes()),
-            );
+            send(&mut sink, &record(partition, number.as_bytes(), number.as_bytes()));
         }
     }
     // The group is not looked at without transactions, but the port asks for one.
     let mut member = Joined::new(&unique("fill"), &unique("m"), topic);
-    sink.commit(&[], &member.source.group().expect("member"))
-        .expect("write");
+    sink.commit(&[], &member.source.group().expect("member")).expect("write");
 }
 
 /// A source that starts every assigned partition at its first offset.
@@ -177,10 +170,7 @@ impl Joined {
     }
 
     pub(crate) fn with(source: KafkaSource) -> Self {
-        let mut joined = Self {
-            source,
-            assigned: Vec::new(),
-        };
+        let mut joined = Self { source, assigned: Vec::new() };
         let deadline = Instant::now() + Duration::from_secs(30);
         while joined.assigned.is_empty() {
             assert!(Instant::now() < deadline, "nothing was assigned");
@@ -194,10 +184,8 @@ impl Joined {
         match self.source.poll(wait)? {
             SourceEvent::Records(records) => return Ok(Some(records)),
             SourceEvent::Assigned(partitions) => {
-                let positions: Vec<_> = partitions
-                    .iter()
-                    .map(|partition| (partition.clone(), Offset(0)))
-                    .collect();
+                let positions: Vec<_> =
+                    partitions.iter().map(|partition| (partition.clone(), Offset(0))).collect();
                 self.source.start(&positions)?;
                 self.assigned.extend(partitions);
             }
@@ -225,10 +213,7 @@ impl Joined {
 }
 
 pub(crate) fn number(value: Option<&[u8]>) -> u32 {
-    std::str::from_utf8(value.expect("a value"))
-        .expect("text")
-        .parse()
-        .expect("a number")
+    std::str::from_utf8(value.expect("a value")).expect("text").parse().expect("a number")
 }
 
 /// Every record that a `read_committed` reader of another library sees now.
@@ -241,32 +226,23 @@ pub(crate) fn outside(topic: &str) -> Vec<Seen> {
         .set("enable.partition.eof", "true")
         .create()
         .expect("consumer");
-    let metadata = consumer
-        .fetch_metadata(Some(topic), Duration::from_secs(10))
-        .expect("metadata");
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).expect("metadata");
     let mut list = TopicPartitionList::new();
     for partition in metadata.topics()[0].partitions() {
-        list.add_partition_offset(topic, partition.id(), RdOffset::Beginning)
-            .expect("add");
+        list.add_partition_offset(topic, partition.id(), RdOffset::Beginning).expect("add");
     }
     let mut open = list.count();
     consumer.assign(&list).expect("assign");
     let mut seen = Vec::new();
     while open > 0 {
-        match consumer
-            .poll(Duration::from_secs(10))
-            .expect("a record or the end")
-        {
+        match consumer.poll(Duration::from_secs(10)).expect("a record or the end") {
             Ok(message) => seen.push(Seen {
                 partition: message.partition(),
                 key: message.key().map(<[u8]>::to_vec),
                 value: message.payload().map(<[u8]>::to_vec),
                 timestamp: message.timestamp().to_millis(),
                 headers: message.headers().map_or_else(Vec::new, |headers| {
-                    headers
-                        .iter()
-                        .map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec)))
-                        .collect()
+                    headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect()
                 }),
             }),
             Err(rdkafka::error::KafkaError::PartitionEOF(_)) => open -= 1,

@@ -20,13 +20,7 @@ fn a_commit_writes_records_and_offsets_and_an_abort_neither() {
     let mut member = Joined::new(&unique("group"), "m", &input);
     let mut sink = sink(&unique("sink"), Delivery::ExactlyOnce, &[&output]);
     let partition = at(&input, 0);
-    assert_eq!(
-        member
-            .source
-            .committed(std::slice::from_ref(&partition))
-            .expect("committed"),
-        [None]
-    );
+    assert_eq!(member.source.committed(std::slice::from_ref(&partition)).expect("committed"), [None]);
 
     sink.begin().expect("begin");
     send(&mut sink, &record(0, b"a", b"aborted"));
@@ -35,22 +29,15 @@ fn a_commit_writes_records_and_offsets_and_an_abort_neither() {
     sink.begin().expect("begin");
     send(&mut sink, &record(0, b"a", b"committed"));
     let group = member.source.group().expect("a member");
-    sink.commit(&[(partition.clone(), Offset(7))], &group)
-        .expect("commit");
+    sink.commit(&[(partition.clone(), Offset(7))], &group).expect("commit");
 
     sink.begin().expect("begin");
     send(&mut sink, &record(0, b"a", b"aborted too"));
     sink.abort().expect("abort");
 
-    let values: Vec<_> = outside(&output)
-        .into_iter()
-        .filter_map(|seen| seen.value)
-        .collect();
+    let values: Vec<_> = outside(&output).into_iter().filter_map(|seen| seen.value).collect();
     assert_eq!(values, [b"committed".to_vec()]);
-    assert_eq!(
-        member.source.committed(&[partition]).expect("committed"),
-        [Some(Offset(7))]
-    );
+    assert_eq!(member.source.committed(&[partition]).expect("committed"), [Some(Offset(7))]);
 }
 
 #[test]
@@ -59,13 +46,9 @@ fn offsets_alone_are_committed() {
     let mut member = Joined::new(&unique("group"), "m", &input);
     let mut sink = sink(&unique("sink"), Delivery::ExactlyOnce, &[&input]);
     let group = member.source.group().expect("a member");
-    sink.commit(&[(at(&input, 1), Offset(3))], &group)
-        .expect("commit");
+    sink.commit(&[(at(&input, 1), Offset(3))], &group).expect("commit");
     let partitions = [at(&input, 0), at(&input, 1)];
-    assert_eq!(
-        member.source.committed(&partitions).expect("committed"),
-        [None, Some(Offset(3))]
-    );
+    assert_eq!(member.source.committed(&partitions).expect("committed"), [None, Some(Offset(3))]);
 }
 
 #[test]
@@ -83,17 +66,9 @@ fn a_second_producer_of_the_same_name_fences_the_first() {
     let group = member.source.group().expect("a member");
     successor.commit(&[], &group).expect("commit");
 
-    let failure = zombie
-        .commit(&[], &group)
-        .expect_err("the zombie must not commit");
-    assert!(
-        matches!(failure, CommitFailure::Sink(SinkFailure::Fenced(_))),
-        "{failure:?}"
-    );
-    let values: Vec<_> = outside(&output)
-        .into_iter()
-        .filter_map(|seen| seen.value)
-        .collect();
+    let failure = zombie.commit(&[], &group).expect_err("the zombie must not commit");
+    assert!(matches!(failure, CommitFailure::Sink(SinkFailure::Fenced(_))), "{failure:?}");
+    let values: Vec<_> = outside(&output).into_iter().filter_map(|seen| seen.value).collect();
     assert_eq!(values, [b"successor".to_vec()]);
 }
 
@@ -125,18 +100,14 @@ fn many_transactions_keep_order_and_count() {
         sink.begin().expect("begin");
         let first = number;
         for _ in 0..700 {
-            send(
-                &mut sink,
-                &record((number % 2) as i32, b"k", number.to_string().as_bytes()),
-            );
+            send(&mut sink, &record((number % 2) as i32, b"k", number.to_string().as_bytes()));
             number += 1;
         }
         if round % 5 == 4 {
             sink.abort().expect("abort");
             number = first;
         } else {
-            sink.commit(&[(at(&output, 0), Offset(i64::from(number)))], &group)
-                .expect("commit");
+            sink.commit(&[(at(&output, 0), Offset(i64::from(number)))], &group).expect("commit");
         }
     }
     let mut next = [0_u32, 1];

@@ -59,9 +59,7 @@ pub fn core_module(fields: &str, manifest: &str) -> Vec<u8> {
     let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(repository().join("wit")).expect("the WIT files");
-    let world = resolve
-        .select_world(&[package], Some("transform"))
-        .expect("the world");
+    let world = resolve.select_world(&[package], Some("transform")).expect("the world");
     wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
         .expect("embedded");
     module
@@ -73,10 +71,7 @@ pub fn hostile_guest(name: &str) -> Vec<u8> {
     if text.starts_with("(component") || text.starts_with("(module") {
         return wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
     }
-    let manifest = text
-        .lines()
-        .next()
-        .and_then(|line| line.strip_prefix(";; manifest: "));
+    let manifest = text.lines().next().and_then(|line| line.strip_prefix(";; manifest: "));
     core_module(&text, manifest.unwrap_or(RAW_MANIFEST))
 }
 
@@ -86,10 +81,7 @@ pub fn identity_guest(manifest: &str) -> Vec<u8> {
 }
 
 pub fn engine() -> Arc<HostEngine> {
-    let settings = EngineSettings {
-        instances_max: 16,
-        ..EngineSettings::default()
-    };
+    let settings = EngineSettings { instances_max: 16, ..EngineSettings::default() };
     HostEngine::new(settings).expect("an engine")
 }
 
@@ -118,18 +110,12 @@ pub fn batch(value: ArrayRef) -> RecordBatch {
         partition: Partition(3),
         event_watermark: None,
         schema: None,
-        rows: Rows {
-            count: value.len(),
-            value: Some(value),
-            ..Rows::default()
-        },
+        rows: Rows { count: value.len(), value: Some(value), ..Rows::default() },
     }
 }
 
 /// So many raw records.
 pub fn raw_batch(count: usize) -> RecordBatch {
-    let values: Vec<Vec<u8>> = (0..count)
-        .map(|row| format!("record {row}").into_bytes())
-        .collect();
+    let values: Vec<Vec<u8>> = (0..count).map(|row| format!("record {row}").into_bytes()).collect();
     batch(Arc::new(BinaryArray::from_iter_values(values)))
 }

@@ -50,9 +50,7 @@ impl Sum {
 fn hash(key: &[u8], body: &[u8]) -> u64 {
     let length = (key.len() as u64).to_le_bytes();
     let bytes = length.iter().chain(key).chain(body);
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// What must come back.
@@ -118,10 +116,7 @@ pub(super) fn compare(expected: &Expected, found: &Found, output_schema: u32) ->
     ];
     for (what, expected, found) in sums {
         if expected.count != found.count {
-            problems.push(format!(
-                "{} {what} came, {} were expected",
-                found.count, expected.count
-            ));
+            problems.push(format!("{} {what} came, {} were expected", found.count, expected.count));
         } else if expected.checksum != found.checksum {
             problems.push(format!(
                 "the checksum of the {what} is {:016x}, not {:016x}",
@@ -132,12 +127,8 @@ pub(super) fn compare(expected: &Expected, found: &Found, output_schema: u32) ->
     if found.unreadable > 0 {
         problems.push(format!("{} outputs cannot be read", found.unreadable));
     }
-    let others: Vec<String> = found
-        .schema_ids
-        .keys()
-        .filter(|id| **id != output_schema)
-        .map(ToString::to_string)
-        .collect();
+    let others: Vec<String> =
+        found.schema_ids.keys().filter(|id| **id != output_schema).map(ToString::to_string).collect();
     if !others.is_empty() {
         problems.push(format!(
             "outputs carry the schema ids {}, the registry has {output_schema}",
@@ -177,10 +168,7 @@ mod tests {
     fn the_same_records_in_another_order_agree() {
         let (expected, mut found, outputs) = run(50_000);
         assert!(expected.dead_letters.count > 0);
-        outputs
-            .iter()
-            .rev()
-            .for_each(|(key, body)| found.outputs.add(key, body));
+        outputs.iter().rev().for_each(|(key, body)| found.outputs.add(key, body));
         assert_eq!(compare(&expected, &found, 2), Vec::<String>::new());
         assert_eq!(expected.samples.len(), SAMPLES);
     }
@@ -191,17 +179,9 @@ mod tests {
         let with = |outputs: &[(Vec<u8>, Vec<u8>)]| {
             let mut sum = Sum::default();
             outputs.iter().for_each(|(key, body)| sum.add(key, body));
-            let found = Found {
-                outputs: sum,
-                schema_ids: found.schema_ids.clone(),
-                ..Found::default()
-            };
+            let found = Found { outputs: sum, schema_ids: found.schema_ids.clone(), ..Found::default() };
             compare(
-                &Expected {
-                    dead_letters: Sum::default(),
-                    outputs: expected.outputs,
-                    samples: Vec::new(),
-                },
+                &Expected { dead_letters: Sum::default(), outputs: expected.outputs, samples: Vec::new() },
                 &found,
                 2,
             )
@@ -215,15 +195,8 @@ mod tests {
         swapped[0].0 = outputs[1].0.clone();
         assert!(with(&swapped)[0].contains("checksum"));
         assert!(
-            compare(
-                &Expected::default(),
-                &Found {
-                    schema_ids: [(9, 1)].into(),
-                    ..Found::default()
-                },
-                2
-            )[0]
-            .contains("schema ids 9")
+            compare(&Expected::default(), &Found { schema_ids: [(9, 1)].into(), ..Found::default() }, 2)[0]
+                .contains("schema ids 9")
         );
     }
 }

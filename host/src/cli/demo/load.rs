@@ -78,9 +78,7 @@ pub(super) fn send(
         }
         let record = generator.next();
         expected.add(&record);
-        let mut message = BaseRecord::to(INPUT_TOPIC)
-            .key(&record.payment.account)
-            .payload(&record.value);
+        let mut message = BaseRecord::to(INPUT_TOPIC).key(&record.payment.account).payload(&record.value);
         while let Err((error, back)) = producer.send(message) {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(error).context("a payment cannot be sent");
@@ -90,9 +88,7 @@ pub(super) fn send(
         }
     }
     look(records)?;
-    producer
-        .flush(FLUSH_DEADLINE)
-        .context("the last payments were not acknowledged")?;
+    producer.flush(FLUSH_DEADLINE).context("the last payments were not acknowledged")?;
     let refused = deliveries.0.load(Relaxed);
     if refused > 0 {
         bail!("the broker refused {refused} payments");
@@ -110,12 +106,7 @@ struct Pace {
 
 impl Pace {
     fn new(in_flight_max: u64) -> Self {
-        Self {
-            in_flight_max,
-            returned: 0,
-            progressed: Instant::now(),
-            looked: Instant::now(),
-        }
+        Self { in_flight_max, returned: 0, progressed: Instant::now(), looked: Instant::now() }
     }
 
     fn may_send(&mut self, expected: &Expected, journal: &Journal) -> anyhow::Result<bool> {

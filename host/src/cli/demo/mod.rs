@@ -98,19 +98,13 @@ impl Demo {
         let began = Instant::now();
         let mut generator = Generator::new(self.seed, schema_id);
         let progress = show::Progress::new(self.records);
-        let expected = load::send(
-            &addresses.kafka,
-            &mut generator,
-            self.records,
-            &journal,
-            IN_FLIGHT_MAX,
-            |sent| {
+        let expected =
+            load::send(&addresses.kafka, &mut generator, self.records, &journal, IN_FLIGHT_MAX, |sent| {
                 playground.check()?;
                 reader.check()?;
                 progress.update(sent, host.lag()?);
                 Ok(())
-            },
-        )?;
+            })?;
         progress.finish();
 
         show::step("Waiting for the pipeline to catch up");
@@ -129,11 +123,7 @@ impl Demo {
         let problems = journal::compare(&expected, &found, output_schema);
         show::outcome(self.records, took, &expected, &problems);
         playground.stop();
-        Ok(if problems.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
@@ -177,17 +167,11 @@ struct Host {
 impl Host {
     fn new(addresses: &DevAddresses) -> Result<Self, Failure> {
         let client = |address: &str| -> Result<ApiClient, Failure> {
-            ApiClient::new(
-                Url::parse(address).with_context(|| format!("`{address}` is no URL"))?,
-                None,
-            )
+            ApiClient::new(Url::parse(address).with_context(|| format!("`{address}` is no URL"))?, None)
         };
         // A base path of the registry ends in a slash, so that paths are joined below it.
         let registry = format!("{}/", addresses.registry.trim_end_matches('/'));
-        Ok(Self {
-            api: client(&addresses.api)?,
-            registry: client(&registry)?,
-        })
+        Ok(Self { api: client(&addresses.api)?, registry: client(&registry)? })
     }
 
     fn upload(&self, component: Vec<u8>) -> Result<u64, Failure> {
@@ -199,17 +183,13 @@ impl Host {
 
     fn register(&self, subject: &str, schema: &str) -> Result<u32, Failure> {
         let body = Body::Json(json!({ "schema": schema }));
-        let answer = self
-            .registry
-            .call(Method::POST, &format!("subjects/{subject}/versions"), body, None)?;
+        let answer = self.registry.call(Method::POST, &format!("subjects/{subject}/versions"), body, None)?;
         Ok(id_of(&answer.body)?)
     }
 
     fn latest_schema(&self, subject: &str) -> Result<u32, Failure> {
         let path = format!("subjects/{subject}/versions/latest");
-        Ok(id_of(
-            &self.registry.call(Method::GET, &path, Body::None, None)?.body,
-        )?)
+        Ok(id_of(&self.registry.call(Method::GET, &path, Body::None, None)?.body)?)
     }
 
     fn start_pipeline(&self, version: u64, exactly_once: bool) -> Result<(), Failure> {
@@ -224,9 +204,7 @@ impl Host {
             "config": { "threshold": "500" },
         });
         let path = format!("/v1/tenants/default/pipelines/{PIPELINE}");
-        self.api
-            .call(Method::PUT, &path, Body::Json(document), None)
-            .map(|_| ())
+        self.api.call(Method::PUT, &path, Body::Json(document), None).map(|_| ())
     }
 
     /// Records that the pipeline has still to read; none until it knows.
@@ -247,27 +225,14 @@ impl Host {
 /// The lag in a status, or why the pipeline has stopped.
 fn status_lag(status: &Json) -> anyhow::Result<Option<u64>> {
     if status.get("state").and_then(Json::as_str) == Some("stopped") {
-        let stop = |key: &str| {
-            status
-                .pointer(&format!("/stop/{key}"))
-                .and_then(Json::as_str)
-                .unwrap_or("-")
-        };
-        bail!(
-            "the pipeline has stopped: {}: {}. {}",
-            stop("code"),
-            stop("message"),
-            stop("remedy")
-        );
+        let stop = |key: &str| status.pointer(&format!("/stop/{key}")).and_then(Json::as_str).unwrap_or("-");
+        bail!("the pipeline has stopped: {}: {}. {}", stop("code"), stop("message"), stop("remedy"));
     }
     Ok(status.get("lag").and_then(Json::as_u64))
 }
 
 fn id_of(body: &Json) -> anyhow::Result<u32> {
-    let id = body
-        .get("id")
-        .and_then(Json::as_u64)
-        .and_then(|id| u32::try_from(id).ok());
+    let id = body.get("id").and_then(Json::as_u64).and_then(|id| u32::try_from(id).ok());
     id.with_context(|| format!("the registry's answer names no id: {body}"))
 }
 

@@ -7,9 +7,7 @@ pub(super) const THRESHOLD: f64 = 500.0;
 const ACCOUNTS: u64 = 100_000;
 /// About one record in this many cannot be decoded.
 const POISON_EVERY: u64 = 20_000;
-const COUNTRIES: [&str; 12] = [
-    "DE", "FR", "GB", "IN", "IT", "JP", "NG", "NO", "PL", "SE", "US", "ZA",
-];
+const COUNTRIES: [&str; 12] = ["DE", "FR", "GB", "IN", "IT", "JP", "NG", "NO", "PL", "SE", "US", "ZA"];
 /// 2026-01-01T00:00:00Z; each payment is a millisecond after the one before.
 const FIRST_TS: i64 = 1_767_225_600_000;
 /// Outputs before this time are kept to be shown beside their inputs.
@@ -60,11 +58,7 @@ pub(super) struct Generator {
 
 impl Generator {
     pub(super) fn new(seed: u64, schema_id: u32) -> Self {
-        Self {
-            random: SplitMix64(seed),
-            schema_id,
-            next_id: 0,
-        }
+        Self { random: SplitMix64(seed), schema_id, next_id: 0 }
     }
 
     pub(super) fn next(&mut self) -> Record {
@@ -88,19 +82,11 @@ impl Generator {
             _ => Poison::UnknownSchema,
         });
         let value = self.encode(&payment, poison);
-        Record {
-            payment,
-            poison,
-            value,
-        }
+        Record { payment, poison, value }
     }
 
     fn encode(&self, payment: &Payment, poison: Option<Poison>) -> Vec<u8> {
-        let id = if poison == Some(Poison::UnknownSchema) {
-            u32::MAX / 2
-        } else {
-            self.schema_id
-        };
+        let id = if poison == Some(Poison::UnknownSchema) { u32::MAX / 2 } else { self.schema_id };
         let mut out = Vec::with_capacity(64);
         out.push(if poison == Some(Poison::Magic) { 7 } else { 0 });
         out.extend_from_slice(&id.to_be_bytes());
@@ -120,14 +106,8 @@ impl Generator {
 impl Payment {
     /// What the pipeline must write for this payment, if anything.
     pub(super) fn kept(&self) -> Option<LargePayment> {
-        let Self {
-            account, amount, ts, ..
-        } = self;
-        (*amount > THRESHOLD).then(|| LargePayment {
-            account: account.clone(),
-            amount: *amount,
-            ts: *ts,
-        })
+        let Self { account, amount, ts, .. } = self;
+        (*amount > THRESHOLD).then(|| LargePayment { account: account.clone(), amount: *amount, ts: *ts })
     }
 }
 
@@ -148,11 +128,7 @@ impl LargePayment {
         let (amount, rest) = rest.split_first_chunk::<8>()?;
         let (ts, rest) = take_long(rest)?;
         let account = std::str::from_utf8(account).ok()?.to_owned();
-        rest.is_empty().then(|| Self {
-            account,
-            amount: f64::from_le_bytes(*amount),
-            ts,
-        })
+        rest.is_empty().then(|| Self { account, amount: f64::from_le_bytes(*amount), ts })
     }
 }
 
@@ -175,10 +151,7 @@ fn take_long(bytes: &[u8]) -> Option<(i64, &[u8])> {
     for (index, byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7f) << (7 * index);
         if byte & 0x80 == 0 {
-            return Some((
-                (value >> 1) as i64 ^ -((value & 1) as i64),
-                bytes.get(index + 1..)?,
-            ));
+            return Some(((value >> 1) as i64 ^ -((value & 1) as i64), bytes.get(index + 1..)?));
         }
     }
     None
@@ -216,14 +189,8 @@ mod tests {
     use super::*;
 
     fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
-        let Value::Record(fields) = value else {
-            panic!("a record")
-        };
-        &fields
-            .iter()
-            .find(|(found, _)| found == name)
-            .expect("the field")
-            .1
+        let Value::Record(fields) = value else { panic!("a record") };
+        &fields.iter().find(|(found, _)| found == name).expect("the field").1
     }
 
     #[test]
@@ -240,10 +207,7 @@ mod tests {
                 .read_value(&mut body)
                 .expect("decodes");
             assert!(body.is_empty());
-            assert_eq!(
-                field(&value, "account"),
-                &Value::String(record.payment.account.clone())
-            );
+            assert_eq!(field(&value, "account"), &Value::String(record.payment.account.clone()));
             assert_eq!(field(&value, "amount"), &Value::Double(record.payment.amount));
             assert_eq!(field(&value, "ts"), &Value::Long(record.payment.ts));
         }
@@ -265,11 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_reads_back() {
-        let large = LargePayment {
-            account: "acct-1".to_owned(),
-            amount: 500.01,
-            ts: -3,
-        };
+        let large = LargePayment { account: "acct-1".to_owned(), amount: 500.01, ts: -3 };
         assert_eq!(LargePayment::decode(&large.encode()), Some(large.clone()));
         let bytes = large.encode();
         for end in 0..bytes.len() {
@@ -283,10 +243,7 @@ mod tests {
         let payment = Generator::new(1, 9).next().payment;
         let good = generator.encode(&payment, None);
         assert_eq!(generator.encode(&payment, Some(Poison::Magic))[0], 7);
-        assert_ne!(
-            generator.encode(&payment, Some(Poison::UnknownSchema))[1..5],
-            good[1..5]
-        );
+        assert_ne!(generator.encode(&payment, Some(Poison::UnknownSchema))[1..5], good[1..5]);
         assert!(generator.encode(&payment, Some(Poison::Truncated)).len() < good.len());
     }
 }

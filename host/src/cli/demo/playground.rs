@@ -30,10 +30,8 @@ pub(super) struct Playground {
 
 impl Playground {
     pub(super) fn start(kafka: Option<&str>, registry: Option<&str>) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("wasmill-demo-")
-            .tempdir()
-            .context("no folder for the demo")?;
+        let folder =
+            tempfile::Builder::new().prefix("wasmill-demo-").tempdir().context("no folder for the demo")?;
         let ready = folder.path().join("ready.json");
         let log = File::create(folder.path().join("dev.log"))?;
         let mut command =
@@ -50,11 +48,7 @@ impl Playground {
             "--log-level",
             "info",
         ]);
-        command
-            .arg("--data-dir")
-            .arg(folder.path().join("data"))
-            .arg("--ready-file")
-            .arg(&ready);
+        command.arg("--data-dir").arg(folder.path().join("data")).arg("--ready-file").arg(&ready);
         for topic in [INPUT_TOPIC, OUTPUT_TOPIC, DEAD_LETTER_TOPIC] {
             command.arg("--topic").arg(format!("{topic}:{PARTITIONS}"));
         }
@@ -65,16 +59,8 @@ impl Playground {
         }
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().context("`wasmill dev` cannot be started")?;
-        let addresses = DevAddresses {
-            api: String::new(),
-            kafka: String::new(),
-            registry: String::new(),
-        };
-        let mut playground = Self {
-            child,
-            folder,
-            addresses,
-        };
+        let addresses = DevAddresses { api: String::new(), kafka: String::new(), registry: String::new() };
+        let mut playground = Self { child, folder, addresses };
         playground.addresses = playground.wait(&ready)?;
         Ok(playground)
     }
@@ -91,11 +77,7 @@ impl Playground {
             self.check()?;
             std::thread::sleep(Duration::from_millis(20));
         }
-        bail!(
-            "`wasmill dev` was not ready within {} s:\n{}",
-            START_DEADLINE.as_secs(),
-            self.log_tail()
-        )
+        bail!("`wasmill dev` was not ready within {} s:\n{}", START_DEADLINE.as_secs(), self.log_tail())
     }
 
     pub(super) fn addresses(&self) -> &DevAddresses {
@@ -113,18 +95,13 @@ impl Playground {
     fn log_tail(&self) -> String {
         let log = std::fs::read_to_string(self.folder.path().join("dev.log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        lines
-            .get(lines.len().saturating_sub(20)..)
-            .unwrap_or_default()
-            .join("\n")
+        lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
     }
 
     /// Asks the process to drain and stop, and waits for it.
     pub(super) fn stop(&mut self) {
         // The standard library can only kill; draining is worth a process of its own.
-        let asked = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
-            .status();
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         if asked.is_ok_and(|status| status.success()) {
             let deadline = Instant::now() + STOP_DEADLINE;
             while Instant::now() < deadline {

@@ -51,9 +51,7 @@ impl Reader {
                 partitions.add_partition_offset(topic, partition, Offset::Beginning)?;
             }
         }
-        consumer
-            .assign(&partitions)
-            .context("the outputs cannot be read")?;
+        consumer.assign(&partitions).context("the outputs cannot be read")?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
@@ -72,9 +70,7 @@ impl Reader {
 
     pub(super) fn stop(self) -> anyhow::Result<Found> {
         self.stop.store(true, Relaxed);
-        self.thread
-            .join()
-            .map_err(|_| anyhow!("reading the outputs back has failed"))?
+        self.thread.join().map_err(|_| anyhow!("reading the outputs back has failed"))?
     }
 }
 
@@ -98,10 +94,7 @@ fn read(consumer: &BaseConsumer, journal: &Journal, stop: &AtomicBool) -> anyhow
 }
 
 fn take_output(message: &BorrowedMessage<'_>, found: &mut Found) {
-    let (key, value) = (
-        message.key().unwrap_or_default(),
-        message.payload().unwrap_or_default(),
-    );
+    let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
     let framed = value.split_first_chunk::<5>().filter(|(frame, _)| frame[0] == 0);
     let Some(([_, id @ ..], body)) = framed else {
         found.unreadable += 1;
@@ -119,10 +112,7 @@ fn take_output(message: &BorrowedMessage<'_>, found: &mut Found) {
 }
 
 fn take_dead_letter(message: &BorrowedMessage<'_>, found: &mut Found) {
-    let (key, value) = (
-        message.key().unwrap_or_default(),
-        message.payload().unwrap_or_default(),
-    );
+    let (key, value) = (message.key().unwrap_or_default(), message.payload().unwrap_or_default());
     found.dead_letters.add(key, value);
     let header = |name: &str| {
         let headers = message.headers()?;

@@ -60,11 +60,7 @@ impl Progress {
             );
             bar
         });
-        Self {
-            bar,
-            total,
-            tenths: std::cell::Cell::new(0),
-        }
+        Self { bar, total, tenths: std::cell::Cell::new(0) }
     }
 
     pub(super) fn update(&self, sent: u64, lag: Option<u64>) {
@@ -105,11 +101,7 @@ pub(super) fn samples(expected: &Expected, found: &Found) {
             payment.account,
             payment.amount,
             payment.country,
-            if payment.card_present {
-                "card   "
-            } else {
-                "no card"
-            }
+            if payment.card_present { "card   " } else { "no card" }
         );
         match found.samples.get(&payment.ts) {
             Some(large) => item(&format!(
@@ -140,14 +132,8 @@ pub(super) fn outcome(records: u64, took: Duration, expected: &Expected, problem
     let seconds = took.as_secs_f64();
     let rate = number((records as f64 / seconds).round() as u64);
     step("Outcome");
-    item(&format!(
-        "{} payments in {seconds:.1} s: {rate} a second, end to end",
-        number(records)
-    ));
-    let (outputs, letters) = (
-        number(expected.outputs.count),
-        number(expected.dead_letters.count),
-    );
+    item(&format!("{} payments in {seconds:.1} s: {rate} a second, end to end", number(records)));
+    let (outputs, letters) = (number(expected.outputs.count), number(expected.dead_letters.count));
     if problems.is_empty() {
         item(&format!(
             "{GREEN}ok{GREEN:#}: {outputs} outputs and {letters} dead letters, as expected; checksum {:016x}",

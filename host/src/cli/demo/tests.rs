@@ -21,20 +21,11 @@ use crate::cli::demo::payments::LargePayment;
 #[test]
 fn a_status_gives_the_lag_or_the_reason_of_a_stop() {
     let lag = |status: Json| status_lag(&status);
-    assert_eq!(
-        lag(json!({ "state": "running", "lag": 7 })).expect("runs"),
-        Some(7)
-    );
-    assert_eq!(
-        lag(json!({ "state": "starting", "lag": null })).expect("starts"),
-        None
-    );
+    assert_eq!(lag(json!({ "state": "running", "lag": 7 })).expect("runs"), Some(7));
+    assert_eq!(lag(json!({ "state": "starting", "lag": null })).expect("starts"), None);
     let stop = json!({ "code": "topic-missing", "message": "no topic `a`", "remedy": "Create it." });
     let error = lag(json!({ "state": "stopped", "stop": stop })).expect_err("stopped");
-    assert_eq!(
-        error.to_string(),
-        "the pipeline has stopped: topic-missing: no topic `a`. Create it."
-    );
+    assert_eq!(error.to_string(), "the pipeline has stopped: topic-missing: no topic `a`. Create it.");
 }
 
 const SCHEMA_IN: u32 = 1;
@@ -56,9 +47,7 @@ fn stand_in(kafka: &str, stop: &AtomicBool, lose: Option<u64>) {
         .expect("a producer");
     let mut partitions = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
-        partitions
-            .add_partition_offset(INPUT_TOPIC, partition, Offset::Beginning)
-            .expect("a partition");
+        partitions.add_partition_offset(INPUT_TOPIC, partition, Offset::Beginning).expect("a partition");
     }
     consumer.assign(&partitions).expect("assigned");
     let schema = apache_avro::Schema::parse_str(payments::PAYMENT_SCHEMA).expect("a schema");
@@ -72,27 +61,18 @@ fn stand_in(kafka: &str, stop: &AtomicBool, lose: Option<u64>) {
         let (key, value) = (message.key().expect("a key"), message.payload().expect("a value"));
         let frame = [&[0][..], &SCHEMA_IN.to_be_bytes()].concat();
         // Everything but the amount is taken as it stands; a body is complete when its end is.
-        let payment = value
-            .strip_prefix(&frame[..])
-            .and_then(|body| read_payment(&reader, body));
+        let payment = value.strip_prefix(&frame[..]).and_then(|body| read_payment(&reader, body));
         match payment {
             None => {
-                let header = Header {
-                    key: "wasmill.code",
-                    value: Some("poison"),
-                };
+                let header = Header { key: "wasmill.code", value: Some("poison") };
                 let record = BaseRecord::to(DEAD_LETTER_TOPIC).key(key).payload(value);
-                producer
-                    .send(record.headers(OwnedHeaders::new().insert(header)))
-                    .expect("queued");
+                producer.send(record.headers(OwnedHeaders::new().insert(header))).expect("queued");
             }
             Some(large) if large.amount > payments::THRESHOLD => {
                 kept += 1;
                 if lose != Some(kept) {
                     let value = [&[0][..], &SCHEMA_OUT.to_be_bytes(), &large.encode()].concat();
-                    producer
-                        .send(BaseRecord::to(OUTPUT_TOPIC).key(key).payload(&value))
-                        .expect("queued");
+                    producer.send(BaseRecord::to(OUTPUT_TOPIC).key(key).payload(&value)).expect("queued");
                 }
             }
             Some(_) => {}
@@ -103,14 +83,8 @@ fn stand_in(kafka: &str, stop: &AtomicBool, lose: Option<u64>) {
 
 fn read_payment(reader: &GenericDatumReader<'_>, body: &[u8]) -> Option<LargePayment> {
     let value = reader.read_value(&mut &*body).ok()?;
-    let apache_avro::types::Value::Record(fields) = value else {
-        panic!("a record")
-    };
-    let mut large = LargePayment {
-        account: String::new(),
-        amount: 0.0,
-        ts: 0,
-    };
+    let apache_avro::types::Value::Record(fields) = value else { panic!("a record") };
+    let mut large = LargePayment { account: String::new(), amount: 0.0, ts: 0 };
     for (name, value) in fields {
         match (name.as_str(), value) {
             ("account", apache_avro::types::Value::String(account)) => large.account = account,
@@ -149,11 +123,7 @@ fn run(records: u64, lose: Option<u64>) -> Vec<String> {
         }
         stop.store(true, Relaxed);
         let found = reader.stop().expect("read");
-        assert!(
-            expected.dead_letters.count > 0 && found.codes.contains_key("poison"),
-            "{:?}",
-            found.codes
-        );
+        assert!(expected.dead_letters.count > 0 && found.codes.contains_key("poison"), "{:?}", found.codes);
         assert!(!found.samples.is_empty());
         journal::compare(&expected, &found, SCHEMA_OUT)
     })
@@ -167,8 +137,5 @@ fn a_pipeline_that_does_its_work_passes() {
 #[test]
 fn a_single_lost_output_is_found() {
     let problems = run(60_000, Some(100));
-    assert!(
-        problems.len() == 1 && problems[0].contains("outputs came"),
-        "{problems:?}"
-    );
+    assert!(problems.len() == 1 && problems[0].contains("outputs came"), "{problems:?}");
 }

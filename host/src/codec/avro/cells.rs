@@ -33,11 +33,7 @@ pub(crate) struct Mismatch {
 
 /// The cells of a root whose null rows are null keys or tombstones, which the caller leaves out.
 pub(crate) fn root<'a>(ty: &AvroType, array: &'a dyn Array) -> Result<Cells<'a>, Mismatch> {
-    if ty.as_nullable().is_some() {
-        cells(ty, array)
-    } else {
-        plain(ty, array)
-    }
+    if ty.as_nullable().is_some() { cells(ty, array) } else { plain(ty, array) }
 }
 
 /// Like [`root`], for formats without unions: `[null, T]` gives the cells of `T`.
@@ -48,27 +44,17 @@ pub(crate) fn bare_root<'a>(ty: &AvroType, array: &'a dyn Array) -> Result<Cells
 fn cells<'a>(ty: &AvroType, array: &'a dyn Array) -> Result<Cells<'a>, Mismatch> {
     if let Some((inner, null_branch)) = ty.as_nullable() {
         let some = Box::new(plain(inner, array)?);
-        return Ok(Cells::Nullable {
-            nulls: array.nulls(),
-            null_branch: null_branch as i64,
-            some,
-        });
+        return Ok(Cells::Nullable { nulls: array.nulls(), null_branch: null_branch as i64, some });
     }
     let some = plain(ty, array)?;
     Ok(match array.nulls() {
-        Some(nulls) if nulls.null_count() > 0 => Cells::Required {
-            nulls,
-            some: Box::new(some),
-        },
+        Some(nulls) if nulls.null_count() > 0 => Cells::Required { nulls, some: Box::new(some) },
         _ => some,
     })
 }
 
 fn plain<'a>(ty: &AvroType, array: &'a dyn Array) -> Result<Cells<'a>, Mismatch> {
-    let mismatch = || Mismatch {
-        expected: ty.label().to_owned(),
-        found: array.data_type().to_string(),
-    };
+    let mismatch = || Mismatch { expected: ty.label().to_owned(), found: array.data_type().to_string() };
     fn values<T: ArrowPrimitiveType>(array: &dyn Array) -> Option<&[T::Native]> {
         array.as_primitive_opt::<T>().map(|array| &array.values()[..])
     }
@@ -94,10 +80,7 @@ fn plain<'a>(ty: &AvroType, array: &'a dyn Array) -> Result<Cells<'a>, Mismatch>
         }
         AvroType::String => text(array).map(Cells::Bytes),
         AvroType::Bytes => array.as_binary_opt::<i32>().map(|array| {
-            Cells::Bytes(BytesCells {
-                offsets: array.value_offsets(),
-                data: array.value_data(),
-            })
+            Cells::Bytes(BytesCells { offsets: array.value_offsets(), data: array.value_data() })
         }),
         AvroType::Fixed { size, .. } => fixed(array, *size).map(|data| Cells::Fixed { size: *size, data }),
         AvroType::Uuid(UuidRepr::Fixed { .. }) => {
@@ -112,11 +95,7 @@ fn plain<'a>(ty: &AvroType, array: &'a dyn Array) -> Result<Cells<'a>, Mismatch>
             };
             let precision = *precision as u8;
             match values::<Decimal128Type>(array) {
-                Some(values) => Some(Cells::Decimal128 {
-                    values,
-                    precision,
-                    size,
-                }),
+                Some(values) => Some(Cells::Decimal128 { values, precision, size }),
                 None => values::<Decimal256Type>(array).map(|values| Cells::Decimal256 {
                     values,
                     precision,
@@ -125,34 +104,21 @@ fn plain<'a>(ty: &AvroType, array: &'a dyn Array) -> Result<Cells<'a>, Mismatch>
             }
         }
         AvroType::Record(record) => {
-            let array = array
-                .as_struct_opt()
-                .filter(|array| array.num_columns() == record.fields.len());
+            let array = array.as_struct_opt().filter(|array| array.num_columns() == record.fields.len());
             let columns = array.ok_or_else(mismatch)?.columns();
-            let fields = record
-                .fields
-                .iter()
-                .zip(columns)
-                .map(|(field, column)| cells(&field.ty, column));
+            let fields = record.fields.iter().zip(columns).map(|(field, column)| cells(&field.ty, column));
             Some(Cells::Record(fields.collect::<Result<_, _>>()?))
         }
         AvroType::Array(item) => {
             let array = array.as_list_opt::<i32>().ok_or_else(mismatch)?;
             let item = Box::new(cells(item, array.values())?);
-            Some(Cells::Array {
-                offsets: array.value_offsets(),
-                item,
-            })
+            Some(Cells::Array { offsets: array.value_offsets(), item })
         }
         AvroType::Map(item) => {
             let array = array.as_map_opt().ok_or_else(mismatch)?;
             let keys = text(array.keys()).ok_or_else(mismatch)?;
             let item = Box::new(cells(item, array.values())?);
-            Some(Cells::Map {
-                offsets: array.value_offsets(),
-                keys,
-                item,
-            })
+            Some(Cells::Map { offsets: array.value_offsets(), keys, item })
         }
         AvroType::Union(branches) => {
             let array = array.as_union_opt().ok_or_else(mismatch)?;
@@ -166,11 +132,7 @@ fn plain<'a>(ty: &AvroType, array: &'a dyn Array) -> Result<Cells<'a>, Mismatch>
                     return Err(mismatch());
                 });
             }
-            Some(Cells::Union {
-                type_ids: array.type_ids(),
-                offsets,
-                branches: children,
-            })
+            Some(Cells::Union { type_ids: array.type_ids(), offsets, branches: children })
         }
     };
     cells.ok_or_else(mismatch)
@@ -178,10 +140,7 @@ fn plain<'a>(ty: &AvroType, array: &'a dyn Array) -> Result<Cells<'a>, Mismatch>
 
 fn text(array: &dyn Array) -> Option<BytesCells<'_>> {
     let array = array.as_string_opt::<i32>()?;
-    Some(BytesCells {
-        offsets: array.value_offsets(),
-        data: array.value_data(),
-    })
+    Some(BytesCells { offsets: array.value_offsets(), data: array.value_data() })
 }
 
 fn fixed(array: &dyn Array, size: usize) -> Option<&[u8]> {

@@ -75,11 +75,7 @@ impl<'a> Cursor<'a> {
             _ => self.long()?,
         };
         let length = usize::try_from(length).map_err(|_| Fault::AvroLength)?;
-        if length > self.rest.len() {
-            Err(Fault::AvroTruncated)
-        } else {
-            Ok(length)
-        }
+        if length > self.rest.len() { Err(Fault::AvroTruncated) } else { Ok(length) }
     }
 
     #[inline]
@@ -105,11 +101,9 @@ impl<'a> Cursor<'a> {
 
     #[inline(never)]
     fn varint_tail(&mut self) -> Result<u64, Fault> {
-        let (4..8, Some(low), Some(high)) = (
-            self.rest.len(),
-            self.rest.first_chunk::<4>(),
-            self.rest.last_chunk::<4>(),
-        ) else {
+        let (4..8, Some(low), Some(high)) =
+            (self.rest.len(), self.rest.first_chunk::<4>(), self.rest.last_chunk::<4>())
+        else {
             return self.varint_slow();
         };
         // Two words that overlap.
@@ -219,11 +213,7 @@ mod tests {
     fn ill_formed_numbers_are_told_apart() {
         assert_eq!(Cursor::new(&[]).long(), Err(Fault::AvroTruncated));
         for len in 1..10 {
-            assert_eq!(
-                Cursor::new(&[0x80; 9][..len]).long(),
-                Err(Fault::AvroTruncated),
-                "{len}"
-            );
+            assert_eq!(Cursor::new(&[0x80; 9][..len]).long(), Err(Fault::AvroTruncated), "{len}");
         }
         assert_eq!(Cursor::new(&[0x80; 11]).long(), Err(Fault::AvroVarint));
         let mut over = [0xff; 10];

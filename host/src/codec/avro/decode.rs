@@ -42,13 +42,7 @@ pub(crate) fn datum(
 ) -> Result<(), (Fault, usize)> {
     let mut cursor = Cursor::new(bytes);
     let Columns { layout, store } = columns;
-    let mut run = Run {
-        layout,
-        store,
-        utf8,
-        empty_items: 0,
-        trail,
-    };
+    let mut run = Run { layout, store, utf8, empty_items: 0, trail };
     let result = run.plan(plan, &mut cursor);
     match result {
         Ok(()) if cursor.remaining() == 0 => Ok(()),
@@ -69,14 +63,7 @@ pub(crate) fn values(
     utf8: Utf8,
     trail: &mut Trail,
 ) -> Result<(), Fault> {
-    Run {
-        layout,
-        store,
-        utf8,
-        empty_items: 0,
-        trail,
-    }
-    .plan(plan, &mut Cursor::new(bytes))
+    Run { layout, store, utf8, empty_items: 0, trail }.plan(plan, &mut Cursor::new(bytes))
 }
 
 struct Run<'a> {
@@ -142,12 +129,7 @@ impl Run<'_> {
                 }
                 slot(&mut self.store.int32, *column)?.push(index);
             }
-            Op::Nullable {
-                nulls,
-                null_branch,
-                node,
-                some,
-            } => {
+            Op::Nullable { nulls, null_branch, node, some } => {
                 let branch = cursor.long()?;
                 if branch == i64::from(*null_branch) {
                     self.store.placeholder(self.layout, *node)?;
@@ -199,21 +181,13 @@ impl Run<'_> {
                 }
                 slot(&mut store.int32, *column)?.push(*mapped);
             }
-            Op::Decimal128 {
-                column,
-                precision,
-                size,
-            } => {
+            Op::Decimal128 { column, precision, size } => {
                 let bytes = sized(cursor, *size)?;
                 let value = sign_extended::<16>(bytes).map(i128::from_be_bytes);
                 let value = value.filter(|v| Decimal128Type::is_valid_decimal_precision(*v, *precision));
                 slot(&mut store.decimal128, *column)?.push(value.ok_or(Fault::AvroDecimal)?);
             }
-            Op::Decimal256 {
-                column,
-                precision,
-                size,
-            } => {
+            Op::Decimal256 { column, precision, size } => {
                 let bytes = sized(cursor, *size)?;
                 let value = sign_extended::<32>(bytes).map(i256::from_be_bytes);
                 let value = value.filter(|v| Decimal256Type::is_valid_decimal_precision(*v, *precision));
@@ -239,21 +213,12 @@ impl Run<'_> {
                 slot(&mut store.interval, *column)?.push(value);
             }
             Op::Array { list, child, item } => self.array(*list, *child, item, cursor)?,
-            Op::Map {
-                list,
-                key,
-                child,
-                item,
-            } => self.map(*list, *key, *child, item, cursor)?,
+            Op::Map { list, key, child, item } => self.map(*list, *key, *child, item, cursor)?,
             Op::WriterUnion(branches) => {
                 let plan = self.branch(branches, cursor)?.as_ref().ok_or(Fault::AvroBranch)?;
                 self.plan(plan, cursor)?;
             }
-            Op::Branch {
-                union,
-                type_id,
-                child,
-            } => store.branch(self.layout, *union, *type_id, *child)?,
+            Op::Branch { union, type_id, child } => store.branch(self.layout, *union, *type_id, *child)?,
             Op::Default { plan, bytes } => {
                 store.grow(bytes.len())?;
                 self.plan(plan, &mut Cursor::new(bytes))?;
@@ -283,8 +248,7 @@ impl Run<'_> {
         match simdutf8::compat::from_utf8(cursor.take(len)?) {
             Ok(_) => Ok(()),
             Err(error) => {
-                self.trail
-                    .found(format_args!("after {} good bytes of {len}", error.valid_up_to()));
+                self.trail.found(format_args!("after {} good bytes of {len}", error.valid_up_to()));
                 Err(Fault::AvroUtf8)
             }
         }

@@ -101,11 +101,7 @@ pub(crate) fn at<T: Copy>(values: &[T], row: usize) -> Result<T, Fault> {
 
 /// A decimal's bytes, without its needless leading ones, or of a fixed's size.
 fn write_decimal(big_endian: &[u8], size: Option<usize>, out: &mut Vec<u8>) -> Result<(), Fault> {
-    let sign = if big_endian.first().is_some_and(|byte| byte & 0x80 != 0) {
-        0xff
-    } else {
-        0
-    };
+    let sign = if big_endian.first().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
     // A leading byte is needless if it repeats the sign of the byte behind it.
     let needless = big_endian
         .windows(2)
@@ -181,11 +177,7 @@ impl Cells<'_> {
                 }
                 write_long(index.into(), out);
             }
-            Self::Nullable {
-                nulls,
-                null_branch,
-                some,
-            } => {
+            Self::Nullable { nulls, null_branch, some } => {
                 if nulls.is_some_and(|nulls| nulls.is_null(row)) {
                     write_long(*null_branch, out);
                 } else {
@@ -214,22 +206,14 @@ impl Cells<'_> {
         use arrow_array::types::Decimal256Type;
         use arrow_array::types::DecimalType;
         match self {
-            Self::Decimal128 {
-                values,
-                precision,
-                size,
-            } => {
+            Self::Decimal128 { values, precision, size } => {
                 let value = at(values, row)?;
                 if !Decimal128Type::is_valid_decimal_precision(value, *precision) {
                     return Err(Fault::EncodeDecimal);
                 }
                 write_decimal(&value.to_be_bytes(), *size, out)?;
             }
-            Self::Decimal256 {
-                values,
-                precision,
-                size,
-            } => {
+            Self::Decimal256 { values, precision, size } => {
                 let value = at(values, row)?;
                 if !Decimal256Type::is_valid_decimal_precision(value, *precision) {
                     return Err(Fault::EncodeDecimal);
@@ -237,16 +221,11 @@ impl Cells<'_> {
                 write_decimal(&value.to_be_bytes(), *size, out)?;
             }
             Self::Uuid(data) => {
-                let bytes = data
-                    .get(row * 16..)
-                    .and_then(|rest| rest.first_chunk::<16>())
-                    .ok_or(Fault::Internal)?;
+                let bytes =
+                    data.get(row * 16..).and_then(|rest| rest.first_chunk::<16>()).ok_or(Fault::Internal)?;
                 let mut text = [0; 36];
                 write_bytes(
-                    uuid::Uuid::from_bytes(*bytes)
-                        .hyphenated()
-                        .encode_lower(&mut text)
-                        .as_bytes(),
+                    uuid::Uuid::from_bytes(*bytes).hyphenated().encode_lower(&mut text).as_bytes(),
                     out,
                 );
             }
@@ -277,20 +256,12 @@ impl Cells<'_> {
                 }
                 out.push(0);
             }
-            Self::Union {
-                type_ids,
-                offsets,
-                branches,
-            } => {
+            Self::Union { type_ids, offsets, branches } => {
                 let branch = at(type_ids, row)?;
-                let cells = usize::try_from(branch)
-                    .ok()
-                    .and_then(|branch| branches.get(branch));
+                let cells = usize::try_from(branch).ok().and_then(|branch| branches.get(branch));
                 let offset = at(offsets, row)?;
                 write_long(branch.into(), out);
-                cells
-                    .ok_or(Fault::EncodeUnion)?
-                    .write_value(offset as usize, out)?;
+                cells.ok_or(Fault::EncodeUnion)?.write_value(offset as usize, out)?;
             }
             _ => return Err(Fault::Internal),
         }
@@ -304,11 +275,9 @@ pub(crate) fn duration_parts(value: IntervalMonthDayNano) -> Result<[u32; 3], Fa
     if value.nanoseconds % 1_000_000 != 0 {
         return Err(Fault::EncodeDuration);
     }
-    let (Ok(months), Ok(days), Ok(millis)) = (
-        u32::try_from(value.months),
-        u32::try_from(value.days),
-        u32::try_from(millis),
-    ) else {
+    let (Ok(months), Ok(days), Ok(millis)) =
+        (u32::try_from(value.months), u32::try_from(value.days), u32::try_from(millis))
+    else {
         return Err(Fault::EncodeDuration);
     };
     Ok([months, days, millis])

@@ -35,17 +35,10 @@ fn base(ty: &AvroType) -> Base<'_> {
         }
         AvroType::Float => Base::Float,
         AvroType::Double => Base::Double,
-        AvroType::Bytes
-        | AvroType::Decimal {
-            repr: DecimalRepr::Bytes,
-            ..
-        } => Base::Bytes,
+        AvroType::Bytes | AvroType::Decimal { repr: DecimalRepr::Bytes, .. } => Base::Bytes,
         AvroType::String | AvroType::Uuid(UuidRepr::String) => Base::String,
         AvroType::Fixed { name, size }
-        | AvroType::Decimal {
-            repr: DecimalRepr::Fixed { name, size },
-            ..
-        } => Base::Fixed(name, *size),
+        | AvroType::Decimal { repr: DecimalRepr::Fixed { name, size }, .. } => Base::Fixed(name, *size),
         AvroType::Uuid(UuidRepr::Fixed { name }) => Base::Fixed(name, 16),
         AvroType::Duration { name } => Base::Fixed(name, 12),
         AvroType::Enum(_)
@@ -109,29 +102,16 @@ fn describe(ty: &AvroType) -> String {
 
 /// The step that reads a value of `w` into a column of `r`; else the rule that forbids it.
 pub(super) fn op(w: &AvroType, r: &AvroType, shape: &Shape) -> Result<Op, String> {
-    let refuse = |why: &str| {
-        Err(format!(
-            "the writer's {} cannot be read as {}{why}",
-            describe(w),
-            describe(r)
-        ))
-    };
+    let refuse =
+        |why: &str| Err(format!("the writer's {} cannot be read as {}{why}", describe(w), describe(r)));
     if let (Some(w_logical), Some(r_logical)) = (logical(w), logical(r))
         && w_logical != r_logical
     {
         return refuse(": the logical types differ");
     }
     if let (
-        AvroType::Decimal {
-            precision: wp,
-            scale: ws,
-            ..
-        },
-        AvroType::Decimal {
-            precision: rp,
-            scale: rs,
-            ..
-        },
+        AvroType::Decimal { precision: wp, scale: ws, .. },
+        AvroType::Decimal { precision: rp, scale: rs, .. },
     ) = (w, r)
     {
         if ws != rs || wp > rp {
@@ -145,16 +125,12 @@ pub(super) fn op(w: &AvroType, r: &AvroType, shape: &Shape) -> Result<Op, String
     let op = match (r, base(w), shape) {
         (AvroType::Null, Base::Null, Shape::Null(column)) => Op::Row(*column),
         (AvroType::Boolean, Base::Boolean, Shape::Boolean(column)) => Op::Boolean(*column),
-        (AvroType::Decimal { precision, .. }, base, Shape::Decimal128(column)) => Op::Decimal128 {
-            column: *column,
-            precision: *precision as u8,
-            size: decimal_size(base, w, r)?,
-        },
-        (AvroType::Decimal { precision, .. }, base, Shape::Decimal256(column)) => Op::Decimal256 {
-            column: *column,
-            precision: *precision as u8,
-            size: decimal_size(base, w, r)?,
-        },
+        (AvroType::Decimal { precision, .. }, base, Shape::Decimal128(column)) => {
+            Op::Decimal128 { column: *column, precision: *precision as u8, size: decimal_size(base, w, r)? }
+        }
+        (AvroType::Decimal { precision, .. }, base, Shape::Decimal256(column)) => {
+            Op::Decimal256 { column: *column, precision: *precision as u8, size: decimal_size(base, w, r)? }
+        }
         (AvroType::Uuid(_), Base::String | Base::Bytes, Shape::Fixed(column))
             if matches!(w, AvroType::Uuid(_)) || matches!(r, AvroType::Uuid(UuidRepr::String)) =>
         {
@@ -163,16 +139,12 @@ pub(super) fn op(w: &AvroType, r: &AvroType, shape: &Shape) -> Result<Op, String
         (AvroType::Uuid(_), Base::Fixed(_, 16), Shape::Fixed(column))
             if matches!(w, AvroType::Uuid(_)) || matches!(r, AvroType::Uuid(UuidRepr::Fixed { .. })) =>
         {
-            Op::Fixed {
-                column: *column,
-                size: 16,
-            }
+            Op::Fixed { column: *column, size: 16 }
         }
         (AvroType::Duration { .. }, Base::Fixed(_, 12), Shape::Interval(column)) => Op::Duration(*column),
-        (AvroType::Fixed { size, .. }, Base::Fixed(..), Shape::Fixed(column)) => Op::Fixed {
-            column: *column,
-            size: *size,
-        },
+        (AvroType::Fixed { size, .. }, Base::Fixed(..), Shape::Fixed(column)) => {
+            Op::Fixed { column: *column, size: *size }
+        }
         (AvroType::String, Base::String | Base::Bytes, Shape::Bytes(column)) => Op::Text(*column),
         (AvroType::Bytes, Base::String | Base::Bytes, Shape::Bytes(column)) => Op::Bytes(*column),
         (_, Base::Int, Shape::Int32(column)) if base(r) == Base::Int => Op::Int(*column),
@@ -193,13 +165,7 @@ pub(super) fn op(w: &AvroType, r: &AvroType, shape: &Shape) -> Result<Op, String
 /// The size of a decimal's fixed, or none for bytes.
 fn decimal_size(base: Base<'_>, w: &AvroType, r: &AvroType) -> Result<Option<usize>, String> {
     let both = matches!(w, AvroType::Decimal { .. });
-    let fixed_reader = matches!(
-        r,
-        AvroType::Decimal {
-            repr: DecimalRepr::Fixed { .. },
-            ..
-        }
-    );
+    let fixed_reader = matches!(r, AvroType::Decimal { repr: DecimalRepr::Fixed { .. }, .. });
     match base {
         Base::Bytes if both || !fixed_reader => Ok(None),
         Base::Fixed(_, size) if both || fixed_reader => Ok(Some(size)),

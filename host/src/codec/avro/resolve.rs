@@ -71,12 +71,7 @@ pub(crate) fn compile_at(
     node: NodeId,
     strictness: Strictness,
 ) -> Result<Plan, ResolveError> {
-    let mut compiler = Compiler {
-        layout,
-        strictness,
-        path: Vec::new(),
-        label: "".into(),
-    };
+    let mut compiler = Compiler { layout, strictness, path: Vec::new(), label: "".into() };
     compiler.plan(writer, reader, node)
 }
 
@@ -91,10 +86,7 @@ struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     /// A plan of its own for a value that is read apart: an item, a branch, a default.
     fn plan(&mut self, writer: &AvroType, reader: &AvroType, node: NodeId) -> Result<Plan, ResolveError> {
-        let mut plan = Plan {
-            bytes_min: skip::bytes_min(writer),
-            ..Plan::default()
-        };
+        let mut plan = Plan { bytes_min: skip::bytes_min(writer), ..Plan::default() };
         self.any(writer, reader, node, &mut plan)?;
         Ok(plan)
     }
@@ -129,21 +121,10 @@ impl<'a> Compiler<'a> {
         if let (Some((w_inner, null_branch)), Some((r_inner, _)), Some(nulls)) =
             (w.as_nullable(), r.as_nullable(), self.node(node)?.nulls)
         {
-            let mut some = Plan {
-                bytes_min: skip::bytes_min(w_inner),
-                ..Plan::default()
-            };
+            let mut some = Plan { bytes_min: skip::bytes_min(w_inner), ..Plan::default() };
             if self.value(w_inner, r_inner, node, &mut some).is_ok() {
                 let null_branch = null_branch as u8;
-                self.push(
-                    Op::Nullable {
-                        nulls,
-                        null_branch,
-                        node,
-                        some: Box::new(some),
-                    },
-                    out,
-                );
+                self.push(Op::Nullable { nulls, null_branch, node, some: Box::new(some) }, out);
                 return Ok(());
             }
         }
@@ -187,14 +168,7 @@ impl<'a> Compiler<'a> {
             let (Some(branch), Some(child)) = (branches.get(index), children.get(index)) else {
                 continue;
             };
-            self.push(
-                Op::Branch {
-                    union: *union,
-                    type_id: index as i8,
-                    child: *child,
-                },
-                out,
-            );
+            self.push(Op::Branch { union: *union, type_id: index as i8, child: *child }, out);
             if self.any(w, branch, *child, out).is_ok() {
                 return Ok(());
             }
@@ -224,14 +198,7 @@ impl<'a> Compiler<'a> {
                     return Err(self.internal());
                 };
                 let plan = self.within("[]", |this| this.plan(w, r, item))?;
-                self.push(
-                    Op::Array {
-                        list,
-                        child: item,
-                        item: Box::new(plan),
-                    },
-                    out,
-                );
+                self.push(Op::Array { list, child: item, item: Box::new(plan) }, out);
                 Ok(())
             }
             (AvroType::Map(w), AvroType::Map(r)) => {
@@ -239,15 +206,7 @@ impl<'a> Compiler<'a> {
                     return Err(self.internal());
                 };
                 let plan = self.within("{}", |this| this.plan(w, r, value))?;
-                self.push(
-                    Op::Map {
-                        list,
-                        key,
-                        child: value,
-                        item: Box::new(plan),
-                    },
-                    out,
-                );
+                self.push(Op::Map { list, key, child: value, item: Box::new(plan) }, out);
                 Ok(())
             }
             _ => {
@@ -270,19 +229,13 @@ impl<'a> Compiler<'a> {
             return Err(self.internal());
         };
         // The reader's field of each of the writer's: by name first, then by alias.
-        let mut readers: Vec<Option<usize>> = w
-            .fields
-            .iter()
-            .map(|f| r.fields.iter().position(|other| other.name == f.name))
-            .collect();
+        let mut readers: Vec<Option<usize>> =
+            w.fields.iter().map(|f| r.fields.iter().position(|other| other.name == f.name)).collect();
         for (index, field) in r.fields.iter().enumerate() {
             if readers.contains(&Some(index)) {
                 continue;
             }
-            let mut unclaimed = readers
-                .iter_mut()
-                .zip(&w.fields)
-                .filter(|(reader, _)| reader.is_none());
+            let mut unclaimed = readers.iter_mut().zip(&w.fields).filter(|(reader, _)| reader.is_none());
             if let Some((reader, _)) = unclaimed.find(|(_, f)| field.aliases.contains(&f.name)) {
                 *reader = Some(index);
             }
@@ -313,18 +266,10 @@ impl<'a> Compiler<'a> {
             );
         };
         let bytes = field.ty.encode_default(default).map_err(|why| {
-            self.refuse(format!(
-                "the writer has no such field, and the reader's default is ill-typed: {why}"
-            ))
+            self.refuse(format!("the writer has no such field, and the reader's default is ill-typed: {why}"))
         })?;
         let plan = self.plan(&field.ty, &field.ty, child)?;
-        self.push(
-            Op::Default {
-                plan: Box::new(plan),
-                bytes: bytes.into(),
-            },
-            out,
-        );
+        self.push(Op::Default { plan: Box::new(plan), bytes: bytes.into() }, out);
         Ok(())
     }
 
@@ -353,15 +298,9 @@ impl<'a> Compiler<'a> {
         }
         let identity = map.iter().zip(0..).all(|(reader, writer)| *reader == writer);
         let op = if identity {
-            Op::Enum {
-                column,
-                symbols: map.len() as i32,
-            }
+            Op::Enum { column, symbols: map.len() as i32 }
         } else {
-            Op::EnumMap {
-                column,
-                symbols: map.into(),
-            }
+            Op::EnumMap { column, symbols: map.into() }
         };
         self.push(op, out);
         Ok(())
@@ -408,11 +347,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn refuse(&self, rule: String) -> ResolveError {
-        let path = if self.path.is_empty() {
-            "the root".to_owned()
-        } else {
-            format!("`{}`", self.label)
-        };
+        let path = if self.path.is_empty() { "the root".to_owned() } else { format!("`{}`", self.label) };
         ResolveError { path, rule }
     }
 

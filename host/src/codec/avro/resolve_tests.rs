@@ -36,9 +36,7 @@ fn decimal(precision: u32, scale: u32) -> Json {
 
 /// Reads a value given in Avro's JSON form; gives it back in the topic's JSON form.
 fn read(writer: &Json, reader: &Json, value: &Json) -> Result<Json, Fault> {
-    let datum = avro(writer)
-        .encode_default(value)
-        .expect("a value of the writer's");
+    let datum = avro(writer).encode_default(value).expect("a value of the writer's");
     let array = decode(&avro(writer), &avro(reader), &[datum])?;
     Ok(to_json(&avro(reader), &array).remove(0))
 }
@@ -51,9 +49,7 @@ fn promotions_of_the_specification() {
         ("float", &["float", "double"], json!(7.5)),
         ("double", &["double"], json!(7.5)),
     ] {
-        for other in [
-            "boolean", "int", "long", "float", "double", "bytes", "string", "null",
-        ] {
+        for other in ["boolean", "int", "long", "float", "double", "bytes", "string", "null"] {
             let (writer, reader) = (field(json!(writer)), field(json!(other)));
             if readers.contains(&other) {
                 let found = read(&writer, &reader, &json!({ "f": value })).expect("reads");
@@ -65,18 +61,9 @@ fn promotions_of_the_specification() {
             }
         }
     }
-    assert_eq!(
-        read(&json!("string"), &json!("bytes"), &json!("ab")),
-        Ok(json!("YWI="))
-    );
-    assert_eq!(
-        read(&json!("bytes"), &json!("string"), &json!("ab")),
-        Ok(json!("ab"))
-    );
-    assert_eq!(
-        read(&json!("bytes"), &json!("string"), &json!("\u{ff}")),
-        Err(Fault::AvroUtf8)
-    );
+    assert_eq!(read(&json!("string"), &json!("bytes"), &json!("ab")), Ok(json!("YWI=")));
+    assert_eq!(read(&json!("bytes"), &json!("string"), &json!("ab")), Ok(json!("ab")));
+    assert_eq!(read(&json!("bytes"), &json!("string"), &json!("\u{ff}")), Err(Fault::AvroUtf8));
 }
 
 #[test]
@@ -99,52 +86,21 @@ fn fields_match_by_name_then_alias_and_take_defaults() {
 
     let without_default = record(json!([{ "name": "new", "type": "int" }]));
     let error = resolve(&writer, &without_default, Strictness::ByValue).expect_err("no default");
-    assert_eq!(
-        error.to_string(),
-        "at `new`: the writer has no such field, and the reader's has no default"
-    );
+    assert_eq!(error.to_string(), "at `new`: the writer has no such field, and the reader's has no default");
 }
 
 #[test]
 fn named_types_match_without_namespace_or_by_alias() {
     let named = |name: &str, aliases: Json| json!({ "type": "record", "name": name, "aliases": aliases, "fields": [] });
-    assert!(
-        resolve(
-            &named("a.R", json!([])),
-            &named("b.R", json!([])),
-            Strictness::Whole
-        )
-        .is_ok()
-    );
-    assert!(
-        resolve(
-            &named("a.R", json!([])),
-            &named("b.S", json!(["a.R"])),
-            Strictness::Whole
-        )
-        .is_ok()
-    );
-    let error = resolve(
-        &named("R", json!([])),
-        &named("S", json!([])),
-        Strictness::ByValue,
-    )
-    .expect_err("names");
-    assert!(
-        error.to_string().contains("record `R` is not the reader's `S`"),
-        "{error}"
-    );
+    assert!(resolve(&named("a.R", json!([])), &named("b.R", json!([])), Strictness::Whole).is_ok());
+    assert!(resolve(&named("a.R", json!([])), &named("b.S", json!(["a.R"])), Strictness::Whole).is_ok());
+    let error =
+        resolve(&named("R", json!([])), &named("S", json!([])), Strictness::ByValue).expect_err("names");
+    assert!(error.to_string().contains("record `R` is not the reader's `S`"), "{error}");
     assert!(resolve(&fixed("F", 2), &fixed("x.F", 2), Strictness::Whole).is_ok());
     assert!(resolve(&fixed("F", 2), &fixed("F", 3), Strictness::ByValue).is_err());
     assert!(resolve(&fixed("F", 2), &fixed("G", 2), Strictness::ByValue).is_err());
-    assert!(
-        resolve(
-            &enumeration("E", &["A"]),
-            &enumeration("D", &["A"]),
-            Strictness::ByValue
-        )
-        .is_err()
-    );
+    assert!(resolve(&enumeration("E", &["A"]), &enumeration("D", &["A"]), Strictness::ByValue).is_err());
 }
 
 #[test]
@@ -167,67 +123,40 @@ fn unions_are_resolved_both_ways() {
     let nullable = json!(["null", "int"]);
     // T and [null, T], either order, promoted within.
     assert_eq!(
-        read(
-            &field(json!("int")),
-            &field(json!(["null", "long"])),
-            &json!({ "f": 5 })
-        ),
+        read(&field(json!("int")), &field(json!(["null", "long"])), &json!({ "f": 5 })),
         Ok(json!({ "f": 5 }))
     );
     assert_eq!(
-        read(
-            &field(nullable.clone()),
-            &field(json!(["double", "null"])),
-            &json!({ "f": 5 })
-        ),
+        read(&field(nullable.clone()), &field(json!(["double", "null"])), &json!({ "f": 5 })),
         Ok(json!({ "f": 5.0 }))
     );
     assert_eq!(
-        read(
-            &field(nullable.clone()),
-            &field(json!(["double", "null"])),
-            &json!({ "f": null })
-        ),
+        read(&field(nullable.clone()), &field(json!(["double", "null"])), &json!({ "f": null })),
         Ok(json!({ "f": null }))
     );
     assert_eq!(
-        read(
-            &field(json!("null")),
-            &field(nullable.clone()),
-            &json!({ "f": null })
-        ),
+        read(&field(json!("null")), &field(nullable.clone()), &json!({ "f": null })),
         Ok(json!({ "f": null }))
     );
     // A nullable writer and a reader without null: by value.
     let (writer, reader) = (field(nullable.clone()), field(json!("long")));
     assert_eq!(read(&writer, &reader, &json!({ "f": 5 })), Ok(json!({ "f": 5 })));
-    assert_eq!(
-        read(&writer, &reader, &json!({ "f": null })),
-        Err(Fault::AvroBranch)
-    );
+    assert_eq!(read(&writer, &reader, &json!({ "f": null })), Err(Fault::AvroBranch));
     assert!(resolve(&writer, &reader, Strictness::ByValue).is_ok());
     assert!(resolve(&writer, &reader, Strictness::Whole).is_err());
     // No branch fits.
     let error =
         resolve(&json!(["int", "string"]), &json!("boolean"), Strictness::ByValue).expect_err("nothing fits");
     assert!(error.to_string().contains("cannot be read as boolean"), "{error}");
-    let error = resolve(
-        &field(json!("boolean")),
-        &field(json!(["int", "string"])),
-        Strictness::ByValue,
-    )
-    .expect_err("none");
+    let error = resolve(&field(json!("boolean")), &field(json!(["int", "string"])), Strictness::ByValue)
+        .expect_err("none");
     assert!(
-        error
-            .to_string()
-            .contains("at `f`: the writer's boolean fits no branch of the union [int, string]"),
+        error.to_string().contains("at `f`: the writer's boolean fits no branch of the union [int, string]"),
         "{error}"
     );
     // A general union on both sides, in another order, with a branch promoted.
-    let (writer, reader) = (
-        field(json!(["int", "string", "null"])),
-        field(json!(["null", "string", "double"])),
-    );
+    let (writer, reader) =
+        (field(json!(["int", "string", "null"])), field(json!(["null", "string", "double"])));
     for value in [json!({ "f": 3 }), json!({ "f": "x" }), json!({ "f": null })] {
         let found = read(&writer, &reader, &value).expect("reads");
         assert_eq!(found["f"].as_f64(), value["f"].as_f64());
@@ -243,23 +172,11 @@ fn a_readers_union_takes_the_same_type_before_a_promotion() {
         let array = decode(&avro(&writer), &avro(&reader), &[datum]).expect("reads");
         array.as_union().type_id(0)
     };
-    assert_eq!(
-        branch(json!("int"), json!(["double", "long", "int"]), json!(1)),
-        2
-    );
-    assert_eq!(
-        branch(json!("int"), json!(["double", "long", "string"]), json!(1)),
-        0
-    );
+    assert_eq!(branch(json!("int"), json!(["double", "long", "int"]), json!(1)), 2);
+    assert_eq!(branch(json!("int"), json!(["double", "long", "string"]), json!(1)), 0);
     let named = |name: &str| json!({ "type": "record", "name": name, "fields": [] });
-    assert_eq!(
-        branch(named("b.R"), json!([named("a.R"), named("b.R")]), json!({})),
-        1
-    );
-    assert_eq!(
-        branch(named("c.R"), json!([named("a.R"), named("b.R")]), json!({})),
-        0
-    );
+    assert_eq!(branch(named("b.R"), json!([named("a.R"), named("b.R")]), json!({})), 1);
+    assert_eq!(branch(named("c.R"), json!([named("a.R"), named("b.R")]), json!({})), 0);
 }
 
 #[test]
@@ -277,51 +194,25 @@ fn logical_types_never_change_their_meaning() {
         assert!(resolve(&logical(w_base, w), &json!(w_base), Strictness::Whole).is_ok());
         assert!(resolve(&json!(w_base), &logical(w_base, w), Strictness::Whole).is_ok());
     }
-    assert!(
-        resolve(
-            &json!("int"),
-            &logical("long", "timestamp-millis"),
-            Strictness::Whole
-        )
-        .is_ok()
-    );
+    assert!(resolve(&json!("int"), &logical("long", "timestamp-millis"), Strictness::Whole).is_ok());
 }
 
 #[test]
 fn decimals_match_by_scale_and_precision() {
     let wide = json!({ "type": "fixed", "name": "D", "size": 20, "logicalType": "decimal", "precision": 40, "scale": 2 });
-    assert_eq!(
-        read(&decimal(4, 2), &decimal(4, 2), &json!("\u{4}\u{ce}")),
-        Ok(json!("12.30"))
-    );
-    assert_eq!(
-        read(&decimal(4, 2), &wide, &json!("\u{fb}\u{32}")),
-        Ok(json!("-12.30"))
-    );
+    assert_eq!(read(&decimal(4, 2), &decimal(4, 2), &json!("\u{4}\u{ce}")), Ok(json!("12.30")));
+    assert_eq!(read(&decimal(4, 2), &wide, &json!("\u{fb}\u{32}")), Ok(json!("-12.30")));
     assert!(resolve(&decimal(4, 2), &decimal(4, 3), Strictness::ByValue).is_err());
     assert!(resolve(&decimal(5, 2), &decimal(4, 2), Strictness::ByValue).is_err());
     // Needless leading bytes are read, too many digits and no digits at all are not.
     assert_eq!(
-        read(
-            &decimal(4, 2),
-            &decimal(4, 2),
-            &json!("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\u{1}")
-        ),
+        read(&decimal(4, 2), &decimal(4, 2), &json!("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\u{1}")),
         Ok(json!("0.01"))
     );
-    assert_eq!(
-        read(&decimal(4, 2), &decimal(4, 2), &json!("\u{27}\u{10}")),
-        Err(Fault::AvroDecimal)
-    );
-    assert_eq!(
-        read(&decimal(4, 2), &decimal(4, 2), &json!("")),
-        Err(Fault::AvroDecimal)
-    );
+    assert_eq!(read(&decimal(4, 2), &decimal(4, 2), &json!("\u{27}\u{10}")), Err(Fault::AvroDecimal));
+    assert_eq!(read(&decimal(4, 2), &decimal(4, 2), &json!("")), Err(Fault::AvroDecimal));
     let long = "\u{1}".repeat(17);
-    assert_eq!(
-        read(&decimal(38, 0), &decimal(38, 0), &json!(long)),
-        Err(Fault::AvroDecimal)
-    );
+    assert_eq!(read(&decimal(38, 0), &decimal(38, 0), &json!(long)), Err(Fault::AvroDecimal));
 }
 
 #[test]
@@ -331,11 +222,7 @@ fn uuids_and_durations_are_checked() {
     let text = "01234567-89ab-cdef-0123-456789abcdef";
     assert_eq!(read(&uuid, &fixed_uuid, &json!(text)), Ok(json!(text)));
     assert_eq!(read(&uuid, &json!("string"), &json!(text)), Ok(json!(text)));
-    for bad in [
-        "",
-        "0123456789abcdef0123456789abcdef",
-        "01234567-89ab-cdef-0123-456789abcdeg",
-    ] {
+    for bad in ["", "0123456789abcdef0123456789abcdef", "01234567-89ab-cdef-0123-456789abcdeg"] {
         assert_eq!(read(&json!("string"), &uuid, &json!(bad)), Err(Fault::AvroUuid));
     }
     let duration = json!({ "type": "fixed", "name": "D", "size": 12, "logicalType": "duration" });
@@ -348,10 +235,8 @@ fn uuids_and_durations_are_checked() {
 #[test]
 fn errors_say_the_path() {
     let nest = |leaf: Json| {
-        record(
-            json!([{ "name": "a", "type": { "type": "array", "items": { "type": "map", "values":
-            { "type": "record", "name": "I", "fields": [{ "name": "b", "type": leaf }] } } } }]),
-        )
+        record(json!([{ "name": "a", "type": { "type": "array", "items": { "type": "map", "values":
+            { "type": "record", "name": "I", "fields": [{ "name": "b", "type": leaf }] } } } }]))
     };
     let error =
         resolve(&nest(json!("string")), &nest(json!("int")), Strictness::ByValue).expect_err("differs");
@@ -374,13 +259,7 @@ fn blocks_with_byte_counts_are_read_and_skipped() {
     let blocks = [3, 4, 2, 4, 2, 6, 0];
     let datum = [&blocks[..], &blocks, &[10]].concat();
     let array = decode(&avro(&writer), &avro(&reader), std::slice::from_ref(&datum)).expect("reads");
-    assert_eq!(
-        to_json(&avro(&reader), &array),
-        [json!({ "b": [1, 2, 3], "c": 5 })]
-    );
+    assert_eq!(to_json(&avro(&reader), &array), [json!({ "b": [1, 2, 3], "c": 5 })]);
     let array = decode(&avro(&writer), &avro(&writer), &[datum]).expect("reads");
-    assert_eq!(
-        to_json(&avro(&writer), &array),
-        [json!({ "a": [1, 2, 3], "b": [1, 2, 3], "c": 5 })]
-    );
+    assert_eq!(to_json(&avro(&writer), &array), [json!({ "a": [1, 2, 3], "b": [1, 2, 3], "c": 5 })]);
 }

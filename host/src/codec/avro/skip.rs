@@ -25,16 +25,11 @@ pub(super) fn compile(ty: &AvroType, label: &Arc<str>, out: &mut Plan) {
         | AvroType::Enum(_) => Op::SkipNumber,
         AvroType::Bytes
         | AvroType::String
-        | AvroType::Decimal {
-            repr: DecimalRepr::Bytes,
-            ..
-        }
+        | AvroType::Decimal { repr: DecimalRepr::Bytes, .. }
         | AvroType::Uuid(UuidRepr::String) => Op::SkipBytes,
-        AvroType::Fixed { size, .. }
-        | AvroType::Decimal {
-            repr: DecimalRepr::Fixed { size, .. },
-            ..
-        } => Op::SkipFixed(*size),
+        AvroType::Fixed { size, .. } | AvroType::Decimal { repr: DecimalRepr::Fixed { size, .. }, .. } => {
+            Op::SkipFixed(*size)
+        }
         AvroType::Uuid(UuidRepr::Fixed { .. }) => Op::SkipFixed(16),
         AvroType::Duration { .. } => Op::SkipFixed(12),
         AvroType::Array(item) => Op::SkipArray(Box::new(plan(item, label))),
@@ -53,10 +48,7 @@ pub(super) fn compile(ty: &AvroType, label: &Arc<str>, out: &mut Plan) {
 }
 
 fn plan(ty: &AvroType, label: &Arc<str>) -> Plan {
-    let mut plan = Plan {
-        bytes_min: bytes_min(ty),
-        ..Plan::default()
-    };
+    let mut plan = Plan { bytes_min: bytes_min(ty), ..Plan::default() };
     compile(ty, label, &mut plan);
     plan
 }
@@ -67,23 +59,15 @@ pub(super) fn bytes_min(ty: &AvroType) -> usize {
         AvroType::Null => 0,
         AvroType::Float => 4,
         AvroType::Double => 8,
-        AvroType::Fixed { size, .. }
-        | AvroType::Decimal {
-            repr: DecimalRepr::Fixed { size, .. },
-            ..
-        } => *size,
+        AvroType::Fixed { size, .. } | AvroType::Decimal { repr: DecimalRepr::Fixed { size, .. }, .. } => {
+            *size
+        }
         AvroType::Uuid(UuidRepr::Fixed { .. }) => 16,
         AvroType::Duration { .. } => 12,
-        AvroType::Record(record) => record
-            .fields
-            .iter()
-            .fold(0, |sum, field| sum.saturating_add(bytes_min(&field.ty))),
-        AvroType::Union(branches) => branches
-            .iter()
-            .map(bytes_min)
-            .min()
-            .unwrap_or(0)
-            .saturating_add(1),
+        AvroType::Record(record) => {
+            record.fields.iter().fold(0, |sum, field| sum.saturating_add(bytes_min(&field.ty)))
+        }
+        AvroType::Union(branches) => branches.iter().map(bytes_min).min().unwrap_or(0).saturating_add(1),
         // Booleans, numbers, and everything that begins with a length or count.
         _ => 1,
     }

@@ -92,19 +92,13 @@ fn columns_agree_with_arrow_avro() {
     let ty = avro(&schema);
     let other = apache_avro::Schema::parse_str(&schema.to_string()).expect("valid");
     let mut generator = Generator::new(7);
-    let datums: Vec<Vec<u8>> = (0..50)
-        .map(|_| other_encode(&other, generator.value(&ty)))
-        .collect();
+    let datums: Vec<Vec<u8>> = (0..50).map(|_| other_encode(&other, generator.value(&ty))).collect();
     let ours = decode(&ty, &ty, &datums).expect("well-formed");
 
     let mut store = SchemaStore::new_with_type(FingerprintAlgorithm::Id);
-    store
-        .set(Fingerprint::Id(1), AvroSchema::new(schema.to_string()))
-        .expect("stored");
-    let mut decoder = ReaderBuilder::new()
-        .with_writer_schema_store(store)
-        .build_decoder()
-        .expect("a decoder");
+    store.set(Fingerprint::Id(1), AvroSchema::new(schema.to_string())).expect("stored");
+    let mut decoder =
+        ReaderBuilder::new().with_writer_schema_store(store).build_decoder().expect("a decoder");
     for datum in &datums {
         let framed = [&[0, 0, 0, 0, 1][..], datum].concat();
         assert_eq!(decoder.decode(&framed).expect("decoded"), framed.len());

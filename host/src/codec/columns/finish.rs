@@ -80,10 +80,7 @@ impl Columns {
 
 /// Takes the values of a column.
 fn take<T>(columns: &mut [Vec<T>], index: u32) -> Result<Vec<T>, FinishError> {
-    columns
-        .get_mut(index as usize)
-        .map(std::mem::take)
-        .ok_or_else(mismatch)
+    columns.get_mut(index as usize).map(std::mem::take).ok_or_else(mismatch)
 }
 
 fn mismatch() -> FinishError {
@@ -118,12 +115,7 @@ impl Store {
     fn array(&mut self, layout: &Layout, id: NodeId, data_type: &DataType) -> Result<ArrayRef, FinishError> {
         let node = layout.node(id).map_err(|_| mismatch())?;
         let nulls = match node.nulls {
-            Some(index) => self
-                .nulls
-                .get_mut(index as usize)
-                .ok_or_else(mismatch)?
-                .0
-                .finish(),
+            Some(index) => self.nulls.get_mut(index as usize).ok_or_else(mismatch)?.0.finish(),
             None => None,
         };
         let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
@@ -197,17 +189,10 @@ impl Store {
                     return Err(mismatch());
                 };
                 let len = self.take_len(*len)?;
-                let arrays = children
-                    .iter()
-                    .zip(fields)
-                    .map(|(child, f)| self.array(layout, *child, f.data_type()));
+                let arrays =
+                    children.iter().zip(fields).map(|(child, f)| self.array(layout, *child, f.data_type()));
                 let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
-                Ok(Arc::new(StructArray::try_new_with_length(
-                    fields.clone(),
-                    arrays,
-                    nulls,
-                    len,
-                )?))
+                Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), arrays, nulls, len)?))
             }
             Shape::List { list, item } => {
                 let DataType::List(field) = data_type else {
@@ -215,12 +200,7 @@ impl Store {
                 };
                 let offsets = self.take_list(*list)?;
                 let values = self.array(layout, *item, field.data_type())?;
-                Ok(Arc::new(ListArray::try_new(
-                    field.clone(),
-                    offsets,
-                    values,
-                    nulls,
-                )?))
+                Ok(Arc::new(ListArray::try_new(field.clone(), offsets, values, nulls)?))
             }
             Shape::Map { list, key, value } => {
                 let DataType::Map(field, ordered) = data_type else {
@@ -238,42 +218,24 @@ impl Store {
                     StringArray::try_new(key_offsets, key_data, None).map_err(|_| FinishError::Utf8)?;
                 let values = self.array(layout, *value, value_field.data_type())?;
                 let entries = StructArray::try_new(entries.clone(), vec![Arc::new(keys), values], None)?;
-                Ok(Arc::new(MapArray::try_new(
-                    field.clone(),
-                    offsets,
-                    entries,
-                    nulls,
-                    *ordered,
-                )?))
+                Ok(Arc::new(MapArray::try_new(field.clone(), offsets, entries, nulls, *ordered)?))
             }
             Shape::Union { union, children, .. } => {
                 let DataType::Union(fields, _) = data_type else {
                     return Err(mismatch());
                 };
-                let column = self
-                    .unions
-                    .get_mut(*union as usize)
-                    .map(std::mem::take)
-                    .ok_or_else(mismatch)?;
+                let column = self.unions.get_mut(*union as usize).map(std::mem::take).ok_or_else(mismatch)?;
                 let arrays = children.iter().zip(fields.iter());
                 let arrays = arrays.map(|(child, (_, f))| self.array(layout, *child, f.data_type()));
                 let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
                 let offsets = Some(ScalarBuffer::from(column.offsets));
-                Ok(Arc::new(UnionArray::try_new(
-                    fields.clone(),
-                    column.type_ids.into(),
-                    offsets,
-                    arrays,
-                )?))
+                Ok(Arc::new(UnionArray::try_new(fields.clone(), column.type_ids.into(), offsets, arrays)?))
             }
         }
     }
 
     fn take_len(&mut self, index: u32) -> Result<usize, FinishError> {
-        self.lens
-            .get_mut(index as usize)
-            .map(std::mem::take)
-            .ok_or_else(mismatch)
+        self.lens.get_mut(index as usize).map(std::mem::take).ok_or_else(mismatch)
     }
 
     fn take_list(&mut self, index: u32) -> Result<OffsetBuffer<i32>, FinishError> {
@@ -285,10 +247,7 @@ impl Store {
         let column = self.bytes.get_mut(index as usize).ok_or_else(mismatch)?;
         column.last_len = column.data.len();
         let offsets = std::mem::replace(&mut column.offsets, vec![0]);
-        Ok((
-            OffsetBuffer::new(offsets.into()),
-            Buffer::from_vec(std::mem::take(&mut column.data)),
-        ))
+        Ok((OffsetBuffer::new(offsets.into()), Buffer::from_vec(std::mem::take(&mut column.data))))
     }
 
     /// Empties every column, also where they are out of step.

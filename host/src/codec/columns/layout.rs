@@ -38,24 +38,10 @@ pub(crate) enum Shape {
     Decimal128(u32),
     Decimal256(u32),
     Interval(u32),
-    Struct {
-        len: u32,
-        children: Box<[NodeId]>,
-    },
-    List {
-        list: u32,
-        item: NodeId,
-    },
-    Map {
-        list: u32,
-        key: u32,
-        value: NodeId,
-    },
-    Union {
-        union: u32,
-        children: Box<[NodeId]>,
-        null_branch: Option<i8>,
-    },
+    Struct { len: u32, children: Box<[NodeId]> },
+    List { list: u32, item: NodeId },
+    Map { list: u32, key: u32, value: NodeId },
+    Union { union: u32, children: Box<[NodeId]>, null_branch: Option<i8> },
 }
 
 #[derive(Debug)]
@@ -69,16 +55,8 @@ impl Layout {
     /// Lays out `avro` and adds its columns to `store`.
     pub(super) fn new(avro: &AvroType, data_type: DataType, store: &mut Store) -> Self {
         let mut nodes = Vec::new();
-        let root = Planner {
-            nodes: &mut nodes,
-            store,
-        }
-        .add(avro, true, true);
-        Self {
-            nodes,
-            root,
-            data_type,
-        }
+        let root = Planner { nodes: &mut nodes, store }.add(avro, true, true);
+        Self { nodes, root, data_type }
     }
 
     #[inline]
@@ -127,11 +105,7 @@ impl Planner<'_> {
             AvroType::Bytes | AvroType::String => Shape::Bytes(add(&mut store.bytes, BytesColumn::new())),
             AvroType::Fixed { size, .. } => fixed(store, *size),
             AvroType::Uuid(_) => fixed(store, 16),
-            AvroType::Decimal {
-                precision,
-                repr: DecimalRepr::Bytes | DecimalRepr::Fixed { .. },
-                ..
-            } => {
+            AvroType::Decimal { precision, repr: DecimalRepr::Bytes | DecimalRepr::Fixed { .. }, .. } => {
                 if *precision <= 38 {
                     Shape::Decimal128(add(&mut store.decimal128, Vec::new()))
                 } else {
@@ -141,53 +115,28 @@ impl Planner<'_> {
             AvroType::Duration { .. } => Shape::Interval(add(&mut store.interval, Vec::new())),
             AvroType::Record(record) => {
                 let len = add(&mut store.lens, 0);
-                let children = record
-                    .fields
-                    .iter()
-                    .map(|field| self.add(&field.ty, by_row, false))
-                    .collect();
+                let children = record.fields.iter().map(|field| self.add(&field.ty, by_row, false)).collect();
                 Shape::Struct { len, children }
             }
             AvroType::Array(item) => {
                 let list = add(&mut store.lists, vec![0]);
-                Shape::List {
-                    list,
-                    item: self.add(item, false, false),
-                }
+                Shape::List { list, item: self.add(item, false, false) }
             }
             AvroType::Map(item) => {
                 let list = add(&mut store.lists, vec![0]);
                 let key = add(&mut store.bytes, BytesColumn::new());
-                Shape::Map {
-                    list,
-                    key,
-                    value: self.add(item, false, false),
-                }
+                Shape::Map { list, key, value: self.add(item, false, false) }
             }
             AvroType::Union(branches) => {
                 let union = add(&mut store.unions, UnionColumn::default());
                 let null = branches.iter().position(|branch| *branch == AvroType::Null);
-                let children = branches
-                    .iter()
-                    .map(|branch| self.add(branch, false, false))
-                    .collect();
-                Shape::Union {
-                    union,
-                    children,
-                    null_branch: null.map(|index| index as i8),
-                }
+                let children = branches.iter().map(|branch| self.add(branch, false, false)).collect();
+                Shape::Union { union, children, null_branch: null.map(|index| index as i8) }
             }
         }
     }
 }
 
 fn fixed(store: &mut Store, size: usize) -> Shape {
-    Shape::Fixed(add(
-        &mut store.fixed,
-        FixedColumn {
-            size,
-            data: Vec::new(),
-            len: 0,
-        },
-    ))
+    Shape::Fixed(add(&mut store.fixed, FixedColumn { size, data: Vec::new(), len: 0 }))
 }

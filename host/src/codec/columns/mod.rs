@@ -92,11 +92,7 @@ const BLOCK: usize = 16;
 
 impl BytesColumn {
     pub(crate) fn new() -> Self {
-        Self {
-            offsets: vec![0],
-            data: Vec::new(),
-            last_len: 0,
-        }
+        Self { offsets: vec![0], data: Vec::new(), last_len: 0 }
     }
 
     /// Appends the first `len` bytes of `from`, which has as many.
@@ -108,8 +104,7 @@ impl BytesColumn {
             self.data.extend_from_slice(block);
             self.data.truncate(end);
         } else {
-            self.data
-                .extend_from_slice(from.get(..len).ok_or(Fault::AvroTruncated)?);
+            self.data.extend_from_slice(from.get(..len).ok_or(Fault::AvroTruncated)?);
         }
         self.end_entry()
     }
@@ -155,10 +150,7 @@ impl Columns {
     /// # Errors
     /// When the type cannot be carried as columns.
     pub(crate) fn new(avro: &AvroType) -> Result<Self, SchemaError> {
-        let mut store = Store {
-            growth_left: GROWTH_BYTES_MAX,
-            ..Store::default()
-        };
+        let mut store = Store { growth_left: GROWTH_BYTES_MAX, ..Store::default() };
         let layout = Layout::new(avro, data_type(avro)?, &mut store);
         Ok(Self { layout, store })
     }
@@ -183,10 +175,7 @@ impl Columns {
     /// When the root is a union without a null branch.
     pub(crate) fn push_null(&mut self) -> Result<(), Fault> {
         let Self { layout, store } = self;
-        if let Shape::Union {
-            null_branch: None, ..
-        } = layout.node(layout.root)?.shape
-        {
+        if let Shape::Union { null_branch: None, .. } = layout.node(layout.root)?.shape {
             return Err(Fault::NullUnrepresentable);
         }
         store.placeholder(layout, layout.root)

@@ -46,11 +46,7 @@ impl Store {
                 let end = ends.last().copied().unwrap_or(0);
                 ends.push(end);
             }
-            Shape::Union {
-                union,
-                children,
-                null_branch,
-            } => {
+            Shape::Union { union, children, null_branch } => {
                 let branch = null_branch.unwrap_or(0);
                 let child = *children.get(branch as usize).ok_or(Fault::Internal)?;
                 self.branch(layout, *union, branch, child)?;
@@ -190,9 +186,7 @@ impl Store {
     fn cut_bytes(&mut self, index: u32, len: usize) {
         if let Some(column) = self.bytes.get_mut(index as usize) {
             column.offsets.truncate(len + 1);
-            column
-                .data
-                .truncate(column.offsets.last().copied().unwrap_or(0) as usize);
+            column.data.truncate(column.offsets.last().copied().unwrap_or(0) as usize);
         }
     }
 

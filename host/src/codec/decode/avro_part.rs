@@ -41,13 +41,7 @@ impl AvroPart {
         stage: Stage,
         schemas: Arc<dyn WriterSchemas>,
     ) -> Self {
-        Self {
-            typed: Typed::new(columns, stage),
-            reader,
-            schemas,
-            plans: HashMap::new(),
-            last: None,
-        }
+        Self { typed: Typed::new(columns, stage), reader, schemas, plans: HashMap::new(), last: None }
     }
 
     #[inline]
@@ -69,14 +63,10 @@ impl AvroPart {
         let Some((_, plan)) = &self.last else {
             return Err(self.typed.fail(rows, Fault::Internal, None));
         };
-        let Typed {
-            columns, utf8, trail, ..
-        } = &mut self.typed;
+        let Typed { columns, utf8, trail, .. } = &mut self.typed;
         match datum(plan, body, columns, *utf8, trail) {
             Ok(()) => Ok(()),
-            Err((fault, at)) => Err(self
-                .typed
-                .fail(rows, fault, Some(at + payload.len() - body.len()))),
+            Err((fault, at)) => Err(self.typed.fail(rows, fault, Some(at + payload.len() - body.len()))),
         }
     }
 
@@ -104,14 +94,9 @@ impl AvroPart {
     fn compile(&self, text: &WriterText) -> Result<Arc<Plan>, String> {
         let writer =
             AvroType::parse_writer(&text.text, &text.references).map_err(|error| error.to_string())?;
-        compile(
-            &writer,
-            &self.reader,
-            &self.typed.columns.layout,
-            Strictness::ByValue,
-        )
-        .map(Arc::new)
-        .map_err(|error| error.to_string())
+        compile(&writer, &self.reader, &self.typed.columns.layout, Strictness::ByValue)
+            .map(Arc::new)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -136,11 +121,7 @@ pub(super) fn lookup(
         WriterSchema::Unknown(why) => {
             let mut trail = Trail::default();
             trail.found_long(format_args!("id {id}: {why}"));
-            Err(PushFailure::Bad(trail.bad_record(
-                Fault::SchemaUnknown,
-                stage,
-                None,
-            )))
+            Err(PushFailure::Bad(trail.bad_record(Fault::SchemaUnknown, stage, None)))
         }
     }
 }

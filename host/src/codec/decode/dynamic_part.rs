@@ -99,13 +99,7 @@ impl DynamicPart {
             return Err(unresolvable(id, Fault::Internal.text(), self.stage));
         };
         let rows = reader.columns.len();
-        match datum(
-            &reader.plan,
-            body,
-            &mut reader.columns,
-            self.utf8,
-            &mut self.trail,
-        ) {
+        match datum(&reader.plan, body, &mut reader.columns, self.utf8, &mut self.trail) {
             Ok(()) => {
                 self.current = Some((id, schema));
                 Ok(())
@@ -156,10 +150,7 @@ impl DynamicPart {
             std::collections::hash_map::Entry::Occupied(entry) => return Ok(entry.into_mut()),
             std::collections::hash_map::Entry::Vacant(entry) => entry,
         };
-        let known = self
-            .table
-            .get(schema)
-            .ok_or_else(|| "the schema table lacks it".to_owned())?;
+        let known = self.table.get(schema).ok_or_else(|| "the schema table lacks it".to_owned())?;
         let columns = Columns::new(&known.avro).map_err(|error| error.to_string())?;
         let plan = compile(&known.avro, &known.avro, &columns.layout, Strictness::Whole);
         let plan = plan.map_err(|error| error.to_string())?;
@@ -203,10 +194,7 @@ impl DynamicPart {
             .readers
             .get_mut(&schema)
             .ok_or_else(|| FinishError::Internal(Fault::Internal.text().to_owned()))?;
-        Ok(PartArray {
-            array: reader.columns.finish()?,
-            schema: Some(schema),
-        })
+        Ok(PartArray { array: reader.columns.finish()?, schema: Some(schema) })
     }
 
     /// Whether the leading nulls stand in the columns of a schema now.
@@ -225,13 +213,8 @@ impl DynamicPart {
 
     /// Null values alone, before any schema was seen: the schema is `null`.
     fn nulls_of_no_schema(&self) -> Result<PartArray, FinishError> {
-        let schema = self
-            .table
-            .insert(AvroType::Null)
-            .map_err(|error| FinishError::Internal(error.to_string()))?;
-        Ok(PartArray {
-            array: Arc::new(NullArray::new(self.leading_nulls)),
-            schema: Some(schema),
-        })
+        let schema =
+            self.table.insert(AvroType::Null).map_err(|error| FinishError::Internal(error.to_string()))?;
+        Ok(PartArray { array: Arc::new(NullArray::new(self.leading_nulls)), schema: Some(schema) })
     }
 }

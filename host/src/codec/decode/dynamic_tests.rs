@@ -22,12 +22,7 @@ fn dynamic_decoder(schemas: MemorySchemas) -> (InputDecoder, Arc<SchemaTable>) {
     let port = json!({ "name": "in", "value": { "kind": "dynamic" } });
     let port: InputPort = serde_json::from_value(port).expect("a port");
     let table = Arc::new(SchemaTable::default());
-    let decoder = InputDecoder::new(
-        &port,
-        &binding(Format::Raw, Format::Avro),
-        &schemas.shared(),
-        &table,
-    );
+    let decoder = InputDecoder::new(&port, &binding(Format::Raw, Format::Avro), &schemas.shared(), &table);
     (decoder.expect("a decoder"), table)
 }
 
@@ -39,28 +34,14 @@ fn a_dynamic_batch_is_cut_where_the_schema_changes() {
     let (mut decoder, table) = dynamic_decoder(schemas);
     let int = |id, n: i64| Some(framed(id, &a, &json!(n)));
     let text = || Some(framed(2, &b, &json!("x")));
-    let records = MemoryRecords::values([
-        None,
-        int(1, 1),
-        int(3, 2),
-        None,
-        text(),
-        Some(vec![7]),
-        None,
-        int(1, 3),
-    ]);
+    let records =
+        MemoryRecords::values([None, int(1, 1), int(3, 2), None, text(), Some(vec![7]), None, int(1, 3)]);
 
     let first = all(&mut decoder, &records);
     assert_eq!((first.records, first.end), (vec![0, 1, 2, 3], 4));
     let values = first.rows.value.expect("a value");
-    assert_eq!(
-        values.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(),
-        [None, Some(1), Some(2), None]
-    );
-    assert_eq!(
-        table.get(first.schema.expect("a schema")).expect("known").text,
-        "\"int\""
-    );
+    assert_eq!(values.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(), [None, Some(1), Some(2), None]);
+    assert_eq!(table.get(first.schema.expect("a schema")).expect("known").text, "\"int\"");
 
     let second = decoder.decode(&records, 4..8, &[]).expect("decoded");
     assert_eq!((second.records, second.end, second.bad.len()), (vec![4, 6], 7, 1));
@@ -80,8 +61,5 @@ fn tombstones_before_any_schema_have_the_schema_null() {
     let (mut decoder, table) = dynamic_decoder(MemorySchemas::default());
     let decoded = all(&mut decoder, &MemoryRecords::values([None, None]));
     assert_eq!(decoded.rows.value.expect("a value").len(), 2);
-    assert_eq!(
-        table.get(decoded.schema.expect("a schema")).expect("known").text,
-        "\"null\""
-    );
+    assert_eq!(table.get(decoded.schema.expect("a schema")).expect("known").text, "\"null\"");
 }

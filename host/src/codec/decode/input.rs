@@ -83,11 +83,7 @@ impl InputDecoder {
         for part in [&mut self.key, &mut self.value].into_iter().flatten() {
             part.begin(expected, utf8);
         }
-        let mut skip = skip
-            .iter()
-            .copied()
-            .skip_while(|index| *index < range.start)
-            .peekable();
+        let mut skip = skip.iter().copied().skip_while(|index| *index < range.start).peekable();
         let mut decoded = Decoded {
             rows: Rows::default(),
             schema: None,
@@ -110,11 +106,7 @@ impl InputDecoder {
             }
         }
         match self.finish(records, &decoded.records) {
-            Ok((rows, schema)) => Ok(Some(Decoded {
-                rows,
-                schema,
-                ..decoded
-            })),
+            Ok((rows, schema)) => Ok(Some(Decoded { rows, schema, ..decoded })),
             Err(FinishError::Utf8) => Ok(None),
             Err(FinishError::Internal(why)) => Err(DecodeFailure::Stop(Stop::new(
                 "codec-internal",
@@ -155,11 +147,7 @@ impl InputDecoder {
             key: key.map(|key| key.array),
             value: value.map(|value| value.array),
             timestamp: self.timestamp.then(|| roots::timestamps(records, decoded)),
-            headers: if self.headers {
-                Some(roots::headers(records, decoded)?)
-            } else {
-                None
-            },
+            headers: if self.headers { Some(roots::headers(records, decoded)?) } else { None },
             offset: self.offset.then(|| roots::offsets(records, decoded)),
         };
         Ok((rows, schema))

@@ -86,10 +86,7 @@ impl PartDecoder {
             Self::Raw(part) => &mut part.typed.columns,
             Self::Dynamic(part) => return part.finish(),
         };
-        Ok(PartArray {
-            array: columns.finish()?,
-            schema: None,
-        })
+        Ok(PartArray { array: columns.finish()?, schema: None })
     }
 }
 
@@ -104,12 +101,7 @@ pub(crate) struct Typed {
 
 impl Typed {
     pub(crate) fn new(columns: Columns, stage: Stage) -> Self {
-        Self {
-            columns,
-            stage,
-            utf8: Utf8::AtEnd,
-            trail: Trail::default(),
-        }
+        Self { columns, stage, utf8: Utf8::AtEnd, trail: Trail::default() }
     }
 
     fn begin(&mut self, rows: usize, utf8: Utf8) {

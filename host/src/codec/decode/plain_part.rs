@@ -35,12 +35,7 @@ impl PlainPart {
         stage: Stage,
     ) -> Result<Self, ResolveError> {
         let plan = compile(writer, reader, &columns.layout, Strictness::Whole)?;
-        Ok(Self {
-            typed: Typed::new(columns, stage),
-            format,
-            plan,
-            datum: Vec::new(),
-        })
+        Ok(Self { typed: Typed::new(columns, stage), format, plan, datum: Vec::new() })
     }
 
     pub(super) fn push(&mut self, payload: Option<&[u8]>) -> Result<(), PushFailure> {
@@ -53,9 +48,7 @@ impl PlainPart {
             self.typed.trail.found(format_args!("{} bytes", payload.len()));
             return Err(self.typed.fail(rows, fault, None));
         }
-        let Typed {
-            columns, utf8, trail, ..
-        } = &mut self.typed;
+        let Typed { columns, utf8, trail, .. } = &mut self.typed;
         match datum(&self.plan, &self.datum, columns, *utf8, trail) {
             Ok(()) => Ok(()),
             Err((Fault::AvroUtf8, _)) => Err(self.typed.fail(rows, Fault::TextUtf8, None)),

@@ -19,9 +19,7 @@ impl RawPart {
     /// # Errors
     /// Never in practice: a Binary column always has a type.
     pub(crate) fn new(stage: Stage) -> Result<Self, SchemaError> {
-        Ok(Self {
-            typed: Typed::new(Columns::new(&AvroType::Bytes)?, stage),
-        })
+        Ok(Self { typed: Typed::new(Columns::new(&AvroType::Bytes)?, stage) })
     }
 
     pub(super) fn push(&mut self, payload: Option<&[u8]>) -> Result<(), PushFailure> {

@@ -24,9 +24,7 @@ pub(super) fn timestamps(records: &dyn RawRecords, rows: &[u32]) -> Arc<Int64Arr
 }
 
 pub(super) fn offsets(records: &dyn RawRecords, rows: &[u32]) -> Arc<Int64Array> {
-    Arc::new(Int64Array::from_iter_values(
-        rows.iter().map(|row| records.offset(*row as usize).0),
-    ))
+    Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| records.offset(*row as usize).0)))
 }
 
 /// List<Struct<key: Utf8, value: Binary nullable>>. The headers are no larger than the records, of
@@ -48,9 +46,7 @@ pub(super) fn headers(records: &dyn RawRecords, rows: &[u32]) -> Result<ArrayRef
         ends.push(i32::try_from(keys.offsets.len() - 1).unwrap_or(i32::MAX));
     }
     if full {
-        return Err(ArrowError::InvalidArgumentError(
-            "the batch has more than 2 GiB of headers".to_owned(),
-        ));
+        return Err(ArrowError::InvalidArgumentError("the batch has more than 2 GiB of headers".to_owned()));
     }
     let key_offsets = OffsetBuffer::new(keys.offsets.into());
     let keys = StringArray::try_new(key_offsets, Buffer::from_vec(keys.data), None)?;
@@ -62,10 +58,5 @@ pub(super) fn headers(records: &dyn RawRecords, rows: &[u32]) -> Result<ArrayRef
     ]);
     let entries = StructArray::try_new(fields.clone(), vec![Arc::new(keys), Arc::new(values)], None)?;
     let item = Arc::new(Field::new("item", DataType::Struct(fields), false));
-    Ok(Arc::new(ListArray::try_new(
-        item,
-        OffsetBuffer::new(ends.into()),
-        Arc::new(entries),
-        None,
-    )?))
+    Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::new(ends.into()), Arc::new(entries), None)?))
 }

@@ -31,15 +31,8 @@ use crate::pipeline::ports::Decoded;
 use crate::pipeline::ports::Decoder;
 
 pub(super) fn binding(key: Format, value: Format) -> InputBinding {
-    let part = |format| PartBinding {
-        format,
-        subject: None,
-    };
-    InputBinding {
-        topic: "t".into(),
-        key: part(key),
-        value: part(value),
-    }
+    let part = |format| PartBinding { format, subject: None };
+    InputBinding { topic: "t".into(), key: part(key), value: part(value) }
 }
 
 fn typed(schema: &Json) -> Json {
@@ -53,11 +46,7 @@ fn decoder(port: Json, formats: (Format, Format), schemas: &Arc<dyn WriterSchema
 }
 
 fn value_decoder(schema: &Json, format: Format, schemas: MemorySchemas) -> InputDecoder {
-    decoder(
-        json!({ "name": "in", "value": typed(schema) }),
-        (Format::Raw, format),
-        &schemas.shared(),
-    )
+    decoder(json!({ "name": "in", "value": typed(schema) }), (Format::Raw, format), &schemas.shared())
 }
 
 /// The schema of most tests, with a value of every kind that can be bad.
@@ -91,9 +80,7 @@ fn schemas() -> MemorySchemas {
 }
 
 pub(super) fn all(decoder: &mut InputDecoder, records: &MemoryRecords) -> Decoded {
-    decoder
-        .decode(records, 0..records.rows.len(), &[])
-        .expect("decoded")
+    decoder.decode(records, 0..records.rows.len(), &[]).expect("decoded")
 }
 
 /// Every kind of bad value, with its code.
@@ -129,21 +116,12 @@ fn bad_values() -> Vec<(&'static str, Vec<u8>)> {
         ("avro-enum", body(&[2, 2, b'a', 1, 1, 0, 0])),
         ("avro-union", body(&[2, 2, b'a', 1, 0, 4, 0])),
         ("avro-union", body(&[2, 2, b'a', 1, 0, 1, 0])),
-        (
-            "avro-int",
-            body(&[2, 2, b'a', 1, 0, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0]),
-        ),
+        ("avro-int", body(&[2, 2, b'a', 1, 0, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0])),
         ("avro-count", body(&huge_count)),
         ("avro-count", body(&negative_count)),
         // An inner map of a million entries.
-        (
-            "avro-count",
-            body(&[2, 2, b'a', 1, 0, 0, 2, 0x80, 0x89, 0x7a, 2, b'k', 0, 0]),
-        ),
-        (
-            "avro-union",
-            body(&[2, 2, b'a', 1, 0, 0, 2, 2, 2, b'k', 6, 0, 0, 0]),
-        ),
+        ("avro-count", body(&[2, 2, b'a', 1, 0, 0, 2, 0x80, 0x89, 0x7a, 2, b'k', 0, 0])),
+        ("avro-union", body(&[2, 2, b'a', 1, 0, 0, 2, 2, 2, b'k', 6, 0, 0, 0])),
         ("avro-trailing", trailing),
     ]
 }
@@ -159,21 +137,12 @@ fn a_bad_row_of_any_kind_at_any_position_leaves_its_neighbours() {
             let decoded = all(&mut decoder, &MemoryRecords::values(values));
             let expected: Vec<u32> = (0..6).filter(|index| *index != position as u32).collect();
             assert_eq!(decoded.records, expected, "{code}");
-            let [(index, bad)] = &decoded.bad[..] else {
-                panic!("{code}: {:?}", decoded.bad)
-            };
+            let [(index, bad)] = &decoded.bad[..] else { panic!("{code}: {:?}", decoded.bad) };
             assert_eq!((*index, bad.code.0), (position as u32, code), "{bad}");
             assert_eq!(bad.stage, Stage::ValueDecode);
             let array = decoded.rows.value.expect("a value");
-            array
-                .to_data()
-                .validate_full()
-                .expect("valid by Arrow's own rules");
-            assert_eq!(
-                to_json(&ty, &array),
-                (0..5).map(good).collect::<Vec<_>>(),
-                "{code}"
-            );
+            array.to_data().validate_full().expect("valid by Arrow's own rules");
+            assert_eq!(to_json(&ty, &array), (0..5).map(good).collect::<Vec<_>>(), "{code}");
         }
     }
 }
@@ -191,10 +160,7 @@ fn a_batch_of_bad_rows_only_is_empty() {
     assert_eq!(decoded.end, bad.len());
     // And the decoder is as new.
     let decoded = all(&mut decoder, &MemoryRecords::values([Some(good_bytes(7))]));
-    assert_eq!(
-        to_json(&avro(&schema()), &decoded.rows.value.expect("a value")),
-        [good(7)]
-    );
+    assert_eq!(to_json(&avro(&schema()), &decoded.rows.value.expect("a value")), [good(7)]);
 }
 
 #[test]
@@ -215,10 +181,7 @@ fn writer_schemas_are_mixed_within_one_batch() {
         { "name": "extra", "type": { "type": "map", "values": "bytes" } }, { "name": "n", "type": "long" } ]});
     let reader = json!({ "type": "record", "name": "R", "fields": [
         { "name": "n", "type": "long" }, { "name": "text", "type": "string", "default": "none" } ]});
-    let schemas = MemorySchemas::default()
-        .with(1, &old)
-        .with(2, &new)
-        .with(3, &reader);
+    let schemas = MemorySchemas::default().with(1, &old).with(2, &new).with(3, &reader);
     let mut decoder = value_decoder(&reader, Format::Avro, schemas);
     let records = MemoryRecords::values((0..9).map(|n| {
         Some(match n % 3 {
@@ -230,28 +193,16 @@ fn writer_schemas_are_mixed_within_one_batch() {
     let decoded = all(&mut decoder, &records);
     let text = |n: i64| if n % 3 == 2 { "t" } else { "none" };
     let expected: Vec<Json> = (0..9).map(|n| json!({ "n": n, "text": text(n) })).collect();
-    assert_eq!(
-        to_json(&avro(&reader), &decoded.rows.value.expect("a value")),
-        expected
-    );
+    assert_eq!(to_json(&avro(&reader), &decoded.rows.value.expect("a value")), expected);
 }
 
 #[test]
 fn null_values_are_null_rows_with_placeholders() {
     let mut decoder = value_decoder(&schema(), Format::Avro, schemas());
-    let decoded = all(
-        &mut decoder,
-        &MemoryRecords::values([None, Some(good_bytes(1)), None]),
-    );
+    let decoded = all(&mut decoder, &MemoryRecords::values([None, Some(good_bytes(1)), None]));
     let array = decoded.rows.value.expect("a value");
-    array
-        .to_data()
-        .validate_full()
-        .expect("valid by Arrow's own rules");
-    assert_eq!(
-        to_json(&avro(&schema()), &array),
-        [Json::Null, good(1), Json::Null]
-    );
+    array.to_data().validate_full().expect("valid by Arrow's own rules");
+    assert_eq!(to_json(&avro(&schema()), &array), [Json::Null, good(1), Json::Null]);
     assert_eq!(array.as_struct().column(0).len(), 3);
 }
 
@@ -286,64 +237,30 @@ fn keys_and_values_of_a_row_stand_or_fall_together() {
         record(b"short", good_bytes(3), Some(30)),
         record(&4i64.to_be_bytes(), good_bytes(4), None),
     ];
-    rows.push(MemoryRecord {
-        value: Some(good_bytes(5)),
-        ..MemoryRecord::default()
-    });
+    rows.push(MemoryRecord { value: Some(good_bytes(5)), ..MemoryRecord::default() });
     let decoded = all(&mut decoder, &MemoryRecords::new(rows));
     assert_eq!(decoded.records, [0, 3, 4]);
-    let codes: Vec<_> = decoded
-        .bad
-        .iter()
-        .map(|(row, bad)| (*row, bad.code.0, bad.stage))
-        .collect();
-    assert_eq!(
-        codes,
-        [
-            (1, "wire-magic", Stage::ValueDecode),
-            (2, "primitive-size", Stage::KeyDecode)
-        ]
-    );
+    let codes: Vec<_> = decoded.bad.iter().map(|(row, bad)| (*row, bad.code.0, bad.stage)).collect();
+    assert_eq!(codes, [(1, "wire-magic", Stage::ValueDecode), (2, "primitive-size", Stage::KeyDecode)]);
     let rows = decoded.rows;
-    let keys: Vec<_> = rows
-        .key
-        .expect("keys")
-        .as_primitive::<Int64Type>()
-        .iter()
-        .collect();
+    let keys: Vec<_> = rows.key.expect("keys").as_primitive::<Int64Type>().iter().collect();
     assert_eq!(keys, [Some(1), Some(4), None]);
-    assert_eq!(
-        rows.timestamp.expect("timestamps").iter().collect::<Vec<_>>(),
-        [Some(10), None, None]
-    );
-    assert_eq!(
-        rows.offset.expect("offsets").iter().collect::<Vec<_>>(),
-        [Some(0), Some(9), Some(12)]
-    );
+    assert_eq!(rows.timestamp.expect("timestamps").iter().collect::<Vec<_>>(), [Some(10), None, None]);
+    assert_eq!(rows.offset.expect("offsets").iter().collect::<Vec<_>>(), [Some(0), Some(9), Some(12)]);
     let headers = rows.headers.expect("headers");
     headers.to_data().validate_full().expect("valid");
     let first = headers.as_list::<i32>().value(0);
     let (names, values) = (first.as_struct().column(0), first.as_struct().column(1));
-    assert_eq!(
-        names.as_string::<i32>().iter().collect::<Vec<_>>(),
-        [Some("h"), Some("h")]
-    );
-    assert_eq!(
-        values.as_binary::<i32>().iter().collect::<Vec<_>>(),
-        [Some(&[1][..]), None]
-    );
+    assert_eq!(names.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("h"), Some("h")]);
+    assert_eq!(values.as_binary::<i32>().iter().collect::<Vec<_>>(), [Some(&[1][..]), None]);
     assert_eq!(headers.as_list::<i32>().value(2).len(), 0);
 }
 
 #[test]
 fn rows_to_be_skipped_are_neither_decoded_nor_bad() {
     let mut decoder = value_decoder(&schema(), Format::Avro, schemas());
-    let records = MemoryRecords::values([
-        Some(vec![9]),
-        Some(good_bytes(1)),
-        Some(good_bytes(2)),
-        Some(vec![9]),
-    ]);
+    let records =
+        MemoryRecords::values([Some(vec![9]), Some(good_bytes(1)), Some(good_bytes(2)), Some(vec![9])]);
     let decoded = decoder.decode(&records, 0..4, &[0, 2, 3]).expect("decoded");
     assert_eq!((decoded.records, decoded.bad.len(), decoded.end), (vec![1], 0, 4));
 }
@@ -362,10 +279,7 @@ fn a_schema_that_is_not_there_ends_the_batch_before_it() {
     ]);
     let decoded = all(&mut decoder, &records);
     assert_eq!((decoded.records, decoded.bad.len(), decoded.end), (vec![0], 0, 1));
-    assert!(matches!(
-        decoder.decode(&records, 1..3, &[]),
-        Err(DecodeFailure::SchemaPending(7))
-    ));
+    assert!(matches!(decoder.decode(&records, 1..3, &[]), Err(DecodeFailure::SchemaPending(7))));
     match decoder.decode(&records, 2..3, &[]) {
         Err(DecodeFailure::Outage(found)) => assert_eq!(found, outage),
         other => panic!("{other:?}"),
@@ -413,42 +327,12 @@ fn text_raw_and_primitive_formats_are_read() {
         (Format::Text, json!("string"), "tä".into(), json!("tä")),
         (Format::Raw, json!("bytes"), vec![0xff], json!("/w==")),
         (Format::Boolean, json!("boolean"), vec![1], json!(true)),
-        (
-            Format::Int16,
-            json!("int"),
-            (-2i16).to_be_bytes().to_vec(),
-            json!(-2),
-        ),
-        (
-            Format::Int32,
-            json!("int"),
-            i32::MIN.to_be_bytes().to_vec(),
-            json!(i32::MIN),
-        ),
-        (
-            Format::Int32,
-            json!("long"),
-            5i32.to_be_bytes().to_vec(),
-            json!(5),
-        ),
-        (
-            Format::Int64,
-            json!(["null", "long"]),
-            i64::MAX.to_be_bytes().to_vec(),
-            json!(i64::MAX),
-        ),
-        (
-            Format::Float32,
-            json!("float"),
-            1.5f32.to_be_bytes().to_vec(),
-            json!(1.5),
-        ),
-        (
-            Format::Float64,
-            json!("double"),
-            (-0.25f64).to_be_bytes().to_vec(),
-            json!(-0.25),
-        ),
+        (Format::Int16, json!("int"), (-2i16).to_be_bytes().to_vec(), json!(-2)),
+        (Format::Int32, json!("int"), i32::MIN.to_be_bytes().to_vec(), json!(i32::MIN)),
+        (Format::Int32, json!("long"), 5i32.to_be_bytes().to_vec(), json!(5)),
+        (Format::Int64, json!(["null", "long"]), i64::MAX.to_be_bytes().to_vec(), json!(i64::MAX)),
+        (Format::Float32, json!("float"), 1.5f32.to_be_bytes().to_vec(), json!(1.5)),
+        (Format::Float64, json!("double"), (-0.25f64).to_be_bytes().to_vec(), json!(-0.25)),
         (
             Format::Text,
             json!({ "type": "string", "logicalType": "uuid" }),

@@ -49,10 +49,7 @@ pub enum Registration {
     /// A typed part: the id that the registry gave at deploy.
     Id(RegistryId),
     /// A dynamic part.
-    Dynamic {
-        table: Arc<SchemaTable>,
-        register: RegisterSchema,
-    },
+    Dynamic { table: Arc<SchemaTable>, register: RegisterSchema },
 }
 
 impl fmt::Debug for Registration {
@@ -79,22 +76,10 @@ pub struct PartEncoder {
 
 enum Form {
     Raw,
-    Avro {
-        ty: AvroType,
-        header: [u8; 5],
-    },
-    Json {
-        ty: AvroType,
-    },
-    Plain {
-        ty: AvroType,
-        format: Format,
-    },
-    Dynamic {
-        table: Arc<SchemaTable>,
-        register: RegisterSchema,
-        known: HashMap<SchemaId, Known>,
-    },
+    Avro { ty: AvroType, header: [u8; 5] },
+    Json { ty: AvroType },
+    Plain { ty: AvroType, format: Format },
+    Dynamic { table: Arc<SchemaTable>, register: RegisterSchema, known: HashMap<SchemaId, Known> },
 }
 
 impl fmt::Debug for Form {
@@ -132,15 +117,10 @@ impl PartEncoder {
             (Carried::Raw, _) => Form::Raw,
             (Carried::Json(ty), _) => Form::Json { ty },
             (Carried::Plain { reader: ty, .. }, _) => Form::Plain { ty, format },
-            (Carried::Avro(ty), Registration::Id(id)) => Form::Avro {
-                ty,
-                header: wire_format::header(id),
-            },
-            (Carried::Dynamic, Registration::Dynamic { table, register }) => Form::Dynamic {
-                table,
-                register,
-                known: HashMap::new(),
-            },
+            (Carried::Avro(ty), Registration::Id(id)) => Form::Avro { ty, header: wire_format::header(id) },
+            (Carried::Dynamic, Registration::Dynamic { table, register }) => {
+                Form::Dynamic { table, register, known: HashMap::new() }
+            }
             (Carried::Avro(_) | Carried::Dynamic, _) => {
                 return Err(Refusal {
                     code: Code("schema-unregistered"),
@@ -152,13 +132,7 @@ impl PartEncoder {
                 });
             }
         };
-        Ok(Self {
-            stage,
-            field: field.to_owned(),
-            form,
-            datum: Vec::new(),
-            trail: Trail::default(),
-        })
+        Ok(Self { stage, field: field.to_owned(), form, datum: Vec::new(), trail: Trail::default() })
     }
 }
 
@@ -170,25 +144,11 @@ impl Encoder for PartEncoder {
         out: &mut EncodedPart,
     ) -> Result<Vec<(u32, BadRecord)>, EncodeFailure> {
         out.ends.reserve(column.len());
-        let Self {
-            stage,
-            field,
-            form,
-            datum,
-            trail,
-        } = self;
-        let mut rows = Rows {
-            column,
-            out,
-            bad: Vec::new(),
-            stage: *stage,
-            trail,
-        };
+        let Self { stage, field, form, datum, trail } = self;
+        let mut rows = Rows { column, out, bad: Vec::new(), stage: *stage, trail };
         let written = match form {
             Form::Raw => cells::bare_root(&AvroType::Bytes, column).map(|cells| {
-                rows.write(&AvroType::Bytes, |row, out| {
-                    plain::write(Format::Raw, &cells, row, datum, out)
-                });
+                rows.write(&AvroType::Bytes, |row, out| plain::write(Format::Raw, &cells, row, datum, out));
             }),
             Form::Avro { ty, header } => avro(&mut rows, ty, *header),
             Form::Json { ty } => cells::bare_root(ty, column).map(|cells| {
@@ -198,11 +158,7 @@ impl Encoder for PartEncoder {
             Form::Plain { ty, format } => cells::bare_root(ty, column).map(|cells| {
                 rows.write(ty, |row, out| plain::write(*format, &cells, row, datum, out));
             }),
-            Form::Dynamic {
-                table,
-                register,
-                known,
-            } => {
+            Form::Dynamic { table, register, known } => {
                 let schema = schema.ok_or_else(|| stop(field, "rows without a schema id, expected one"))?;
                 let known = match known.get(&schema) {
                     Some(known) => known.clone(),
@@ -281,8 +237,7 @@ impl Rows<'_> {
     fn refuse(&mut self, row: usize, start: usize, fault: Fault) {
         self.out.bytes.truncate(start);
         self.out.end_entry(true);
-        self.bad
-            .push((row as u32, self.trail.bad_record(fault, self.stage, None)));
+        self.bad.push((row as u32, self.trail.bad_record(fault, self.stage, None)));
     }
 }
 
@@ -306,15 +261,10 @@ impl<'a> RootNulls<'a> {
         if let (AvroType::Union(branches), None, Some(union)) = (ty, ty.as_nullable(), column.as_union_opt())
         {
             let null = branches.iter().position(|branch| *branch == AvroType::Null);
-            return null.map_or(Self::None, |null| Self::Branch {
-                type_ids: union.type_ids(),
-                null: null as i8,
-            });
+            return null
+                .map_or(Self::None, |null| Self::Branch { type_ids: union.type_ids(), null: null as i8 });
         }
-        column
-            .nulls()
-            .filter(|nulls| nulls.null_count() > 0)
-            .map_or(Self::None, Self::Bitmap)
+        column.nulls().filter(|nulls| nulls.null_count() > 0).map_or(Self::None, Self::Bitmap)
     }
 
     #[inline]

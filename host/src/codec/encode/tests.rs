@@ -30,14 +30,8 @@ use crate::pipeline::ports::Encoder;
 fn encoder(schema: Json, format: Format) -> PartEncoder {
     let part = PartType::Typed { schema };
     let registration = Registration::Id(RegistryId(7));
-    PartEncoder::new(
-        &part,
-        format,
-        Stage::ValueEncode,
-        "outputs.out.value",
-        registration,
-    )
-    .expect("an encoder")
+    PartEncoder::new(&part, format, Stage::ValueEncode, "outputs.out.value", registration)
+        .expect("an encoder")
 }
 
 type Entries = Vec<Option<Vec<u8>>>;
@@ -47,13 +41,8 @@ fn encode(encoder: &mut PartEncoder, column: ArrayRef) -> (Entries, Vec<(u32, &'
     let mut out = EncodedPart::default();
     let bad = encoder.encode(&column, None, &mut out).expect("encoded");
     assert_eq!(out.ends.len(), column.len());
-    let entries = (0..column.len())
-        .map(|row| out.get(row).map(<[u8]>::to_vec))
-        .collect();
-    (
-        entries,
-        bad.into_iter().map(|(row, bad)| (row, bad.code.0)).collect(),
-    )
+    let entries = (0..column.len()).map(|row| out.get(row).map(<[u8]>::to_vec)).collect();
+    (entries, bad.into_iter().map(|(row, bad)| (row, bad.code.0)).collect())
 }
 
 #[test]
@@ -78,20 +67,10 @@ fn a_row_that_cannot_be_encoded_leaves_its_neighbours() {
     let symbols = json!({ "type": "enum", "name": "E", "symbols": ["A", "B"] });
     let column = Arc::new(Int32Array::from(vec![0, 2, 1, -1]));
     let (entries, bad) = encode(&mut encoder(symbols, Format::Avro), column);
-    assert_eq!(
-        entries,
-        [
-            Some(vec![0, 0, 0, 0, 7, 0]),
-            None,
-            Some(vec![0, 0, 0, 0, 7, 2]),
-            None
-        ]
-    );
+    assert_eq!(entries, [Some(vec![0, 0, 0, 0, 7, 0]), None, Some(vec![0, 0, 0, 0, 7, 2]), None]);
     assert_eq!(bad, [(1, "encode-enum"), (3, "encode-enum")]);
-    let (_, bad) = encode(
-        &mut encoder(json!("int"), Format::Int16),
-        Arc::new(Int32Array::from(vec![1 << 20, 3])),
-    );
+    let (_, bad) =
+        encode(&mut encoder(json!("int"), Format::Int16), Arc::new(Int32Array::from(vec![1 << 20, 3])));
     assert_eq!(bad, [(0, "encode-range")]);
 }
 
@@ -112,24 +91,9 @@ fn formats_without_schema_are_written() {
     let cases: [(Format, Json, ArrayRef, Vec<u8>); 6] = [
         (Format::Text, json!("string"), text.clone(), "tä".into()),
         (Format::Json, json!("string"), text, "\"tä\"".into()),
-        (
-            Format::Raw,
-            json!("bytes"),
-            Arc::new(BinaryArray::from(vec![&[1u8, 2][..]])),
-            vec![1, 2],
-        ),
-        (
-            Format::Boolean,
-            json!("boolean"),
-            Arc::new(BooleanArray::from(vec![true])),
-            vec![1],
-        ),
-        (
-            Format::Int32,
-            json!("int"),
-            Arc::new(Int32Array::from(vec![-2])),
-            (-2i32).to_be_bytes().to_vec(),
-        ),
+        (Format::Raw, json!("bytes"), Arc::new(BinaryArray::from(vec![&[1u8, 2][..]])), vec![1, 2]),
+        (Format::Boolean, json!("boolean"), Arc::new(BooleanArray::from(vec![true])), vec![1]),
+        (Format::Int32, json!("int"), Arc::new(Int32Array::from(vec![-2])), (-2i32).to_be_bytes().to_vec()),
         (
             Format::Int64,
             json!(["null", "long"]),
@@ -148,22 +112,14 @@ fn a_column_of_another_type_stops_the_pipeline() {
     let column: ArrayRef = Arc::new(Int32Array::from(vec![1]));
     let mut out = EncodedPart::default();
     let result = encoder(json!("string"), Format::Avro).encode(&column, None, &mut out);
-    let Err(EncodeFailure::Stop(stop)) = result else {
-        panic!("{result:?}")
-    };
-    assert!(
-        stop.message.contains("a column of Int32, expected one of string"),
-        "{stop}"
-    );
+    let Err(EncodeFailure::Stop(stop)) = result else { panic!("{result:?}") };
+    assert!(stop.message.contains("a column of Int32, expected one of string"), "{stop}");
 }
 
 #[test]
 fn a_dynamic_part_registers_each_schema_once() {
     let table = Arc::new(SchemaTable::default());
-    let (int, text) = (
-        table.declare("\"int\"").expect("ok"),
-        table.declare("\"string\"").expect("ok"),
-    );
+    let (int, text) = (table.declare("\"int\"").expect("ok"), table.declare("\"string\"").expect("ok"));
     let mut calls = 0;
     let register = move |entry: &crate::model::schema_table::TableEntry| {
         calls += 1;
@@ -174,10 +130,7 @@ fn a_dynamic_part_registers_each_schema_once() {
             other => panic!("call {other} for {}", entry.text),
         }
     };
-    let registration = Registration::Dynamic {
-        table,
-        register: Box::new(register),
-    };
+    let registration = Registration::Dynamic { table, register: Box::new(register) };
     let mut encoder = PartEncoder::new(
         &PartType::Dynamic,
         Format::Avro,
@@ -189,37 +142,21 @@ fn a_dynamic_part_registers_each_schema_once() {
     let ints: ArrayRef = Arc::new(Int32Array::from(vec![1]));
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
     let mut out = EncodedPart::default();
-    assert!(matches!(
-        encoder.encode(&ints, Some(int), &mut out),
-        Err(EncodeFailure::Outage(_))
-    ));
+    assert!(matches!(encoder.encode(&ints, Some(int), &mut out), Err(EncodeFailure::Outage(_))));
     for _ in 0..2 {
         encoder.encode(&ints, Some(int), &mut out).expect("encoded");
         encoder.encode(&texts, Some(text), &mut out).expect("encoded");
     }
     assert_eq!(out.get(0), Some(&[0, 0, 0, 0, 1, 2][..]));
     assert_eq!(out.get(3), Some(&[0, 0, 0, 0, 2, 2, b'a'][..]));
-    assert!(matches!(
-        encoder.encode(&ints, None, &mut out),
-        Err(EncodeFailure::Stop(_))
-    ));
-    assert!(matches!(
-        encoder.encode(&ints, Some(SchemaId(99)), &mut out),
-        Err(EncodeFailure::Stop(_))
-    ));
+    assert!(matches!(encoder.encode(&ints, None, &mut out), Err(EncodeFailure::Stop(_))));
+    assert!(matches!(encoder.encode(&ints, Some(SchemaId(99)), &mut out), Err(EncodeFailure::Stop(_))));
 }
 
 #[test]
 fn avro_without_a_schema_id_is_refused() {
-    let part = PartType::Typed {
-        schema: json!("string"),
-    };
-    let refusal = PartEncoder::new(
-        &part,
-        Format::Avro,
-        Stage::KeyEncode,
-        "outputs.out.key",
-        Registration::None,
-    );
+    let part = PartType::Typed { schema: json!("string") };
+    let refusal =
+        PartEncoder::new(&part, Format::Avro, Stage::KeyEncode, "outputs.out.key", Registration::None);
     assert_eq!(refusal.expect_err("no id").code.0, "schema-unregistered");
 }

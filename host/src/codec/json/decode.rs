@@ -57,10 +57,7 @@ impl JsonPart {
     /// When a default of the schema is ill-typed.
     pub(crate) fn new(ty: &AvroType, columns: Columns, stage: Stage) -> Result<Self, String> {
         let root = compile(ty, &columns.layout)?;
-        Ok(Self {
-            typed: Typed::new(columns, stage),
-            root,
-        })
+        Ok(Self { typed: Typed::new(columns, stage), root })
     }
 
     pub(crate) fn push(&mut self, payload: Option<&[u8]>) -> Result<(), PushFailure> {
@@ -69,20 +66,11 @@ impl JsonPart {
         };
         let rows = self.typed.columns.len();
         let Typed { columns, trail, .. } = &mut self.typed;
-        let mut run = Run {
-            layout: &columns.layout,
-            store: &mut columns.store,
-            trail,
-            fault: None,
-        };
+        let mut run = Run { layout: &columns.layout, store: &mut columns.store, trail, fault: None };
         // The reader stops at 128 levels by itself.
         let mut json = serde_json::Deserializer::from_slice(payload);
-        let result = Value {
-            node: &self.root,
-            run: &mut run,
-        }
-        .deserialize(&mut json)
-        .and_then(|()| json.end());
+        let result =
+            Value { node: &self.root, run: &mut run }.deserialize(&mut json).and_then(|()| json.end());
         let Err(error) = result else { return Ok(()) };
         let fault = run.fault.unwrap_or(Fault::JsonInvalid);
         if fault == Fault::JsonInvalid {
@@ -227,9 +215,7 @@ impl<'n> Value<'n, '_, '_> {
             Form::Text(column) => slot(&mut store.bytes, *column)?.push(text.as_bytes())?,
             Form::Bytes(column) => {
                 let column = slot(&mut store.bytes, *column)?;
-                BASE64
-                    .decode_vec(text, &mut column.data)
-                    .map_err(|_| Fault::JsonValue)?;
+                BASE64.decode_vec(text, &mut column.data).map_err(|_| Fault::JsonValue)?;
                 column.end_entry()?;
             }
             Form::Fixed(column) => {
@@ -295,13 +281,7 @@ impl<'n> Value<'n, '_, '_> {
 }
 
 fn decimal(form: &Form, text: &str, store: &mut Store) -> Result<(), Fault> {
-    let Form::Decimal {
-        column,
-        wide,
-        precision,
-        scale,
-    } = form
-    else {
+    let Form::Decimal { column, wide, precision, scale } = form else {
         return Err(Fault::Internal);
     };
     if *wide {
@@ -366,13 +346,7 @@ impl<'de> Visitor<'de> for Value<'_, '_, '_> {
         let Form::Array { list, item } = &node.form else {
             return self.scalar(Err(Fault::JsonType), "an array");
         };
-        while items
-            .next_element_seed(Value {
-                node: item,
-                run: self.run,
-            })?
-            .is_some()
-        {}
+        while items.next_element_seed(Value { node: item, run: self.run })?.is_some() {}
         let ended = self.run.store.end_list(self.run.layout, *list, item.id);
         self.scalar(ended, "an array")
     }
@@ -401,10 +375,7 @@ impl<'de> Visitor<'de> for Value<'_, '_, '_> {
                     if std::mem::replace(seen, true) {
                         return Err(self.run.fail(Fault::JsonDuplicate, &field.node.label));
                     }
-                    entries.next_value_seed(Value {
-                        node: &field.node,
-                        run: self.run,
-                    })?;
+                    entries.next_value_seed(Value { node: &field.node, run: self.run })?;
                 }
                 for (field, seen) in fields.iter().zip(&seen) {
                     if !seen && let Err(fault) = self.missing(field) {
@@ -421,10 +392,7 @@ impl<'de> Visitor<'de> for Value<'_, '_, '_> {
                     if let Err(fault) = pushed {
                         return Err(self.run.fail(fault, &node.label));
                     }
-                    entries.next_value_seed(Value {
-                        node: item,
-                        run: self.run,
-                    })?;
+                    entries.next_value_seed(Value { node: item, run: self.run })?;
                 }
                 let ended = self.run.store.end_list(self.run.layout, *list, item.id);
                 self.scalar(ended, "an object")
@@ -438,14 +406,7 @@ impl Value<'_, '_, '_> {
     fn missing(&mut self, field: &JsonField) -> Result<(), Fault> {
         let (plan, bytes) = field.default.as_ref().ok_or(Fault::JsonMissing)?;
         self.run.store.grow(bytes.len())?;
-        values(
-            plan,
-            bytes,
-            self.run.layout,
-            self.run.store,
-            Utf8::AtEnd,
-            self.run.trail,
-        )
+        values(plan, bytes, self.run.layout, self.run.store, Utf8::AtEnd, self.run.trail)
     }
 }
 

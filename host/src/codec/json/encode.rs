@@ -43,10 +43,7 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
         }
         (AvroType::Date, Cells::Int(values)) => text(text_form::write_date(at(values, row)?), out)?,
         (AvroType::TimeMillis, Cells::Int(values)) => {
-            text(
-                text_form::write_time(at(values, row)?.into(), TimeUnit::Millis),
-                out,
-            )?;
+            text(text_form::write_time(at(values, row)?.into(), TimeUnit::Millis), out)?;
         }
         (AvroType::TimeMicros, Cells::Long(values)) => {
             text(text_form::write_time(at(values, row)?, TimeUnit::Micros), out)?;
@@ -78,18 +75,10 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
         (AvroType::String, Cells::Bytes(values)) => string(values.get(row)?, out)?,
         (_, Cells::Bytes(values)) => base64(values.get(row)?, out),
         (AvroType::Uuid(UuidRepr::Fixed { .. }), Cells::Fixed { data, .. }) | (_, Cells::Uuid(data)) => {
-            let bytes = data
-                .get(row * 16..)
-                .and_then(|rest| rest.first_chunk::<16>())
-                .ok_or(Fault::Internal)?;
+            let bytes =
+                data.get(row * 16..).and_then(|rest| rest.first_chunk::<16>()).ok_or(Fault::Internal)?;
             let mut buffer = [0; 36];
-            string(
-                Uuid::from_bytes(*bytes)
-                    .hyphenated()
-                    .encode_lower(&mut buffer)
-                    .as_bytes(),
-                out,
-            )?;
+            string(Uuid::from_bytes(*bytes).hyphenated().encode_lower(&mut buffer).as_bytes(), out)?;
         }
         (_, Cells::Fixed { size, data }) => {
             let start = row * size;
@@ -97,46 +86,25 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
         }
         (AvroType::Enum(ty), Cells::Enum { values, .. }) => {
             let index = usize::try_from(at(values, row)?).ok();
-            let symbol = index
-                .and_then(|index| ty.symbols.get(index))
-                .ok_or(Fault::EncodeEnum)?;
+            let symbol = index.and_then(|index| ty.symbols.get(index)).ok_or(Fault::EncodeEnum)?;
             json(symbol, out)?;
         }
-        (
-            AvroType::Decimal { scale, .. },
-            Cells::Decimal128 {
-                values, precision, ..
-            },
-        ) => {
+        (AvroType::Decimal { scale, .. }, Cells::Decimal128 { values, precision, .. }) => {
             let value = at(values, row)?;
             if !Decimal128Type::is_valid_decimal_precision(value, *precision) {
                 return Err(Fault::EncodeDecimal);
             }
-            text(
-                Some(Decimal128Type::format_decimal(value, *precision, *scale as i8)),
-                out,
-            )?;
+            text(Some(Decimal128Type::format_decimal(value, *precision, *scale as i8)), out)?;
         }
-        (
-            AvroType::Decimal { scale, .. },
-            Cells::Decimal256 {
-                values, precision, ..
-            },
-        ) => {
+        (AvroType::Decimal { scale, .. }, Cells::Decimal256 { values, precision, .. }) => {
             let value = at(values, row)?;
             if !Decimal256Type::is_valid_decimal_precision(value, *precision) {
                 return Err(Fault::EncodeDecimal);
             }
-            text(
-                Some(Decimal256Type::format_decimal(value, *precision, *scale as i8)),
-                out,
-            )?;
+            text(Some(Decimal256Type::format_decimal(value, *precision, *scale as i8)), out)?;
         }
         (_, Cells::Duration(values)) => {
-            text(
-                Some(text_form::write_duration(duration_parts(at(values, row)?)?)),
-                out,
-            )?;
+            text(Some(text_form::write_duration(duration_parts(at(values, row)?)?)), out)?;
         }
         (AvroType::Record(record), Cells::Record(fields)) => {
             out.push(b'{');
@@ -176,14 +144,7 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
             }
             out.push(b'}');
         }
-        (
-            AvroType::Union(types),
-            Cells::Union {
-                type_ids,
-                offsets,
-                branches,
-            },
-        ) => {
+        (AvroType::Union(types), Cells::Union { type_ids, offsets, branches }) => {
             let branch = usize::try_from(at(type_ids, row)?).map_err(|_| Fault::EncodeUnion)?;
             let (Some(ty), Some(cells)) = (types.get(branch), branches.get(branch)) else {
                 return Err(Fault::EncodeUnion);

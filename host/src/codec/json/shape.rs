@@ -52,21 +52,13 @@ pub(crate) fn ambiguity(ty: &AvroType) -> Option<Ambiguity> {
         match ty {
             AvroType::Union(branches) => {
                 let kinds: Vec<_> = branches.iter().map(kind).collect();
-                let twice = kinds
-                    .iter()
-                    .enumerate()
-                    .any(|(index, kind)| kinds.iter().take(index).any(|k| k == kind));
+                let twice =
+                    kinds.iter().enumerate().any(|(index, kind)| kinds.iter().take(index).any(|k| k == kind));
                 if twice {
-                    let path = if path.is_empty() {
-                        "the root".to_owned()
-                    } else {
-                        format!("`{}`", path.join("."))
-                    };
+                    let path =
+                        if path.is_empty() { "the root".to_owned() } else { format!("`{}`", path.join(".")) };
                     let names: Vec<&str> = branches.iter().map(AvroType::label).collect();
-                    return Some(Ambiguity {
-                        path,
-                        branches: names.join(", "),
-                    });
+                    return Some(Ambiguity { path, branches: names.join(", ") });
                 }
                 branches.iter().find_map(|branch| find(branch, path))
             }
@@ -108,43 +100,17 @@ pub(super) enum Form {
     Bytes(u32),
     Fixed(u32),
     Uuid(u32),
-    Enum {
-        column: u32,
-        symbols: HashMap<String, i32>,
-    },
-    Decimal {
-        column: u32,
-        wide: bool,
-        precision: u8,
-        scale: usize,
-    },
+    Enum { column: u32, symbols: HashMap<String, i32> },
+    Decimal { column: u32, wide: bool, precision: u8, scale: usize },
     Date(u32),
     TimeMillis(u32),
     TimeMicros(u32),
-    Timestamp {
-        column: u32,
-        unit: TimeUnit,
-        local: bool,
-    },
+    Timestamp { column: u32, unit: TimeUnit, local: bool },
     Duration(u32),
-    Record {
-        len: u32,
-        fields: Vec<JsonField>,
-        index: HashMap<String, usize>,
-    },
-    Array {
-        list: u32,
-        item: Box<JsonNode>,
-    },
-    Map {
-        list: u32,
-        key: u32,
-        item: Box<JsonNode>,
-    },
-    Union {
-        union: u32,
-        branches: Vec<(JsonKind, JsonNode)>,
-    },
+    Record { len: u32, fields: Vec<JsonField>, index: HashMap<String, usize> },
+    Array { list: u32, item: Box<JsonNode> },
+    Map { list: u32, key: u32, item: Box<JsonNode> },
+    Union { union: u32, branches: Vec<(JsonKind, JsonNode)> },
 }
 
 #[derive(Debug)]
@@ -168,13 +134,7 @@ fn node(ty: &AvroType, layout: &Layout, id: NodeId, label: &str) -> Result<JsonN
     let found = layout.node(id).map_err(|fault| fault.text().to_owned())?;
     let form = form(inner, layout, &found.shape, label)?;
     let nullable = ty.as_nullable().is_some();
-    Ok(JsonNode {
-        id,
-        nullable,
-        nulls: found.nulls,
-        form,
-        label: label.into(),
-    })
+    Ok(JsonNode { id, nullable, nulls: found.nulls, form, label: label.into() })
 }
 
 fn form(ty: &AvroType, layout: &Layout, shape: &Shape, label: &str) -> Result<Form, String> {
@@ -189,61 +149,37 @@ fn form(ty: &AvroType, layout: &Layout, shape: &Shape, label: &str) -> Result<Fo
         (AvroType::Bytes, Shape::Bytes(column)) => Form::Bytes(*column),
         (AvroType::Fixed { .. }, Shape::Fixed(column)) => Form::Fixed(*column),
         (AvroType::Uuid(_), Shape::Fixed(column)) => Form::Uuid(*column),
-        (AvroType::Enum(ty), Shape::Int32(column)) => Form::Enum {
-            column: *column,
-            symbols: ty.symbols.iter().cloned().zip(0..).collect(),
-        },
+        (AvroType::Enum(ty), Shape::Int32(column)) => {
+            Form::Enum { column: *column, symbols: ty.symbols.iter().cloned().zip(0..).collect() }
+        }
         (
             AvroType::Decimal { precision, scale, .. },
             Shape::Decimal128(column) | Shape::Decimal256(column),
         ) => {
             let wide = matches!(shape, Shape::Decimal256(_));
-            Form::Decimal {
-                column: *column,
-                wide,
-                precision: *precision as u8,
-                scale: *scale,
-            }
+            Form::Decimal { column: *column, wide, precision: *precision as u8, scale: *scale }
         }
         (AvroType::Date, Shape::Int32(column)) => Form::Date(*column),
         (AvroType::TimeMillis, Shape::Int32(column)) => Form::TimeMillis(*column),
         (AvroType::TimeMicros, Shape::Int64(column)) => Form::TimeMicros(*column),
-        (AvroType::Timestamp(unit), Shape::Int64(column)) => Form::Timestamp {
-            column: *column,
-            unit: *unit,
-            local: false,
-        },
-        (AvroType::LocalTimestamp(unit), Shape::Int64(column)) => Form::Timestamp {
-            column: *column,
-            unit: *unit,
-            local: true,
-        },
+        (AvroType::Timestamp(unit), Shape::Int64(column)) => {
+            Form::Timestamp { column: *column, unit: *unit, local: false }
+        }
+        (AvroType::LocalTimestamp(unit), Shape::Int64(column)) => {
+            Form::Timestamp { column: *column, unit: *unit, local: true }
+        }
         (AvroType::Duration { .. }, Shape::Interval(column)) => Form::Duration(*column),
         (AvroType::Record(record), Shape::Struct { len, children }) => {
             let fields = fields(record, layout, children, label)?;
-            let index = record
-                .fields
-                .iter()
-                .map(|field| field.name.clone())
-                .zip(0..)
-                .collect();
-            Form::Record {
-                len: *len,
-                fields,
-                index,
-            }
+            let index = record.fields.iter().map(|field| field.name.clone()).zip(0..).collect();
+            Form::Record { len: *len, fields, index }
         }
-        (AvroType::Array(item), Shape::List { list, item: child }) => Form::Array {
-            list: *list,
-            item: Box::new(node(item, layout, *child, &format!("{label}[]"))?),
-        },
+        (AvroType::Array(item), Shape::List { list, item: child }) => {
+            Form::Array { list: *list, item: Box::new(node(item, layout, *child, &format!("{label}[]"))?) }
+        }
         (AvroType::Map(item), Shape::Map { list, key, value }) => {
             let item = Box::new(node(item, layout, *value, &format!("{label}{{}}"))?);
-            Form::Map {
-                list: *list,
-                key: *key,
-                item,
-            }
+            Form::Map { list: *list, key: *key, item }
         }
         (AvroType::Union(branches), Shape::Union { union, children, .. }) => {
             let mut forms = Vec::with_capacity(branches.len());
@@ -253,10 +189,7 @@ fn form(ty: &AvroType, layout: &Layout, shape: &Shape, label: &str) -> Result<Fo
                 };
                 forms.push((kind, node(branch, layout, *child, label)?));
             }
-            Form::Union {
-                union: *union,
-                branches: forms,
-            }
+            Form::Union { union: *union, branches: forms }
         }
         _ => return Err(Fault::Internal.text().to_owned()),
     })
@@ -270,18 +203,11 @@ fn fields(
 ) -> Result<Vec<JsonField>, String> {
     let mut fields = Vec::with_capacity(children.len());
     for (field, child) in record.fields.iter().zip(children) {
-        let label = if label.is_empty() {
-            field.name.clone()
-        } else {
-            format!("{label}.{}", field.name)
-        };
+        let label = if label.is_empty() { field.name.clone() } else { format!("{label}.{}", field.name) };
         let default = match &field.default {
             None => None,
             Some(default) => {
-                let bytes = field
-                    .ty
-                    .encode_default(default)
-                    .map_err(|why| format!("at `{label}`: {why}"))?;
+                let bytes = field.ty.encode_default(default).map_err(|why| format!("at `{label}`: {why}"))?;
                 let plan = compile_at(&field.ty, &field.ty, layout, *child, Strictness::Whole);
                 Some((plan.map_err(|error| error.to_string())?, bytes))
             }

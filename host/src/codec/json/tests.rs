@@ -34,10 +34,7 @@ fn read(schema: &Json, texts: &[&str]) -> (Vec<Json>, Vec<&'static str>) {
         }
     }
     let array = part.typed.columns.finish().expect("valid columns");
-    array
-        .to_data()
-        .validate_full()
-        .expect("valid by Arrow's own rules");
+    array.to_data().validate_full().expect("valid by Arrow's own rules");
     (to_json(&avro(schema), &array), codes)
 }
 
@@ -75,41 +72,20 @@ fn each_type_has_its_json() {
         (json!("string"), r#""ä\n\"""#),
         (json!("bytes"), "\"AP8=\""),
         (json!({ "type": "fixed", "name": "F", "size": 2 }), "\"AP8=\""),
-        (
-            json!({ "type": "enum", "name": "E", "symbols": ["A", "B"] }),
-            "\"B\"",
-        ),
+        (json!({ "type": "enum", "name": "E", "symbols": ["A", "B"] }), "\"B\""),
         (json!({ "type": "array", "items": ["null", "int"] }), "[1,null]"),
         (json!({ "type": "map", "values": "string" }), r#"{"k":"v"}"#),
         (decimal, "\"-12.30\""),
         (logical("int", "date"), "\"2026-11-23\""),
         (logical("int", "time-millis"), "\"03:44:57.123\""),
         (logical("long", "time-micros"), "\"03:44:57\""),
-        (
-            logical("long", "timestamp-millis"),
-            "\"2026-11-23T03:44:57.123Z\"",
-        ),
-        (
-            logical("long", "timestamp-nanos"),
-            "\"2026-11-23T03:44:57.123456789Z\"",
-        ),
-        (
-            logical("long", "local-timestamp-micros"),
-            "\"2026-11-23T03:44:57.5\"",
-        ),
-        (
-            logical("string", "uuid"),
-            "\"01234567-89ab-cdef-0123-456789abcdef\"",
-        ),
+        (logical("long", "timestamp-millis"), "\"2026-11-23T03:44:57.123Z\""),
+        (logical("long", "timestamp-nanos"), "\"2026-11-23T03:44:57.123456789Z\""),
+        (logical("long", "local-timestamp-micros"), "\"2026-11-23T03:44:57.5\""),
+        (logical("string", "uuid"), "\"01234567-89ab-cdef-0123-456789abcdef\""),
         (duration, "\"P1M2DT3.004S\""),
-        (
-            json!(["int", "string", { "type": "array", "items": "int" }, "null"]),
-            "[7]",
-        ),
-        (
-            json!(["int", "string", { "type": "array", "items": "int" }]),
-            "\"x\"",
-        ),
+        (json!(["int", "string", { "type": "array", "items": "int" }, "null"]), "[7]"),
+        (json!(["int", "string", { "type": "array", "items": "int" }]), "\"x\""),
         (json!(["int", "boolean"]), "3"),
     ] {
         let expected: Json = serde_json::from_str(text).expect("JSON");
@@ -126,10 +102,7 @@ fn some_forms_are_read_that_are_not_written() {
     assert_eq!(reads(decimal.clone(), "12"), json!("12.00"));
     assert_eq!(reads(decimal, "\"1.2\""), json!("1.20"));
     assert_eq!(
-        reads(
-            logical("long", "timestamp-millis"),
-            "\"2026-11-23T03:00:00+02:00\""
-        ),
+        reads(logical("long", "timestamp-millis"), "\"2026-11-23T03:00:00+02:00\""),
         json!("2026-11-23T01:00:00Z")
     );
     assert_eq!(reads(json!("string"), r#" "\u00e4" "#), json!("ä"));
@@ -148,16 +121,8 @@ fn what_does_not_fit_is_refused() {
         (json!("float"), "1e300", "json-value"),
         (json!("string"), "1", "json-type"),
         (json!("bytes"), "\"a b\"", "json-value"),
-        (
-            json!({ "type": "fixed", "name": "F", "size": 2 }),
-            "\"AA==\"",
-            "json-value",
-        ),
-        (
-            json!({ "type": "enum", "name": "E", "symbols": ["A"] }),
-            "\"B\"",
-            "json-value",
-        ),
+        (json!({ "type": "fixed", "name": "F", "size": 2 }), "\"AA==\"", "json-value"),
+        (json!({ "type": "enum", "name": "E", "symbols": ["A"] }), "\"B\"", "json-value"),
         (json!({ "type": "array", "items": "int" }), "{}", "json-type"),
         (json!({ "type": "map", "values": "int" }), "[]", "json-type"),
         (decimal.clone(), "\"1.234\"", "json-value"),
@@ -165,11 +130,7 @@ fn what_does_not_fit_is_refused() {
         (decimal, "1.5", "json-value"),
         (logical("int", "date"), "\"2026-02-30\"", "json-value"),
         (logical("long", "timestamp-millis"), "1763869497123", "json-type"),
-        (
-            logical("long", "timestamp-millis"),
-            "\"2026-11-23T03:44:57.1234Z\"",
-            "json-value",
-        ),
+        (logical("long", "timestamp-millis"), "\"2026-11-23T03:44:57.1234Z\"", "json-value"),
         (json!(["int", "boolean"]), "\"x\"", "json-type"),
         (json!("int"), "", "json-invalid"),
         (json!("int"), "1 2", "json-invalid"),
@@ -180,10 +141,7 @@ fn what_does_not_fit_is_refused() {
     ] {
         assert_eq!(refuses(schema.clone(), text), code, "{schema} {text}");
     }
-    assert_eq!(
-        refuses(record(json!([])), &format!("{{\"a\":{}", "[".repeat(100_000))),
-        "json-invalid"
-    );
+    assert_eq!(refuses(record(json!([])), &format!("{{\"a\":{}", "[".repeat(100_000))), "json-invalid");
 }
 
 #[test]
@@ -215,10 +173,7 @@ fn objects_become_records() {
             json!({ "a": 6, "b": null, "c": [3] }),
         ]
     );
-    assert_eq!(
-        codes,
-        ["json-missing", "json-duplicate", "json-type", "json-type"]
-    );
+    assert_eq!(codes, ["json-missing", "json-duplicate", "json-type", "json-type"]);
 }
 
 #[test]
@@ -230,13 +185,8 @@ fn a_message_says_where_and_what() {
     let Err(PushFailure::Bad(bad)) = part.push(Some(br#"{"r":{"list":[{},5]}}"#)) else {
         panic!("a bad record")
     };
-    assert_eq!(
-        bad.message,
-        "found a JSON value of another type (5), in `r.list[]`"
-    );
-    let Err(PushFailure::Bad(bad)) = part.push(Some(b"{")) else {
-        panic!("a bad record")
-    };
+    assert_eq!(bad.message, "found a JSON value of another type (5), in `r.list[]`");
+    let Err(PushFailure::Bad(bad)) = part.push(Some(b"{")) else { panic!("a bad record") };
     assert!(bad.message.contains("EOF while parsing"), "{bad}");
 }
 
@@ -248,10 +198,7 @@ fn null_payloads_and_null_texts() {
         assert!(part.push(payload).is_ok());
     }
     let array = part.typed.columns.finish().expect("valid");
-    assert_eq!(
-        to_json(&avro(&schema), &Arc::clone(&array)),
-        [Json::Null, Json::Null, json!(1)]
-    );
+    assert_eq!(to_json(&avro(&schema), &Arc::clone(&array)), [Json::Null, Json::Null, json!(1)]);
     assert_eq!(refuses(json!("int"), "null"), "json-type");
 }
 

@@ -72,11 +72,7 @@ pub(super) fn read_date(text: &str) -> Option<i32> {
 }
 
 pub(super) fn write_date(days: i32) -> Option<String> {
-    EPOCH
-        .checked_add(Duration::days(days.into()))?
-        .format(DATE)
-        .ok()
-        .filter(|text| text.len() == 10)
+    EPOCH.checked_add(Duration::days(days.into()))?.format(DATE).ok().filter(|text| text.len() == 10)
 }
 
 /// Units since midnight.
@@ -138,9 +134,7 @@ pub(super) fn read_duration(text: &str) -> Option<IntervalMonthDayNano> {
         None if times.is_empty() => 0,
         None => return None,
     };
-    dates
-        .is_empty()
-        .then(|| IntervalMonthDayNano::new(months, days, i64::from(millis) * 1_000_000))
+    dates.is_empty().then(|| IntervalMonthDayNano::new(months, days, i64::from(millis) * 1_000_000))
 }
 
 /// The number before a letter, or 0 where the letter is not there; and what follows.
@@ -164,9 +158,7 @@ pub(super) fn write_duration([months, days, millis]: [u32; 3]) -> String {
 fn whole(nanos: i128, unit: TimeUnit) -> Option<i64> {
     let per = nanos_per(unit);
     // Nothing is rounded.
-    (nanos % per == 0)
-        .then(|| i64::try_from(nanos / per).ok())
-        .flatten()
+    (nanos % per == 0).then(|| i64::try_from(nanos / per).ok()).flatten()
 }
 
 fn write_fraction(nanos: u32, text: &mut String) {
@@ -186,16 +178,11 @@ mod tests {
         assert_eq!(read_decimal128("12.300", 4, 2), Some(1230));
         assert_eq!(read_decimal128("0", 1, 0), Some(0));
         assert_eq!(read_decimal128("00012", 2, 0), Some(12));
-        for bad in [
-            "", "-", ".5", "5.", "1e3", "+1", "1.234", "123.45", " 1", "1_0", "٣",
-        ] {
+        for bad in ["", "-", ".5", "5.", "1e3", "+1", "1.234", "123.45", " 1", "1_0", "٣"] {
             assert_eq!(read_decimal128(bad, 4, 2), None, "{bad}");
         }
         let widest = "9".repeat(76);
-        assert_eq!(
-            read_decimal256(&widest, 76, 0).map(|value| value.to_string()),
-            Some(widest.clone())
-        );
+        assert_eq!(read_decimal256(&widest, 76, 0).map(|value| value.to_string()), Some(widest.clone()));
         assert_eq!(read_decimal256(&format!("1{widest}"), 76, 0), None);
     }
 
@@ -206,27 +193,12 @@ mod tests {
         assert_eq!(write_date(i32::MAX), None);
         assert_eq!(read_time("00:00:01.5", TimeUnit::Millis), Some(1500));
         assert_eq!(read_time("00:00:01.0005", TimeUnit::Millis), None);
-        assert_eq!(
-            write_time(1_500_001, TimeUnit::Micros).as_deref(),
-            Some("00:00:01.500001")
-        );
+        assert_eq!(write_time(1_500_001, TimeUnit::Micros).as_deref(), Some("00:00:01.500001"));
         assert_eq!(write_time(86_400_000, TimeUnit::Millis), None);
-        assert_eq!(
-            read_timestamp("1970-01-01T01:00:00+01:00", TimeUnit::Nanos, false),
-            Some(0)
-        );
-        assert_eq!(
-            read_timestamp("1970-01-01T01:00:00", TimeUnit::Nanos, false),
-            None
-        );
-        assert_eq!(
-            read_timestamp("1970-01-01T00:00:01", TimeUnit::Micros, true),
-            Some(1_000_000)
-        );
-        assert_eq!(
-            write_timestamp(-1, TimeUnit::Millis, false).as_deref(),
-            Some("1969-12-31T23:59:59.999Z")
-        );
+        assert_eq!(read_timestamp("1970-01-01T01:00:00+01:00", TimeUnit::Nanos, false), Some(0));
+        assert_eq!(read_timestamp("1970-01-01T01:00:00", TimeUnit::Nanos, false), None);
+        assert_eq!(read_timestamp("1970-01-01T00:00:01", TimeUnit::Micros, true), Some(1_000_000));
+        assert_eq!(write_timestamp(-1, TimeUnit::Millis, false).as_deref(), Some("1969-12-31T23:59:59.999Z"));
         assert_eq!(write_timestamp(i64::MAX, TimeUnit::Millis, false), None);
     }
 

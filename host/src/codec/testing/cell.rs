@@ -12,9 +12,7 @@ use crate::model::avro_type::TimeUnit;
 /// Asserts that a row of a column holds a value.
 pub(crate) fn assert_cell(ty: &AvroType, value: &Value, array: &dyn Array, row: usize) {
     if let Some((inner, null_branch)) = ty.as_nullable() {
-        let Value::Union(branch, value) = value else {
-            panic!("a union: {value:?}")
-        };
+        let Value::Union(branch, value) = value else { panic!("a union: {value:?}") };
         assert_eq!(array.is_null(row), *branch as usize == null_branch);
         if *branch as usize != null_branch {
             assert_plain(inner, value, array, row);
@@ -32,16 +30,10 @@ fn assert_plain(ty: &AvroType, value: &Value, array: &dyn Array, row: usize) {
         (AvroType::Int, Value::Int(v)) => assert_eq!(array.as_primitive::<Int32Type>().value(row), *v),
         (AvroType::Long, Value::Long(v)) => assert_eq!(array.as_primitive::<Int64Type>().value(row), *v),
         (AvroType::Float, Value::Float(v)) => {
-            assert_eq!(
-                array.as_primitive::<Float32Type>().value(row).to_bits(),
-                v.to_bits()
-            );
+            assert_eq!(array.as_primitive::<Float32Type>().value(row).to_bits(), v.to_bits());
         }
         (AvroType::Double, Value::Double(v)) => {
-            assert_eq!(
-                array.as_primitive::<Float64Type>().value(row).to_bits(),
-                v.to_bits()
-            );
+            assert_eq!(array.as_primitive::<Float64Type>().value(row).to_bits(), v.to_bits());
         }
         (AvroType::Bytes, Value::Bytes(v)) => assert_eq!(array.as_binary::<i32>().value(row), v),
         (AvroType::String, Value::String(v)) => assert_eq!(array.as_string::<i32>().value(row), v),

@@ -20,11 +20,7 @@ pub(crate) struct Generator {
 
 impl Generator {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            rng: StdRng::seed_from_u64(seed),
-            names: 0,
-            unions: true,
-        }
+        Self { rng: StdRng::seed_from_u64(seed), names: 0, unions: true }
     }
 
     fn name(&mut self, prefix: &str) -> String {
@@ -36,9 +32,8 @@ impl Generator {
     pub(crate) fn record(&mut self, depth: u32) -> Json {
         let name = self.name("R");
         let count = self.rng.random_range(0..6);
-        let fields: Vec<Json> = (0..count)
-            .map(|i| json!({ "name": format!("f{i}"), "type": self.schema(depth) }))
-            .collect();
+        let fields: Vec<Json> =
+            (0..count).map(|i| json!({ "name": format!("f{i}"), "type": self.schema(depth) })).collect();
         json!({ "type": "record", "name": name, "fields": fields })
     }
 
@@ -53,11 +48,7 @@ impl Generator {
             2 => json!({ "type": "map", "values": self.schema(depth - 1) }),
             3 => {
                 let inner = self.not_a_union(depth - 1);
-                if self.rng.random() {
-                    json!(["null", inner])
-                } else {
-                    json!([inner, "null"])
-                }
+                if self.rng.random() { json!(["null", inner]) } else { json!([inner, "null"]) }
             }
             _ => {
                 let mut branches = vec![json!("null"), json!("long"), json!("string")];
@@ -103,9 +94,8 @@ impl Generator {
             7 => json!("string"),
             8 => self.fixed(None),
             9 => {
-                let symbols: Vec<String> = (0..self.rng.random_range(1..5))
-                    .map(|i| format!("S{i}"))
-                    .collect();
+                let symbols: Vec<String> =
+                    (0..self.rng.random_range(1..5)).map(|i| format!("S{i}")).collect();
                 json!({ "type": "enum", "name": self.name("E"), "symbols": symbols })
             }
             10 => logical("int", "date"),
@@ -135,9 +125,7 @@ impl Generator {
 
     fn text(&mut self) -> String {
         let len = [0, 3, 8, 15, 16, 17, 40][self.rng.random_range(0..7)];
-        (0..len)
-            .map(|_| ['a', 'Z', '0', 'ä', '€', '😀', '"', '\n'][self.rng.random_range(0..8)])
-            .collect()
+        (0..len).map(|_| ['a', 'Z', '0', 'ä', '€', '😀', '"', '\n'][self.rng.random_range(0..8)]).collect()
     }
 
     fn bytes(&mut self, len: usize) -> Vec<u8> {
@@ -192,9 +180,8 @@ impl Generator {
             }
             AvroType::Decimal { precision, repr, .. } => {
                 let digits = self.rng.random_range(1..=*precision);
-                let mut text: String = (0..digits)
-                    .map(|_| char::from(b'0' + self.rng.random_range(0..10u8)))
-                    .collect();
+                let mut text: String =
+                    (0..digits).map(|_| char::from(b'0' + self.rng.random_range(0..10u8))).collect();
                 if self.rng.random() {
                     text.insert(0, '-');
                 }
@@ -211,23 +198,15 @@ impl Generator {
                 };
                 Value::Decimal(bytes.into())
             }
-            AvroType::Array(item) => Value::Array(
-                (0..self.rng.random_range(0..4))
-                    .map(|_| self.value(item))
-                    .collect(),
-            ),
+            AvroType::Array(item) => {
+                Value::Array((0..self.rng.random_range(0..4)).map(|_| self.value(item)).collect())
+            }
             AvroType::Map(item) => Value::Map(
-                (0..self.rng.random_range(0..4))
-                    .map(|_| (self.text(), self.value(item)))
-                    .collect(),
+                (0..self.rng.random_range(0..4)).map(|_| (self.text(), self.value(item))).collect(),
             ),
-            AvroType::Record(record) => Value::Record(
-                record
-                    .fields
-                    .iter()
-                    .map(|f| (f.name.clone(), self.value(&f.ty)))
-                    .collect(),
-            ),
+            AvroType::Record(record) => {
+                Value::Record(record.fields.iter().map(|f| (f.name.clone(), self.value(&f.ty))).collect())
+            }
             AvroType::Union(branches) => {
                 let index = self.rng.random_range(0..branches.len());
                 Value::Union(index as u32, Box::new(self.value(&branches[index])))

@@ -51,25 +51,11 @@ pub(crate) struct MemoryRecord {
 
 impl MemoryRecords {
     pub(crate) fn new(rows: Vec<MemoryRecord>) -> Self {
-        Self {
-            at: TopicPartition {
-                topic: "t".into(),
-                partition: Partition(0),
-            },
-            rows,
-        }
+        Self { at: TopicPartition { topic: "t".into(), partition: Partition(0) }, rows }
     }
 
     pub(crate) fn values(values: impl IntoIterator<Item = Option<Vec<u8>>>) -> Self {
-        Self::new(
-            values
-                .into_iter()
-                .map(|value| MemoryRecord {
-                    value,
-                    ..MemoryRecord::default()
-                })
-                .collect(),
-        )
+        Self::new(values.into_iter().map(|value| MemoryRecord { value, ..MemoryRecord::default() }).collect())
     }
 }
 
@@ -109,10 +95,7 @@ pub(crate) struct MemorySchemas(pub(crate) HashMap<u32, WriterSchema>);
 
 impl MemorySchemas {
     pub(crate) fn with(mut self, id: u32, schema: &serde_json::Value) -> Self {
-        let text = WriterText {
-            text: schema.to_string(),
-            references: Vec::new(),
-        };
+        let text = WriterText { text: schema.to_string(), references: Vec::new() };
         self.0.insert(id, WriterSchema::Ready(Arc::new(text)));
         self
     }
@@ -124,10 +107,7 @@ impl MemorySchemas {
 
 impl WriterSchemas for MemorySchemas {
     fn get(&self, id: u32) -> WriterSchema {
-        self.0
-            .get(&id)
-            .cloned()
-            .unwrap_or_else(|| WriterSchema::Unknown("not found".to_owned()))
+        self.0.get(&id).cloned().unwrap_or_else(|| WriterSchema::Unknown("not found".to_owned()))
     }
 }
 
@@ -140,10 +120,7 @@ pub(crate) fn decode(writer: &AvroType, reader: &AvroType, datums: &[Vec<u8>]) -
         datum(&plan, bytes, &mut columns, Utf8::EachValue, &mut trail).map_err(|(fault, _)| fault)?;
     }
     let array = columns.finish().expect("valid columns");
-    array
-        .to_data()
-        .validate_full()
-        .expect("valid by Arrow's own rules");
+    array.to_data().validate_full().expect("valid by Arrow's own rules");
     Ok(array)
 }
 

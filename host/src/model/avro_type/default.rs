@@ -29,20 +29,12 @@ pub(super) fn encode(ty: &AvroType, json: &Json, out: &mut Vec<u8>) -> Result<()
             let value = json.as_f64().ok_or_else(|| mismatch("double", json))?;
             out.extend_from_slice(&value.to_le_bytes());
         }
-        AvroType::Bytes
-        | AvroType::Decimal {
-            repr: DecimalRepr::Bytes,
-            ..
-        } => {
+        AvroType::Bytes | AvroType::Decimal { repr: DecimalRepr::Bytes, .. } => {
             let bytes = code_points(json)?;
             long(bytes.len() as i64, out);
             out.extend_from_slice(&bytes);
         }
-        AvroType::Fixed { size, .. }
-        | AvroType::Decimal {
-            repr: DecimalRepr::Fixed { size, .. },
-            ..
-        } => {
+        AvroType::Fixed { size, .. } | AvroType::Decimal { repr: DecimalRepr::Fixed { size, .. }, .. } => {
             fixed(json, *size, out)?;
         }
         AvroType::Duration { .. } => fixed(json, 12, out)?,
@@ -56,10 +48,7 @@ pub(super) fn encode(ty: &AvroType, json: &Json, out: &mut Vec<u8>) -> Result<()
         AvroType::Enum(ty) => {
             let symbol = text("a symbol", json)?;
             let index = ty.symbols.iter().position(|s| s == symbol);
-            long(
-                index.ok_or_else(|| mismatch("a symbol of the enum", json))? as i64,
-                out,
-            );
+            long(index.ok_or_else(|| mismatch("a symbol of the enum", json))? as i64, out);
         }
         AvroType::Array(item) => {
             let items = json.as_array().ok_or_else(|| mismatch("array", json))?;
@@ -72,9 +61,7 @@ pub(super) fn encode(ty: &AvroType, json: &Json, out: &mut Vec<u8>) -> Result<()
             out.push(0);
         }
         AvroType::Map(item) => {
-            let entries = json
-                .as_object()
-                .ok_or_else(|| mismatch("an object (map)", json))?;
+            let entries = json.as_object().ok_or_else(|| mismatch("an object (map)", json))?;
             if !entries.is_empty() {
                 long(entries.len() as i64, out);
                 for (key, value) in entries {
@@ -85,9 +72,7 @@ pub(super) fn encode(ty: &AvroType, json: &Json, out: &mut Vec<u8>) -> Result<()
             out.push(0);
         }
         AvroType::Record(record) => {
-            let object = json
-                .as_object()
-                .ok_or_else(|| mismatch("an object (record)", json))?;
+            let object = json.as_object().ok_or_else(|| mismatch("an object (record)", json))?;
             for field in &record.fields {
                 let value = object.get(&field.name).or(field.default.as_ref());
                 let value = value.ok_or_else(|| format!("found no value for the field `{}`", field.name))?;

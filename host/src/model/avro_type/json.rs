@@ -41,11 +41,7 @@ impl Writer {
             AvroType::Map(item) => json!({ "type": "map", "values": self.ty(item, namespace) }),
             AvroType::Record(record) => self.record(record, namespace),
             AvroType::Union(branches) => branches.iter().map(|b| self.ty(b, namespace)).collect(),
-            AvroType::Decimal {
-                precision,
-                scale,
-                repr,
-            } => {
+            AvroType::Decimal { precision, scale, repr } => {
                 let base = match repr {
                     DecimalRepr::Bytes => json!({ "type": "bytes" }),
                     DecimalRepr::Fixed { name, size } => self.fixed(name, *size, namespace),
@@ -72,10 +68,9 @@ impl Writer {
             AvroType::Uuid(UuidRepr::Fixed { name }) => {
                 with(self.fixed(name, 16, namespace), [("logicalType", json!("uuid"))])
             }
-            AvroType::Duration { name } => with(
-                self.fixed(name, 12, namespace),
-                [("logicalType", json!("duration"))],
-            ),
+            AvroType::Duration { name } => {
+                with(self.fixed(name, 12, namespace), [("logicalType", json!("duration"))])
+            }
         }
     }
 
@@ -121,12 +116,8 @@ impl Writer {
         let outside = name.namespace().is_empty() && !namespace.is_empty();
         let base = json!({ "type": kind, "name": &*name.full });
         let base = with(base, outside.then(|| ("namespace", json!(""))));
-        let aliases = (!name.aliases.is_empty()).then(|| {
-            (
-                "aliases",
-                name.aliases.iter().map(|alias| json!(&**alias)).collect(),
-            )
-        });
+        let aliases = (!name.aliases.is_empty())
+            .then(|| ("aliases", name.aliases.iter().map(|alias| json!(&**alias)).collect()));
         with(base, aliases.into_iter().chain(entries(self)))
     }
 }

@@ -196,20 +196,13 @@ impl AvroType {
             Self::Long | Self::TimeMicros | Self::Timestamp(_) | Self::LocalTimestamp(_) => "long",
             Self::Float => "float",
             Self::Double => "double",
-            Self::Bytes
-            | Self::Decimal {
-                repr: DecimalRepr::Bytes,
-                ..
-            } => "bytes",
+            Self::Bytes | Self::Decimal { repr: DecimalRepr::Bytes, .. } => "bytes",
             Self::String | Self::Uuid(UuidRepr::String) => "string",
             Self::Array(_) => "array",
             Self::Map(_) => "map",
             Self::Union(_) => "union",
             Self::Fixed { name, .. }
-            | Self::Decimal {
-                repr: DecimalRepr::Fixed { name, .. },
-                ..
-            }
+            | Self::Decimal { repr: DecimalRepr::Fixed { name, .. }, .. }
             | Self::Uuid(UuidRepr::Fixed { name })
             | Self::Duration { name } => &name.full,
             Self::Enum(ty) => &ty.name.full,

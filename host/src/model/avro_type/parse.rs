@@ -37,17 +37,9 @@ pub(super) enum Defaults {
 }
 
 pub(super) fn parse(text: &str, references: &[String], defaults: Defaults) -> Result<AvroType, SchemaError> {
-    let texts = references
-        .iter()
-        .map(|text| read_json(text))
-        .collect::<Result<Vec<_>, _>>()?;
+    let texts = references.iter().map(|text| read_json(text)).collect::<Result<Vec<_>, _>>()?;
     let root = read_json(text)?;
-    let mut parser = Parser {
-        named: HashMap::new(),
-        pending: HashMap::new(),
-        path: Vec::new(),
-        defaults,
-    };
+    let mut parser = Parser { named: HashMap::new(), pending: HashMap::new(), path: Vec::new(), defaults };
     for text in &texts {
         if let Some(name) = text.as_object().and_then(|object| full_name(object, "").ok()) {
             parser.pending.insert(name, text);
@@ -81,11 +73,7 @@ struct Node {
 
 impl Node {
     fn leaf(ty: AvroType) -> Self {
-        Self {
-            ty,
-            height: 1,
-            columns: 1,
-        }
+        Self { ty, height: 1, columns: 1 }
     }
 }
 
@@ -166,11 +154,7 @@ impl<'a> Parser<'a> {
             columns += node.columns;
             types.push(node.ty);
         }
-        Ok(Node {
-            ty: AvroType::Union(types),
-            height: height + 1,
-            columns: columns + 1,
-        })
+        Ok(Node { ty: AvroType::Union(types), height: height + 1, columns: columns + 1 })
     }
 
     fn object(
@@ -210,10 +194,7 @@ impl<'a> Parser<'a> {
         let Some(logical) = object.get("logicalType").and_then(Json::as_str) else {
             return Ok(node);
         };
-        if !matches!(
-            node.ty,
-            AvroType::Int | AvroType::Long | AvroType::Bytes | AvroType::String
-        ) {
+        if !matches!(node.ty, AvroType::Int | AvroType::Long | AvroType::Bytes | AvroType::String) {
             // A logical type belongs to a fixed's definition, not to references.
             return Ok(node);
         }
@@ -267,11 +248,7 @@ impl<'a> Parser<'a> {
                     AvroType::Fixed { name, size } => DecimalRepr::Fixed { name, size },
                     _ => DecimalRepr::Bytes,
                 };
-                AvroType::Decimal {
-                    precision,
-                    scale,
-                    repr,
-                }
+                AvroType::Decimal { precision, scale, repr }
             }
             (_, ty) => ty,
         })
@@ -305,15 +282,7 @@ impl<'a> Parser<'a> {
             fields.push(field);
         }
         let ty = AvroType::Record(Arc::new(RecordType { name, fields }));
-        self.define(
-            full,
-            known,
-            Node {
-                ty,
-                height: height + 1,
-                columns,
-            },
-        )
+        self.define(full, known, Node { ty, height: height + 1, columns })
     }
 
     fn field(
@@ -326,9 +295,9 @@ impl<'a> Parser<'a> {
             return Err(self.invalid("found a field that is no object with a `name`".to_owned()));
         };
         if !is_name(name) {
-            return Err(self.invalid(format!(
-                "found the field name `{name}`, expected [A-Za-z_][A-Za-z0-9_]*"
-            )));
+            return Err(
+                self.invalid(format!("found the field name `{name}`, expected [A-Za-z_][A-Za-z0-9_]*"))
+            );
         }
         self.path.push(name.to_owned());
         let node = self.child(object, "type", namespace, depth)?;
@@ -341,16 +310,7 @@ impl<'a> Parser<'a> {
         }
         let aliases = self.strings(object, "aliases")?;
         self.path.pop();
-        Ok((
-            Field {
-                name: name.to_owned(),
-                aliases,
-                ty: node.ty,
-                default,
-            },
-            node.height,
-            node.columns,
-        ))
+        Ok((Field { name: name.to_owned(), aliases, ty: node.ty, default }, node.height, node.columns))
     }
 
     fn enumeration(&mut self, object: &Map<String, Json>, namespace: &str) -> Result<Node, SchemaError> {
@@ -362,9 +322,9 @@ impl<'a> Parser<'a> {
         let symbols = self.strings(object, "symbols")?;
         for (index, symbol) in symbols.iter().enumerate() {
             if !is_name(symbol) {
-                return Err(self.invalid(format!(
-                    "found the symbol `{symbol}`, expected [A-Za-z_][A-Za-z0-9_]*"
-                )));
+                return Err(
+                    self.invalid(format!("found the symbol `{symbol}`, expected [A-Za-z_][A-Za-z0-9_]*"))
+                );
             }
             if symbols.iter().take(index).any(|other| other == symbol) {
                 return Err(self.invalid(format!("found the symbol `{symbol}` twice in `{full}`")));
@@ -373,35 +333,24 @@ impl<'a> Parser<'a> {
         let default = match object.get("default") {
             Some(Json::String(symbol)) if symbols.contains(symbol) => Some(symbol.clone()),
             Some(other) if self.defaults == Defaults::Checked => {
-                return Err(self.invalid(format!(
-                    "the default {other} of the enum `{full}` is none of its symbols"
-                )));
+                return Err(
+                    self.invalid(format!("the default {other} of the enum `{full}` is none of its symbols"))
+                );
             }
             _ => None,
         };
         let known = self.known(&full)?;
-        self.define(
-            full,
-            known,
-            Node::leaf(AvroType::Enum(Arc::new(EnumType {
-                name,
-                symbols,
-                default,
-            }))),
-        )
+        self.define(full, known, Node::leaf(AvroType::Enum(Arc::new(EnumType { name, symbols, default }))))
     }
 
     fn fixed(&mut self, object: &Map<String, Json>, namespace: &str) -> Result<Node, SchemaError> {
         let name = self.name(object, namespace)?;
         let full = name.full.to_string();
-        let size = object
-            .get("size")
-            .and_then(Json::as_u64)
-            .and_then(|size| usize::try_from(size).ok());
+        let size = object.get("size").and_then(Json::as_u64).and_then(|size| usize::try_from(size).ok());
         let Some(size) = size else {
-            return Err(self.invalid(format!(
-                "found no `size` in the fixed `{full}`, expected a number of bytes"
-            )));
+            return Err(
+                self.invalid(format!("found no `size` in the fixed `{full}`, expected a number of bytes"))
+            );
         };
         if size > FIXED_BYTES_MAX {
             return Err(self.unsupported(format!("a fixed of {size} bytes (at most {FIXED_BYTES_MAX})")));
@@ -436,16 +385,10 @@ impl<'a> Parser<'a> {
         if primitive(&full).is_some() {
             return Err(self.invalid(format!("found the name `{full}`, which is a primitive type")));
         }
-        let own = full
-            .rsplit_once('.')
-            .map_or("", |(namespace, _)| namespace)
-            .to_owned();
+        let own = full.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
         let aliases = self.strings(object, "aliases")?;
         let aliases = aliases.iter().map(|alias| qualify(alias, &own).into()).collect();
-        Ok(Name {
-            full: full.into(),
-            aliases,
-        })
+        Ok(Name { full: full.into(), aliases })
     }
 
     fn strings(&self, object: &Map<String, Json>, key: &str) -> Result<Vec<String>, SchemaError> {
@@ -458,11 +401,7 @@ impl<'a> Parser<'a> {
     }
 
     fn at(&self) -> String {
-        if self.path.is_empty() {
-            "the root".to_owned()
-        } else {
-            format!("`{}`", self.path.join("."))
-        }
+        if self.path.is_empty() { "the root".to_owned() } else { format!("`{}`", self.path.join(".")) }
     }
 
     fn invalid(&self, what: String) -> SchemaError {

@@ -45,18 +45,12 @@ pub(super) fn full_name(object: &Map<String, Json>, namespace: &str) -> Result<S
     if full.split('.').all(is_name) {
         Ok(full)
     } else {
-        Err(format!(
-            "found the name `{full}`, expected parts of [A-Za-z_][A-Za-z0-9_]* with dots between"
-        ))
+        Err(format!("found the name `{full}`, expected parts of [A-Za-z_][A-Za-z0-9_]* with dots between"))
     }
 }
 
 pub(super) fn qualify(name: &str, namespace: &str) -> String {
-    if name.contains('.') || namespace.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{namespace}.{name}")
-    }
+    if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
 }
 
 pub(super) fn is_name(text: &str) -> bool {

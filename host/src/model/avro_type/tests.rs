@@ -62,26 +62,11 @@ fn without_defaults(mut json: Json) -> Json {
 #[test]
 fn ill_formed_logical_types_are_ignored() {
     for (json, expected) in [
-        (
-            json!({ "type": "bytes", "logicalType": "decimal" }),
-            AvroType::Bytes,
-        ),
-        (
-            json!({ "type": "bytes", "logicalType": "decimal", "precision": 0 }),
-            AvroType::Bytes,
-        ),
-        (
-            json!({ "type": "bytes", "logicalType": "decimal", "precision": 2, "scale": 3 }),
-            AvroType::Bytes,
-        ),
-        (
-            json!({ "type": "string", "logicalType": "date" }),
-            AvroType::String,
-        ),
-        (
-            json!({ "type": "long", "logicalType": "timestamp-fortnights" }),
-            AvroType::Long,
-        ),
+        (json!({ "type": "bytes", "logicalType": "decimal" }), AvroType::Bytes),
+        (json!({ "type": "bytes", "logicalType": "decimal", "precision": 0 }), AvroType::Bytes),
+        (json!({ "type": "bytes", "logicalType": "decimal", "precision": 2, "scale": 3 }), AvroType::Bytes),
+        (json!({ "type": "string", "logicalType": "date" }), AvroType::String),
+        (json!({ "type": "long", "logicalType": "timestamp-fortnights" }), AvroType::Long),
         (json!({ "type": "int", "logicalType": 3 }), AvroType::Int),
     ] {
         assert_eq!(parse(json.clone()), Ok(expected), "{json}");
@@ -99,18 +84,11 @@ fn what_cannot_be_carried_is_refused() {
 
     let wide = json!({ "type": "bytes", "logicalType": "decimal", "precision": 77 });
     let error = parse(record("R", json!([{ "name": "d", "type": wide }]))).expect_err("too wide");
-    assert_eq!(
-        error.to_string(),
-        "`d`: a decimal of 77 digits (at most 76) cannot be carried as columns"
-    );
+    assert_eq!(error.to_string(), "`d`: a decimal of 77 digits (at most 76) cannot be carried as columns");
 
-    let branches: Vec<Json> = (0..128)
-        .map(|i| json!({ "type": "fixed", "name": format!("F{i}"), "size": 1 }))
-        .collect();
-    assert!(matches!(
-        parse(json!(branches)),
-        Err(SchemaError::Unsupported { .. })
-    ));
+    let branches: Vec<Json> =
+        (0..128).map(|i| json!({ "type": "fixed", "name": format!("F{i}"), "size": 1 })).collect();
+    assert!(matches!(parse(json!(branches)), Err(SchemaError::Unsupported { .. })));
     assert!(parse(json!(branches[..127])).is_ok());
 
     let huge = json!({ "type": "fixed", "name": "F", "size": 1u64 << 40 });
@@ -119,12 +97,8 @@ fn what_cannot_be_carried_is_refused() {
 
 #[test]
 fn depth_and_width_are_bounded() {
-    let nest = |levels: usize| {
-        (1..levels).fold(
-            json!("int"),
-            |items, _| json!({ "type": "array", "items": items }),
-        )
-    };
+    let nest =
+        |levels: usize| (1..levels).fold(json!("int"), |items, _| json!({ "type": "array", "items": items }));
     assert!(parse(nest(64)).is_ok());
     assert_eq!(parse(nest(65)), Err(SchemaError::TooDeep));
     assert_eq!(parse(nest(1000)), Err(SchemaError::TooDeep));
@@ -133,22 +107,12 @@ fn depth_and_width_are_bounded() {
     let doubling = |levels: usize| {
         (0..levels).fold(json!("int"), |inner, level| {
             let first = json!({ "name": "a", "type": inner });
-            let again = if level == 0 {
-                json!("int")
-            } else {
-                json!(format!("R{}", level - 1))
-            };
-            record(
-                &format!("R{level}"),
-                json!([first, { "name": "b", "type": again }]),
-            )
+            let again = if level == 0 { json!("int") } else { json!(format!("R{}", level - 1)) };
+            record(&format!("R{level}"), json!([first, { "name": "b", "type": again }]))
         })
     };
     assert!(parse(doubling(8)).is_ok());
-    assert!(matches!(
-        parse(doubling(20)),
-        Err(SchemaError::Unsupported { .. })
-    ));
+    assert!(matches!(parse(doubling(20)), Err(SchemaError::Unsupported { .. })));
 }
 
 #[test]
@@ -158,20 +122,14 @@ fn references_are_found_in_any_order() {
     let a = r#"{"type":"record","name":"x.A","fields":[{"name":"b","type":"x.B"}]}"#.to_owned();
     let b = r#"{"type":"enum","name":"x.B","symbols":["S"]}"#.to_owned();
     let parsed = AvroType::parse(root, &[a.clone(), b.clone()]).expect("valid");
-    assert_eq!(
-        AvroType::parse(root, &[b.clone(), a.clone(), b]),
-        Ok(parsed.clone())
-    );
+    assert_eq!(AvroType::parse(root, &[b.clone(), a.clone(), b]), Ok(parsed.clone()));
     assert_eq!(AvroType::parse(&parsed.to_json().to_string(), &[]), Ok(parsed));
 
     let error = AvroType::parse(root, &[a]).expect_err("B is missing");
     assert!(error.to_string().contains("`x.B` is not defined"), "{error}");
     let ring_a = r#"{"type":"record","name":"x.A","fields":[{"name":"b","type":"x.B"}]}"#.to_owned();
     let ring_b = r#"{"type":"record","name":"x.B","fields":[{"name":"a","type":"x.A"}]}"#.to_owned();
-    assert!(matches!(
-        AvroType::parse(root, &[ring_a, ring_b]),
-        Err(SchemaError::Recursive(_))
-    ));
+    assert!(matches!(AvroType::parse(root, &[ring_a, ring_b]), Err(SchemaError::Recursive(_))));
 }
 
 #[test]
@@ -182,22 +140,14 @@ fn ill_typed_defaults_are_refused_or_dropped() {
         (json!("string"), Json::Null),
         (json!("bytes"), json!("\u{100}")),
         (json!({ "type": "fixed", "name": "F", "size": 2 }), json!("x")),
-        (
-            json!({ "type": "enum", "name": "E", "symbols": ["A"] }),
-            json!("B"),
-        ),
+        (json!({ "type": "enum", "name": "E", "symbols": ["A"] }), json!("B")),
         (json!({ "type": "array", "items": "int" }), json!([1, "x"])),
         (json!(["null", "int"]), json!("x")),
         (record("I", json!([{ "name": "x", "type": "int" }])), json!({})),
     ] {
         let text = record("R", json!([{ "name": "f", "type": ty, "default": default }]));
         let error = parse(text.clone()).expect_err("ill-typed");
-        assert!(
-            error
-                .to_string()
-                .contains("at `f`: the default is ill-typed: found"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("at `f`: the default is ill-typed: found"), "{error}");
         let Ok(AvroType::Record(lenient)) = AvroType::parse_writer(&text.to_string(), &[]) else {
             panic!("not read: {text}")
         };
@@ -214,28 +164,16 @@ fn ill_formed_schemas_say_where() {
         (json!(["int", "int"]), "`int` twice in a union"),
         (json!(["int", ["null"]]), "a union directly in a union"),
         (json!("Foo"), "the type `Foo` is not defined"),
-        (
-            json!({ "type": "record", "name": "a b", "fields": [] }),
-            "found the name `a b`",
-        ),
+        (json!({ "type": "record", "name": "a b", "fields": [] }), "found the name `a b`"),
         (json!({ "type": "record", "name": "R" }), "no `fields`"),
-        (
-            json!({ "type": "enum", "name": "E", "symbols": ["A", "A"] }),
-            "`A` twice",
-        ),
+        (json!({ "type": "enum", "name": "E", "symbols": ["A", "A"] }), "`A` twice"),
         (json!({ "type": "array" }), "no `items`"),
         (
-            record(
-                "R",
-                json!([{ "name": "a", "type": "int" }, { "name": "a", "type": "int" }]),
-            ),
+            record("R", json!([{ "name": "a", "type": "int" }, { "name": "a", "type": "int" }])),
             "the field `a` twice",
         ),
         (
-            record(
-                "R",
-                json!([{ "name": "a", "type": record("I", json!([{ "name": "b", "type": "X" }])) }]),
-            ),
+            record("R", json!([{ "name": "a", "type": record("I", json!([{ "name": "b", "type": "X" }])) }])),
             "`a.b`",
         ),
     ] {

@@ -74,8 +74,7 @@ impl ArenaBuilder {
         self.parts.buffers.push((self.memory.len(), bytes.len()));
         if !bytes.is_empty() {
             self.memory.extend_from_slice(bytes);
-            self.memory
-                .resize(self.memory.len().next_multiple_of(ALIGNMENT), 0);
+            self.memory.resize(self.memory.len().next_multiple_of(ALIGNMENT), 0);
         }
     }
 
@@ -99,10 +98,7 @@ impl ArenaBuilder {
     /// Nothing more comes.
     #[must_use]
     pub fn finish(self) -> Arena {
-        Arena {
-            memory: self.memory.into(),
-            parts: self.parts,
-        }
+        Arena { memory: self.memory.into(), parts: self.parts }
     }
 }
 
@@ -114,9 +110,7 @@ impl Arena {
     pub(super) fn take(&mut self, index: u32) -> Result<Column, ColumnError> {
         let count = self.parts.columns.len();
         let Some(column) = self.parts.columns.get_mut(index as usize) else {
-            return Err(ColumnError::new(format!(
-                "refers to column {index}, but there are {count} columns"
-            )));
+            return Err(ColumnError::new(format!("refers to column {index}, but there are {count} columns")));
         };
         if std::mem::replace(&mut column.is_taken, true) {
             return Err(ColumnError::new(format!(

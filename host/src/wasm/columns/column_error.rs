@@ -12,10 +12,7 @@ pub struct ColumnError {
 
 impl ColumnError {
     pub(in crate::wasm) fn new(message: impl Into<String>) -> Self {
-        Self {
-            path: Vec::new(),
-            message: message.into(),
-        }
+        Self { path: Vec::new(), message: message.into() }
     }
 
     /// Adds the part of the record that the column belongs to.

@@ -43,11 +43,7 @@ const WEIGHTLESS_ROWS_MAX: usize = 1 << 24;
 /// # Errors
 /// When anything is not as the Arrow format and the shape demand: where and why.
 pub fn lift(arena: &mut Arena, shape: &ColumnShape, root: u32, len: usize) -> Result<ArrayRef, ColumnError> {
-    let within = Within {
-        parent: None,
-        dead: None,
-        is_exact: true,
-    };
+    let within = Within { parent: None, dead: None, is_exact: true };
     Lift { arena }.column(shape, &within, root, len)
 }
 
@@ -81,11 +77,7 @@ impl Part<'_> {
     }
 
     fn child<'d>(&self, dead: Option<&'d NullBuffer>) -> Within<'d> {
-        Within {
-            parent: Some(self.index),
-            dead,
-            is_exact: self.within.is_exact,
-        }
+        Within { parent: Some(self.index), dead, is_exact: self.within.is_exact }
     }
 }
 
@@ -113,20 +105,10 @@ impl Lift<'_> {
             Node::Null | Node::Union { .. } => None,
             _ => {
                 let nulls = bitmap::validity(self.arena, &column, len, within.is_exact)?;
-                if shape.nullable {
-                    nulls
-                } else {
-                    dead::without_placeholders(nulls, within.dead)?
-                }
+                if shape.nullable { nulls } else { dead::without_placeholders(nulls, within.dead)? }
             }
         };
-        let part = Part {
-            column,
-            index,
-            len,
-            nulls,
-            within,
-        };
+        let part = Part { column, index, len, nulls, within };
         match &shape.node {
             Node::Null => null(&part),
             Node::Boolean => self.boolean(part),
@@ -157,19 +139,14 @@ impl Lift<'_> {
 
     fn boolean(&self, part: Part<'_>) -> Result<ArrayRef, ColumnError> {
         let bits = self.buffer(&part, 1, bitmap::bytes_for(part.len))?;
-        made(Ok(BooleanArray::new(
-            BooleanBuffer::new(bits, 0, part.len),
-            part.nulls,
-        )))
+        made(Ok(BooleanArray::new(BooleanBuffer::new(bits, 0, part.len), part.nulls)))
     }
 
     fn fixed(&self, part: Part<'_>, size: usize) -> Result<ArrayRef, ColumnError> {
         let bytes = self.buffer(&part, 1, part.len.saturating_mul(size))?;
         let size =
             i32::try_from(size).map_err(|_| ColumnError::new(format!("{size} bytes a row are too many")))?;
-        made(FixedSizeBinaryArray::try_new_with_len(
-            size, bytes, part.nulls, part.len,
-        ))
+        made(FixedSizeBinaryArray::try_new_with_len(size, bytes, part.nulls, part.len))
     }
 
     fn list(
@@ -192,13 +169,7 @@ impl Lift<'_> {
         let Some(pairs) = pairs.as_any().downcast_ref::<StructArray>() else {
             return Err(ColumnError::new("the entries of a map are no struct"));
         };
-        made(MapArray::try_new(
-            Arc::clone(field),
-            offsets,
-            pairs.clone(),
-            part.nulls,
-            false,
-        ))
+        made(MapArray::try_new(Arc::clone(field), offsets, pairs.clone(), part.nulls, false))
     }
 
     /// Offsets, and the child that they cut.
@@ -233,12 +204,7 @@ impl Lift<'_> {
                 .map_err(|error| error.under(field.name()))?;
             arrays.push(array);
         }
-        made(StructArray::try_new_with_length(
-            fields.clone(),
-            arrays,
-            part.nulls,
-            part.len,
-        ))
+        made(StructArray::try_new_with_length(fields.clone(), arrays, part.nulls, part.len))
     }
 
     fn union(
@@ -273,21 +239,12 @@ impl Lift<'_> {
         {
             let child = self.arena.child(&part.column, position)?;
             let dead = dead::branch(&type_ids, &offsets, part.within.dead, id, *length);
-            let within = Within {
-                is_exact: false,
-                ..part.child(dead.as_ref())
-            };
-            let array = self
-                .column(shape, &within, child, *length)
-                .map_err(|error| error.under(field.name()))?;
+            let within = Within { is_exact: false, ..part.child(dead.as_ref()) };
+            let array =
+                self.column(shape, &within, child, *length).map_err(|error| error.under(field.name()))?;
             arrays.push(array);
         }
-        made(UnionArray::try_new(
-            fields.clone(),
-            type_ids,
-            Some(offsets),
-            arrays,
-        ))
+        made(UnionArray::try_new(fields.clone(), type_ids, Some(offsets), arrays))
     }
 
     fn buffer(&self, part: &Part<'_>, index: usize, bytes: usize) -> Result<Buffer, ColumnError> {
@@ -307,11 +264,7 @@ impl Lift<'_> {
         // One pass without branches; the row is looked for only if there is one.
         let falls = offsets.iter().zip(rest).fold(false, |any, (a, b)| any | (a > b));
         if *first < 0 || falls {
-            let row = offsets
-                .iter()
-                .zip(rest)
-                .position(|(a, b)| a > b)
-                .unwrap_or_default();
+            let row = offsets.iter().zip(rest).position(|(a, b)| a > b).unwrap_or_default();
             return Err(ColumnError::new(format!(
                 "row {row} has the offsets {:?}; expected offsets from 0 that never fall",
                 offsets.get(row..row + 2).unwrap_or_default()
@@ -370,9 +323,7 @@ fn check_layout(column: &Column, shape: &ColumnShape) -> Result<(), ColumnError>
 
 fn check_weightless(len: usize) -> Result<(), ColumnError> {
     if len > WEIGHTLESS_ROWS_MAX {
-        return Err(ColumnError::new(format!(
-            "has {len} rows; expected at most {WEIGHTLESS_ROWS_MAX}"
-        )));
+        return Err(ColumnError::new(format!("has {len} rows; expected at most {WEIGHTLESS_ROWS_MAX}")));
     }
     Ok(())
 }

@@ -52,11 +52,8 @@ impl Lowered {
     /// # Errors
     /// When an array has a type that the contract does not know.
     pub fn new(rows: &Rows) -> Result<Self, NotCarried> {
-        let mut lowered = Self {
-            buffers: Vec::with_capacity(32),
-            columns: Vec::with_capacity(12),
-            ..Self::default()
-        };
+        let mut lowered =
+            Self { buffers: Vec::with_capacity(32), columns: Vec::with_capacity(12), ..Self::default() };
         let root = |lowered: &mut Self, array: Option<&dyn Array>| array.map(|a| lowered.push(a)).transpose();
         lowered.key = root(&mut lowered, rows.key.as_deref())?;
         lowered.value = root(&mut lowered, rows.value.as_deref())?;
@@ -105,11 +102,7 @@ impl Lowered {
                 let union = array.as_union();
                 null_count = 0;
                 self.buffers.push(union.type_ids().inner().clone());
-                self.buffers.push(
-                    union
-                        .offsets()
-                        .map_or_else(Buffer::default, |o| o.inner().clone()),
-                );
+                self.buffers.push(union.offsets().map_or_else(Buffer::default, |o| o.inner().clone()));
                 children.extend(fields.iter().map(|(id, _)| branch(union, id)));
             }
             other => self.primitive(array, other)?,
@@ -162,8 +155,7 @@ impl Lowered {
         self.validity(array.nulls());
         let (start, end) = span(array.offsets());
         self.buffers.push(rebased(array.offsets(), start));
-        self.buffers
-            .push(array.values().slice_with_length(start, end - start));
+        self.buffers.push(array.values().slice_with_length(start, end - start));
     }
 
     /// Pushes the offsets and gives the part of the child that they span.
@@ -177,14 +169,8 @@ impl Lowered {
 /// A branch, as far as the union's rows refer into it.
 fn branch(union: &UnionArray, id: i8) -> ArrayRef {
     let offsets = union.offsets().map(AsRef::as_ref).unwrap_or_default();
-    let rows = union
-        .type_ids()
-        .iter()
-        .zip(offsets)
-        .filter(|(row_id, _)| **row_id == id);
-    let last = rows
-        .map(|(_, offset)| usize::try_from(*offset).unwrap_or_default())
-        .max();
+    let rows = union.type_ids().iter().zip(offsets).filter(|(row_id, _)| **row_id == id);
+    let last = rows.map(|(_, offset)| usize::try_from(*offset).unwrap_or_default()).max();
     let child = union.child(id);
     child.slice(0, last.map_or(0, |last| last + 1).min(child.len()))
 }
@@ -200,9 +186,5 @@ fn rebased(offsets: &OffsetBuffer<i32>, start: usize) -> Buffer {
         return offsets.inner().inner().clone();
     }
     let start = i32::try_from(start).unwrap_or(i32::MAX);
-    offsets
-        .iter()
-        .map(|offset| offset - start)
-        .collect::<Vec<i32>>()
-        .into()
+    offsets.iter().map(|offset| offset - start).collect::<Vec<i32>>().into()
 }

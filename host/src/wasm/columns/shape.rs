@@ -78,11 +78,7 @@ impl ColumnShape {
     /// The shape of bytes as they are: Binary.
     #[must_use]
     pub fn raw() -> Self {
-        Self {
-            data_type: DataType::Binary,
-            nullable: true,
-            node: Node::Binary,
-        }
+        Self { data_type: DataType::Binary, nullable: true, node: Node::Binary }
     }
 
     /// The shape of the `timestamp` root: Int64 milliseconds.
@@ -91,21 +87,14 @@ impl ColumnShape {
         Self {
             data_type: DataType::Int64,
             nullable: true,
-            node: Node::Primitive {
-                width: 8,
-                values: Values::Any,
-            },
+            node: Node::Primitive { width: 8, values: Values::Any },
         }
     }
 
     /// The shape of the `headers` root: `List<Struct<key: Utf8, value: Binary nullable>>`.
     #[must_use]
     pub fn headers() -> Self {
-        let leaf = |data_type: DataType, nullable, node| Self {
-            data_type,
-            nullable,
-            node,
-        };
+        let leaf = |data_type: DataType, nullable, node| Self { data_type, nullable, node };
         let fields = Fields::from(vec![
             Field::new("key", DataType::Utf8, false),
             Field::new("value", DataType::Binary, true),
@@ -125,10 +114,7 @@ impl ColumnShape {
         Self {
             data_type: DataType::List(Arc::clone(&field)),
             nullable: true,
-            node: Node::List {
-                item: Box::new(item),
-                field,
-            },
+            node: Node::List { item: Box::new(item), field },
         }
     }
 
@@ -148,22 +134,15 @@ impl ColumnShape {
 
     fn of(data_type: &DataType, avro: Option<&AvroType>, nullable: bool) -> Result<Self, SchemaError> {
         let avro = avro.map(inside_nullable);
-        let primitive = |width| Node::Primitive {
-            width,
-            values: Values::Any,
-        };
-        let digits = |width, precision| Node::Primitive {
-            width,
-            values: Values::Digits(precision),
-        };
+        let primitive = |width| Node::Primitive { width, values: Values::Any };
+        let digits = |width, precision| Node::Primitive { width, values: Values::Digits(precision) };
         let node = match data_type {
             DataType::Null => Node::Null,
             DataType::Boolean => Node::Boolean,
             DataType::Int32 => match avro {
-                Some(AvroType::Enum(symbols)) => Node::Primitive {
-                    width: 4,
-                    values: Values::Symbols(symbols.symbols.len()),
-                },
+                Some(AvroType::Enum(symbols)) => {
+                    Node::Primitive { width: 4, values: Values::Symbols(symbols.symbols.len()) }
+                }
                 _ => primitive(4),
             },
             DataType::Float32 | DataType::Date32 | DataType::Time32(TimeUnit::Millisecond) => primitive(4),
@@ -214,11 +193,7 @@ impl ColumnShape {
             }
             _ => return Err(unsupported(data_type)),
         };
-        Ok(Self {
-            data_type: data_type.clone(),
-            nullable,
-            node,
-        })
+        Ok(Self { data_type: data_type.clone(), nullable, node })
     }
 
     fn child(field: &FieldRef, avro: Option<&AvroType>) -> Result<Self, SchemaError> {
@@ -276,8 +251,5 @@ fn branch_type(avro: &AvroType, index: usize) -> Option<&AvroType> {
 }
 
 fn unsupported(data_type: &DataType) -> SchemaError {
-    SchemaError::Unsupported {
-        at: "a column".to_owned(),
-        what: format!("the Arrow type {data_type}"),
-    }
+    SchemaError::Unsupported { at: "a column".to_owned(), what: format!("the Arrow type {data_type}") }
 }

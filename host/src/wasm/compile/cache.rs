@@ -37,16 +37,9 @@ impl CompileCache {
     /// When the folder or its key cannot be read or made.
     pub fn open(folder: impl Into<PathBuf>, bytes_max: u64) -> io::Result<Self> {
         let folder = folder.into();
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let key = SealKey::load_or_create(&folder.join("host.key"))?;
-        Ok(Self {
-            folder,
-            key,
-            bytes_max,
-        })
+        Ok(Self { folder, key, bytes_max })
     }
 
     /// The native code of a component; none when it is not there or cannot be trusted.
@@ -57,11 +50,7 @@ impl CompileCache {
         let (magic, seal) = head.split_at_checked(MAGIC.len())?;
         let seal = <&[u8; SEAL_BYTES]>::try_from(seal).ok()?;
         let native = bytes.get(MAGIC.len() + SEAL_BYTES..)?;
-        if magic != MAGIC
-            || !self
-                .key
-                .is_sealed(&[MAGIC, component.as_bytes(), engine, native], seal)
-        {
+        if magic != MAGIC || !self.key.is_sealed(&[MAGIC, component.as_bytes(), engine, native], seal) {
             tracing::warn!(path = %path.display(), "a compiled component is not sealed by this host; it is compiled again");
             return None;
         }
@@ -90,8 +79,7 @@ impl CompileCache {
         file.write_all(MAGIC)?;
         file.write_all(&seal)?;
         file.write_all(native)?;
-        file.persist(self.path(component, engine))
-            .map_err(|error| error.error)?;
+        file.persist(self.path(component, engine)).map_err(|error| error.error)?;
         self.trim()
     }
 
@@ -104,10 +92,7 @@ impl CompileCache {
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            if Path::new(&entry.file_name())
-                .extension()
-                .is_some_and(|extension| extension == SUFFIX)
-            {
+            if Path::new(&entry.file_name()).extension().is_some_and(|extension| extension == SUFFIX) {
                 let metadata = entry.metadata()?;
                 files.push((metadata.modified()?, metadata.len(), entry.path()));
             }
@@ -129,9 +114,7 @@ impl CompileCache {
 
 impl std::fmt::Debug for CompileCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CompileCache")
-            .field("folder", &self.folder)
-            .finish_non_exhaustive()
+        f.debug_struct("CompileCache").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
@@ -148,10 +131,7 @@ mod tests {
         let (component, engine) = (ComponentDigest::of(b"a"), [7; 32]);
         assert_eq!(cache.get(&component, &engine), None);
         cache.put(&component, &engine, b"native").expect("kept");
-        assert_eq!(
-            cache.get(&component, &engine).as_deref(),
-            Some(b"native".as_slice())
-        );
+        assert_eq!(cache.get(&component, &engine).as_deref(), Some(b"native".as_slice()));
         assert_eq!(cache.get(&ComponentDigest::of(b"b"), &engine), None);
         assert_eq!(cache.get(&component, &[8; 32]), None);
         let again = CompileCache::open(folder.path(), 1000).expect("opened");
@@ -189,8 +169,7 @@ mod tests {
         for (age, digest) in (1..).zip(digests.iter().take(3).rev()) {
             cache.put(digest, &[0; 32], &[0; 60]).expect("kept");
             let file = fs::File::open(cache.path(digest, &[0; 32])).expect("there");
-            file.set_modified(SystemTime::now() - Duration::from_secs(10 * (4 - age)))
-                .expect("set");
+            file.set_modified(SystemTime::now() - Duration::from_secs(10 * (4 - age))).expect("set");
         }
         cache.put(&digests[3], &[0; 32], &[0; 60]).expect("kept");
         let there: Vec<bool> = digests.iter().map(|d| cache.get(d, &[0; 32]).is_some()).collect();

@@ -35,11 +35,7 @@ pub struct CompileLimits {
 
 impl Default for CompileLimits {
     fn default() -> Self {
-        Self {
-            memory_bytes_max: 2 << 30,
-            cpu_s_max: 60,
-            wall_ms_max: 60_000,
-        }
+        Self { memory_bytes_max: 2 << 30, cpu_s_max: 60, wall_ms_max: 60_000 }
     }
 }
 
@@ -74,10 +70,7 @@ pub struct Compiler {
 #[derive(Debug)]
 enum Mode {
     InProcess,
-    Child {
-        program: PathBuf,
-        arguments: Vec<String>,
-    },
+    Child { program: PathBuf, arguments: Vec<String> },
 }
 
 impl Compiler {
@@ -87,32 +80,20 @@ impl Compiler {
     /// # Errors
     /// When the program's own path is not known.
     pub fn child_of_this_program(limits: CompileLimits) -> io::Result<Self> {
-        Ok(Self::child(
-            std::env::current_exe()?,
-            vec![SUBCOMMAND.to_owned()],
-            limits,
-        ))
+        Ok(Self::child(std::env::current_exe()?, vec![SUBCOMMAND.to_owned()], limits))
     }
 
     /// Compiles in a child of another program, which must call
     /// [`run`](crate::wasm::compile::process::run) when given these arguments.
     #[must_use]
     pub fn child(program: PathBuf, arguments: Vec<String>, limits: CompileLimits) -> Self {
-        Self {
-            mode: Mode::Child { program, arguments },
-            limits,
-            one_at_a_time: Mutex::new(()),
-        }
+        Self { mode: Mode::Child { program, arguments }, limits, one_at_a_time: Mutex::new(()) }
     }
 
     /// Compiles in this process, without limits: for tests, and for components of one's own.
     #[must_use]
     pub fn in_process() -> Self {
-        Self {
-            mode: Mode::InProcess,
-            limits: CompileLimits::default(),
-            one_at_a_time: Mutex::new(()),
-        }
+        Self { mode: Mode::InProcess, limits: CompileLimits::default(), one_at_a_time: Mutex::new(()) }
     }
 
     /// Native code for an engine of these settings. Blocks.
@@ -202,9 +183,7 @@ impl Compiler {
                 if Instant::now() >= deadline {
                     child.kill()?;
                     child.wait()?;
-                    return Err(CompileError::Wall {
-                        limit_ms: self.limits.wall_ms_max,
-                    });
+                    return Err(CompileError::Wall { limit_ms: self.limits.wall_ms_max });
                 }
                 thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(20));
@@ -217,16 +196,12 @@ impl Compiler {
         let out_of_memory =
             stderr.contains("memory allocation of") || stderr.contains("Cannot allocate memory");
         match status.signal() {
-            Some(libc::SIGXCPU) => CompileError::Cpu {
-                limit_s: self.limits.cpu_s_max,
-            },
+            Some(libc::SIGXCPU) => CompileError::Cpu { limit_s: self.limits.cpu_s_max },
             // At the hard limit of CPU time the kernel kills outright.
-            Some(libc::SIGKILL) => CompileError::Cpu {
-                limit_s: self.limits.cpu_s_max,
-            },
-            Some(libc::SIGABRT) | None if out_of_memory => CompileError::Memory {
-                limit_bytes: self.limits.memory_bytes_max,
-            },
+            Some(libc::SIGKILL) => CompileError::Cpu { limit_s: self.limits.cpu_s_max },
+            Some(libc::SIGABRT) | None if out_of_memory => {
+                CompileError::Memory { limit_bytes: self.limits.memory_bytes_max }
+            }
             _ => CompileError::Crashed(format!("{status}: {}", cut(stderr.trim(), 400))),
         }
     }

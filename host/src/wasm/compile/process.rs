@@ -79,17 +79,12 @@ type Resource = libc::c_int;
 /// Compiles in this process. The error is the compiler's text.
 pub(in crate::wasm) fn compile(settings: &EngineSettings, component: &[u8]) -> Result<Vec<u8>, String> {
     let engine = compiling_engine(settings).map_err(|error| error.to_string())?;
-    engine
-        .precompile_component(component)
-        .map_err(|error| format!("{error:#}"))
+    engine.precompile_component(component).map_err(|error| format!("{error:#}"))
 }
 
 #[expect(unsafe_code, reason = "the standard library cannot limit its own process")]
 fn limit_self(resource: Resource, max: u64) -> io::Result<()> {
-    let limit = libc::rlimit {
-        rlim_cur: max,
-        rlim_max: max,
-    };
+    let limit = libc::rlimit { rlim_cur: max, rlim_max: max };
     // SAFETY: the call reads one rlimit from the pointer, which points to one.
     if unsafe { libc::setrlimit(resource, &raw const limit) } != 0 {
         return Err(io::Error::last_os_error());

@@ -28,9 +28,8 @@ impl SealKey {
         }
         // Complete before it has its name, so that nobody ever reads half a key.
         let parent = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o600))
-            .tempfile_in(parent)?;
+        let mut file =
+            tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o600)).tempfile_in(parent)?;
         file.write_all(&rand::random::<[u8; 32]>())?;
         file.as_file().sync_all()?;
         match file.persist_noclobber(path) {
@@ -43,10 +42,7 @@ impl SealKey {
     }
 
     fn load(path: &Path) -> io::Result<Self> {
-        let file = fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path)?;
+        let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
         let mode = file.metadata()?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(io::Error::other(format!(
@@ -90,11 +86,7 @@ impl SealKey {
     /// Compares in constant time.
     pub(in crate::wasm) fn is_sealed(&self, parts: &[&[u8]], seal: &[u8; 32]) -> bool {
         let expected = self.seal(parts);
-        expected
-            .iter()
-            .zip(seal)
-            .fold(0, |difference, (a, b)| difference | (a ^ b))
-            == 0
+        expected.iter().zip(seal).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
     }
 }
 
@@ -109,10 +101,7 @@ mod tests {
         let mut key = [0; 32];
         key[..4].copy_from_slice(b"Jefe");
         let seal = SealKey(key).seal(&[b"what do ya want ", b"for nothing?"]);
-        assert_eq!(
-            hex(&seal),
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-        );
+        assert_eq!(hex(&seal), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         assert!(SealKey(key).is_sealed(&[b"what do ya want for nothing?"], &seal));
         assert!(!SealKey(key).is_sealed(&[b"what do ya want for nothing!"], &seal));
     }
@@ -124,10 +113,7 @@ mod tests {
         let first = SealKey::load_or_create(&path).expect("made");
         let second = SealKey::load_or_create(&path).expect("read");
         assert_eq!(first.0, second.0);
-        assert_eq!(
-            fs::metadata(&path).expect("there").permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("set");
         let error = SealKey::load_or_create(&path).err().expect("refused").to_string();
         assert!(error.contains("can be read by others"), "{error}");

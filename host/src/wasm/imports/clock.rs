@@ -7,10 +7,6 @@ use crate::wasm::state::GuestState;
 
 pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     let mut clock = linker.instance(&interface("clock"))?;
-    clock.func_wrap("watermark", |store, (): ()| {
-        Ok((store.data().invocation.event_watermark,))
-    })?;
-    clock.func_wrap("processing-time", |store, (): ()| {
-        Ok((store.data().invocation.processing_time,))
-    })
+    clock.func_wrap("watermark", |store, (): ()| Ok((store.data().invocation.event_watermark,)))?;
+    clock.func_wrap("processing-time", |store, (): ()| Ok((store.data().invocation.processing_time,)))
 }

@@ -66,13 +66,13 @@ impl From<ColumnError> for Stop {
 type EmitParams = (u32, Option<u32>, RowsIn, WasmList<u8>);
 
 pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
-    linker
-        .instance(&interface("output"))?
-        .func_wrap("emit", |store, params: EmitParams| match emit(store, &params) {
+    linker.instance(&interface("output"))?.func_wrap("emit", |store, params: EmitParams| {
+        match emit(store, &params) {
             Ok(()) => Ok((Ok(()),)),
             Err(Stop::Refused(error)) => Ok((Err(error),)),
             Err(Stop::Trap(error)) => Err(error),
-        })
+        }
+    })
 }
 
 fn emit(
@@ -86,12 +86,7 @@ fn emit(
     let state = store.data_mut();
     state.emitted_buffers = buffers;
     let (rows, sources) = emission?;
-    state.invocation.stage(Emission {
-        port: PortIndex(*port),
-        schema: schema.map(SchemaId),
-        rows,
-        sources,
-    });
+    state.invocation.stage(Emission { port: PortIndex(*port), schema: schema.map(SchemaId), rows, sources });
     Ok(())
 }
 
@@ -105,9 +100,7 @@ fn stage(
 ) -> Result<(Rows, Vec<u32>), Stop> {
     let count = rows.count as usize;
     let columns = read_columns(store, rows, buffers)?;
-    let bytes = buffers
-        .iter()
-        .fold(0_u64, |sum, buffer| sum.saturating_add(buffer.len() as u64));
+    let bytes = buffers.iter().fold(0_u64, |sum, buffer| sum.saturating_add(buffer.len() as u64));
     let state = store.data_mut();
     let limit = state.context.limits.output_bytes_per_batch_max;
     state
@@ -158,12 +151,7 @@ fn read_columns(
     let mut buffer_lists: SmallVec<[WasmList<WasmList<u8>>; 16]> = SmallVec::with_capacity(count);
     // Every child is a column with one parent, so that there are more columns than children.
     let mut children_left = count;
-    for (index, column) in rows
-        .columns
-        .iter(store.as_context_mut())
-        .map_err(Stop::Trap)?
-        .enumerate()
-    {
+    for (index, column) in rows.columns.iter(store.as_context_mut()).map_err(Stop::Trap)?.enumerate() {
         let column = column.map_err(Stop::Trap)?;
         let (buffers, children) = (column.buffers.len(), column.children.len());
         if buffers > BUFFERS_MAX || children > children_left {
@@ -209,10 +197,7 @@ struct Shapes {
 impl Shapes {
     fn find(state: &mut GuestState, port: u32, schema: Option<u32>) -> Result<Self, EmitErrorOut> {
         let context = Arc::clone(&state.context);
-        let output = context
-            .outputs
-            .get(port as usize)
-            .ok_or(EmitErrorOut::UnknownPort)?;
+        let output = context.outputs.get(port as usize).ok_or(EmitErrorOut::UnknownPort)?;
         let value = match (&output.value, schema) {
             (ValueShape::Fixed(shape), None) => Arc::clone(shape),
             (ValueShape::Dynamic, Some(id)) => dynamic_shape(state, SchemaId(id))?,
@@ -229,10 +214,7 @@ impl Shapes {
                 )));
             }
         };
-        Ok(Self {
-            key: output.key.clone(),
-            value,
-        })
+        Ok(Self { key: output.key.clone(), value })
     }
 
     fn rows(&self, state: &GuestState, arena: &mut Arena, rows: &RowsIn) -> Result<Rows, ColumnError> {
@@ -244,33 +226,26 @@ impl Shapes {
         let Some(value) = rows.value else {
             return Err(ColumnError::new("is absent; expected a column").under("value"));
         };
-        let mut root =
-            |index: Option<u32>, shape: &ColumnShape, name: &str| -> Result<Option<ArrayRef>, ColumnError> {
-                index
-                    .map(|index| lift(arena, shape, index, count).map_err(|error| error.under(name)))
-                    .transpose()
-            };
+        let mut root = |index: Option<u32>,
+                        shape: &ColumnShape,
+                        name: &str|
+         -> Result<Option<ArrayRef>, ColumnError> {
+            index.map(|index| lift(arena, shape, index, count).map_err(|error| error.under(name))).transpose()
+        };
         let value = root(Some(value), &self.value, "value")?;
         let key = match (&self.key, rows.key) {
             (Some(shape), index) => root(index, shape, "key")?,
             (None, None) => None,
             (None, Some(_)) => {
                 return Err(
-                    ColumnError::new("is present, but the port declares none; expected none").under("key"),
+                    ColumnError::new("is present, but the port declares none; expected none").under("key")
                 );
             }
         };
         let timestamp = root(rows.timestamp, &context.timestamp_shape, "timestamp")?
             .map(|array| Arc::new(array.as_primitive::<Int64Type>().clone()));
         let headers = root(rows.headers, &context.headers_shape, "headers")?;
-        Ok(Rows {
-            count,
-            key,
-            value,
-            timestamp,
-            headers,
-            offset: None,
-        })
+        Ok(Rows { count, key, value, timestamp, headers, offset: None })
     }
 }
 

@@ -48,10 +48,7 @@ fn reject(
         Err(error) => return Ok(Err(RejectErrorOut::InvalidRows(error.to_string()))),
     };
     if !indexes.is_empty() {
-        store.data_mut().invocation.reject(Rejection {
-            rows: indexes,
-            reason,
-        });
+        store.data_mut().invocation.reject(Rejection { rows: indexes, reason });
     }
     Ok(Ok(()))
 }

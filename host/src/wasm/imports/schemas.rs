@@ -27,9 +27,7 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     let mut schemas = linker.instance(&interface("schemas"))?;
     schemas.func_wrap("text", |store, (id,): (u32,)| {
         let entry = store.data().context.schemas.get(SchemaId(id));
-        Ok((entry
-            .map(|entry| entry.text.clone())
-            .ok_or(SchemaErrorOut::UnknownId),))
+        Ok((entry.map(|entry| entry.text.clone()).ok_or(SchemaErrorOut::UnknownId),))
     })?;
     schemas.func_wrap("declare", |mut store, (text,): (WasmStr,)| {
         let text = text.to_str(&store)?;
@@ -46,8 +44,6 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
         }
         let declared = store.data().context.schemas.declare(&text);
         store.data_mut().declared_schemas += 1;
-        Ok((declared
-            .map(|id| id.0)
-            .map_err(|error| SchemaErrorOut::Invalid(error.to_string())),))
+        Ok((declared.map(|id| id.0).map_err(|error| SchemaErrorOut::Invalid(error.to_string())),))
     })
 }

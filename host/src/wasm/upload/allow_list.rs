@@ -73,10 +73,7 @@ fn remedy(interface: &str) -> &'static str {
 }
 
 fn check_export(exports: &[String]) -> Result<(), Refusal> {
-    let handlers = exports
-        .iter()
-        .filter_map(|export| ours(export))
-        .filter(|(name, _)| *name == "handler");
+    let handlers = exports.iter().filter_map(|export| ours(export)).filter(|(name, _)| *name == "handler");
     let mut other = None;
     for (_, version) in handlers {
         if version.starts_with(VERSION_PREFIX) {
@@ -98,11 +95,7 @@ fn check_export(exports: &[String]) -> Result<(), Refusal> {
             "export-missing",
             "component.exports",
             "this is a component, but no transform of Wasmill",
-            if exports.is_empty() {
-                "no exported interface".to_owned()
-            } else {
-                format!("{exports:?}")
-            },
+            if exports.is_empty() { "no exported interface".to_owned() } else { format!("{exports:?}") },
             expected,
             "Use an SDK (`wasmill new` writes a first transform), or implement the world in `wit/world.wit`.",
         )),

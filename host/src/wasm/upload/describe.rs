@@ -34,10 +34,7 @@ pub(in crate::wasm) enum DescribeError {
 
 /// The manifest's text.
 pub(in crate::wasm) fn describe(program: &Program) -> Result<String, DescribeError> {
-    let limits = Limits {
-        memory_bytes_max: DESCRIBE_MEMORY_BYTES_MAX,
-        ..Limits::default()
-    };
+    let limits = Limits { memory_bytes_max: DESCRIBE_MEMORY_BYTES_MAX, ..Limits::default() };
     let context = Arc::new(GuestContext {
         outputs: Vec::new(),
         config: Vec::new(),
@@ -65,10 +62,7 @@ pub(in crate::wasm) fn describe(program: &Program) -> Result<String, DescribeErr
             "Shorten descriptions and schemas.",
         ))),
         Ok(text) => Ok(text),
-        Err(error) => Err(refusal(
-            &error,
-            &trap::failure(&error, store.data(), DESCRIBE_MS_MAX),
-        )),
+        Err(error) => Err(refusal(&error, &trap::failure(&error, store.data(), DESCRIBE_MS_MAX))),
     }
 }
 

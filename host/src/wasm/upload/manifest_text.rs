@@ -14,25 +14,10 @@ use crate::model::manifest::PartType;
 use crate::wasm::columns::shape::ColumnShape;
 use crate::wasm::upload::refusal::refuse;
 
-const MANIFEST_KEYS: &[&str] = &[
-    "manifest_version",
-    "name",
-    "description",
-    "sdk",
-    "inputs",
-    "outputs",
-    "config",
-];
+const MANIFEST_KEYS: &[&str] =
+    &["manifest_version", "name", "description", "sdk", "inputs", "outputs", "config"];
 const SDK_KEYS: &[&str] = &["language", "version"];
-const INPUT_KEYS: &[&str] = &[
-    "name",
-    "description",
-    "key",
-    "value",
-    "timestamp",
-    "headers",
-    "offset",
-];
+const INPUT_KEYS: &[&str] = &["name", "description", "key", "value", "timestamp", "headers", "offset"];
 const OUTPUT_KEYS: &[&str] = &["name", "description", "key", "value"];
 const TYPED_KEYS: &[&str] = &["kind", "schema"];
 const UNTYPED_KEYS: &[&str] = &["kind"];
@@ -49,12 +34,7 @@ const ITEMS_MAX: usize = 256;
 /// what is wrong.
 pub fn parse(text: &str) -> Result<Manifest, Refusal> {
     let json: Json = serde_json::from_str(text).map_err(|error| {
-        invalid(
-            "manifest",
-            "the manifest is no JSON",
-            &error.to_string(),
-            "a JSON object",
-        )
+        invalid("manifest", "the manifest is no JSON", &error.to_string(), "a JSON object")
     })?;
     let root = object(&json, "manifest")?;
     check_version(root)?;
@@ -62,11 +42,7 @@ pub fn parse(text: &str) -> Result<Manifest, Refusal> {
     if let Some(sdk) = root.get("sdk") {
         check_keys(object(sdk, "manifest.sdk")?, "manifest.sdk", SDK_KEYS)?;
     }
-    for (list, keys) in [
-        ("inputs", INPUT_KEYS),
-        ("outputs", OUTPUT_KEYS),
-        ("config", CONFIG_KEYS),
-    ] {
+    for (list, keys) in [("inputs", INPUT_KEYS), ("outputs", OUTPUT_KEYS), ("config", CONFIG_KEYS)] {
         check_list(root, list, keys)?;
     }
     let manifest: Manifest = typed(&json, "manifest")?;
@@ -78,10 +54,7 @@ pub fn parse(text: &str) -> Result<Manifest, Refusal> {
 fn check_version(root: &Map<String, Json>) -> Result<(), Refusal> {
     let field = "manifest.manifest_version";
     let expected = format!("a number from 1 to {MANIFEST_VERSION}");
-    match root
-        .get("manifest_version")
-        .map(|version| (version, version.as_u64()))
-    {
+    match root.get("manifest_version").map(|version| (version, version.as_u64())) {
         Some((_, Some(version))) if (1..=u64::from(MANIFEST_VERSION)).contains(&version) => Ok(()),
         Some((_, Some(version))) if version > u64::from(MANIFEST_VERSION) => Err(refuse(
             "manifest-newer",
@@ -91,12 +64,7 @@ fn check_version(root: &Map<String, Json>) -> Result<(), Refusal> {
             expected,
             "Update the host, or build with the SDK that belongs to it.",
         )),
-        Some((other, _)) => Err(invalid(
-            field,
-            "the version is none",
-            &other.to_string(),
-            &expected,
-        )),
+        Some((other, _)) => Err(invalid(field, "the version is none", &other.to_string(), &expected)),
         None => Err(invalid(field, "the version is missing", "nothing", &expected)),
     }
 }
@@ -150,12 +118,7 @@ fn check_part(json: &Json, field: &str) -> Result<(), Refusal> {
             ));
         }
         None => {
-            return Err(invalid(
-                &format!("{field}.kind"),
-                "the kind is missing",
-                "nothing",
-                &expected,
-            ));
+            return Err(invalid(&format!("{field}.kind"), "the kind is missing", "nothing", &expected));
         }
     }
     typed::<PartType>(json, field).map(|_| ())
@@ -198,9 +161,7 @@ fn check_ports(manifest: &Manifest) -> Result<(), Refusal> {
 fn check_port_name<'a>(name: &'a str, field: &str, known: &mut HashSet<&'a str>) -> Result<(), Refusal> {
     let field = format!("{field}.name");
     let good = (1..=63).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     if !good {
         return Err(invalid(
@@ -211,12 +172,7 @@ fn check_port_name<'a>(name: &'a str, field: &str, known: &mut HashSet<&'a str>)
         ));
     }
     if !known.insert(name) {
-        return Err(invalid(
-            &field,
-            "two ports have one name",
-            &format!("`{name}` again"),
-            "another name",
-        ));
+        return Err(invalid(&field, "two ports have one name", &format!("`{name}` again"), "another name"));
     }
     Ok(())
 }
@@ -224,12 +180,7 @@ fn check_port_name<'a>(name: &'a str, field: &str, known: &mut HashSet<&'a str>)
 fn check_key(key: Option<&PartType>, field: &str) -> Result<(), Refusal> {
     let field = format!("{field}.key");
     if key == Some(&PartType::Dynamic) {
-        return Err(invalid(
-            &field,
-            "only values can be dynamic",
-            "`dynamic`",
-            "`typed` or `raw`",
-        ));
+        return Err(invalid(&field, "only values can be dynamic", "`dynamic`", "`typed` or `raw`"));
     }
     check_schema(key, &field)
 }
@@ -238,17 +189,16 @@ fn check_schema(part: Option<&PartType>, field: &str) -> Result<(), Refusal> {
     let Some(PartType::Typed { schema }) = part else {
         return Ok(());
     };
-    AvroType::parse(&schema.to_string(), &[])
-        .and_then(|avro| ColumnShape::typed(&avro))
-        .map(|_| ())
-        .map_err(|error| {
+    AvroType::parse(&schema.to_string(), &[]).and_then(|avro| ColumnShape::typed(&avro)).map(|_| ()).map_err(
+        |error| {
             invalid(
                 &format!("{field}.schema"),
                 "the schema cannot be used",
                 &error.to_string(),
                 "an Avro schema that can be carried as columns",
             )
-        })
+        },
+    )
 }
 
 fn check_config(manifest: &Manifest) -> Result<(), Refusal> {
@@ -301,8 +251,7 @@ fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 fn object<'a>(json: &'a Json, field: &str) -> Result<&'a Map<String, Json>, Refusal> {
-    json.as_object()
-        .ok_or_else(|| invalid(field, "this is no object", kind_of(json), "an object"))
+    json.as_object().ok_or_else(|| invalid(field, "this is no object", kind_of(json), "an object"))
 }
 
 fn typed<T: DeserializeOwned>(json: &Json, field: &str) -> Result<T, Refusal> {
@@ -358,10 +307,7 @@ mod tests {
     #[test]
     fn unknown_keys_are_refused_with_the_nearest_known_one() {
         let refusal = refused(&GOOD.replace("\"config\"", "\"confg\""));
-        assert_eq!(
-            (refusal.code.0, refusal.field.as_str()),
-            ("manifest-invalid", "manifest.confg")
-        );
+        assert_eq!((refusal.code.0, refusal.field.as_str()), ("manifest-invalid", "manifest.confg"));
         assert_eq!(refusal.remedy, "Did you mean `config`?");
         let refusal = refused(&GOOD.replace("\"schema\"", "\"shema\""));
         assert_eq!(refusal.field, "manifest.inputs[0].value.shema");
@@ -382,29 +328,17 @@ mod tests {
     fn every_rule_names_the_path_of_what_breaks_it() {
         for (from, to, field) in [
             ("\"manifest_version\":1,", "", "manifest.manifest_version"),
-            (
-                "\"manifest_version\":1",
-                "\"manifest_version\":\"1\"",
-                "manifest.manifest_version",
-            ),
+            ("\"manifest_version\":1", "\"manifest_version\":\"1\"", "manifest.manifest_version"),
             ("\"name\":\"t\"", "\"name\":\"\"", "manifest.name"),
             ("\"name\":\"in\"", "\"name\":\"In\"", "manifest.inputs[0].name"),
             ("\"string\"", "\"strin\"", "manifest.inputs[0].value.schema"),
-            (
-                "{\"kind\":\"raw\"}",
-                "{\"kind\":\"dynamic\"}",
-                "manifest.outputs[0].key",
-            ),
+            ("{\"kind\":\"raw\"}", "{\"kind\":\"dynamic\"}", "manifest.outputs[0].key"),
             ("{\"kind\":\"raw\"}", "3", "manifest.outputs[0].key"),
             ("\"key\":\"threshold\"", "\"key\":\"\"", "manifest.config[0].key"),
             ("\"name\":\"in\"", "\"name\":7", "manifest"),
         ] {
             let refusal = refused(&GOOD.replacen(from, to, 1));
-            assert_eq!(
-                (refusal.code.0, refusal.field.as_str()),
-                ("manifest-invalid", field),
-                "{refusal}"
-            );
+            assert_eq!((refusal.code.0, refusal.field.as_str()), ("manifest-invalid", field), "{refusal}");
         }
         assert_eq!(refused("{").field, "manifest");
         let twice = GOOD.replace(

@@ -73,12 +73,7 @@ pub fn read(bytes: &[u8]) -> Result<Structure, Refusal> {
         return Err(too_large(bytes.len() as u64));
     }
     check_magic(bytes)?;
-    let mut reader = Reader {
-        structure: Structure::default(),
-        modules: 0,
-        components: 0,
-        functions: 0,
-    };
+    let mut reader = Reader { structure: Structure::default(), modules: 0, components: 0, functions: 0 };
     let mut validator = Validator::new_with_features(features());
     let mut parser = Parser::new(0);
     parser.set_features(features());
@@ -94,9 +89,7 @@ pub fn read(bytes: &[u8]) -> Result<Structure, Refusal> {
         };
         let depth = parents.len();
         reader.note(&payload, depth)?;
-        let validated = validator
-            .payload(&payload)
-            .map_err(|error| invalid(&error.to_string()))?;
+        let validated = validator.payload(&payload).map_err(|error| invalid(&error.to_string()))?;
         rest = rest.get(consumed..).unwrap_or_default();
         if let ValidPayload::Parser(nested) = validated {
             if depth >= DEPTH_MAX {
@@ -116,11 +109,7 @@ pub fn read(bytes: &[u8]) -> Result<Structure, Refusal> {
 fn check_magic(bytes: &[u8]) -> Result<(), Refusal> {
     const MAGIC: &[u8] = b"\0asm";
     if bytes.starts_with(MAGIC) {
-        return if bytes.len() < 8 {
-            Err(truncated(bytes.len()))
-        } else {
-            Ok(())
-        };
+        return if bytes.len() < 8 { Err(truncated(bytes.len())) } else { Ok(()) };
     }
     let begin: Vec<u8> = bytes.iter().take(8).copied().collect();
     let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(64)).unwrap_or_default());
@@ -133,11 +122,7 @@ fn check_magic(bytes: &[u8]) -> Result<(), Refusal> {
         "component-garbage",
         "component",
         "this is no WebAssembly",
-        if bytes.is_empty() {
-            "nothing".to_owned()
-        } else {
-            format!("the first bytes {begin:02x?}")
-        },
+        if bytes.is_empty() { "nothing".to_owned() } else { format!("the first bytes {begin:02x?}") },
         "the first bytes [00, 61, 73, 6d]",
         remedy,
     ))
@@ -188,9 +173,7 @@ impl Reader {
                 if depth == 0 {
                     for import in section.clone().into_imports() {
                         let import = import.map_err(|error| invalid(&error.to_string()))?;
-                        self.structure
-                            .imports
-                            .push((import.module.to_owned(), import.name.to_owned()));
+                        self.structure.imports.push((import.module.to_owned(), import.name.to_owned()));
                     }
                 }
             }
@@ -199,9 +182,7 @@ impl Reader {
                 if depth == 0 {
                     for import in section.clone() {
                         let import = import.map_err(|error| invalid(&error.to_string()))?;
-                        self.structure
-                            .imports
-                            .push((import.name.name.to_owned(), String::new()));
+                        self.structure.imports.push((import.name.name.to_owned(), String::new()));
                     }
                 }
             }

@@ -35,49 +35,23 @@ fn raw_columns() -> impl Strategy<Value = Vec<Raw>> {
         proptest::collection::vec(0_u32..12, 0..4),
         prop_oneof![4 => Just(0_u32), 1 => 0_u32..4, 1 => any::<u32>()],
     )
-        .prop_map(|(buffers, children, null_count)| Raw {
-            buffers,
-            children,
-            null_count,
-        });
+        .prop_map(|(buffers, children, null_count)| Raw { buffers, children, null_count });
     proptest::collection::vec(column, 0..10)
 }
 
 #[derive(Debug, Clone)]
 enum Damage {
-    Byte {
-        column: usize,
-        buffer: usize,
-        at: usize,
-        to: u8,
-    },
-    Cut {
-        column: usize,
-        buffer: usize,
-        to: usize,
-    },
-    Child {
-        column: usize,
-        child: usize,
-        to: u32,
-    },
-    NullCount {
-        column: usize,
-        to: u32,
-    },
+    Byte { column: usize, buffer: usize, at: usize, to: u8 },
+    Cut { column: usize, buffer: usize, to: usize },
+    Child { column: usize, child: usize, to: u32 },
+    NullCount { column: usize, to: u32 },
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
     let (c, b) = (0_usize..64, 0_usize..3);
     prop_oneof![
-        (c.clone(), b.clone(), any::<usize>(), any::<u8>()).prop_map(|(column, buffer, at, to)| {
-            Damage::Byte {
-                column,
-                buffer,
-                at,
-                to,
-            }
-        }),
+        (c.clone(), b.clone(), any::<usize>(), any::<u8>())
+            .prop_map(|(column, buffer, at, to)| { Damage::Byte { column, buffer, at, to } }),
         (c.clone(), b, 0_usize..100).prop_map(|(column, buffer, to)| Damage::Cut { column, buffer, to }),
         (c.clone(), 0_usize..4, 0_u32..64).prop_map(|(column, child, to)| Damage::Child {
             column,
@@ -92,12 +66,7 @@ impl Damage {
     fn apply(&self, columns: &mut [Raw]) {
         let count = columns.len();
         match *self {
-            Self::Byte {
-                column,
-                buffer,
-                at,
-                to,
-            } => {
+            Self::Byte { column, buffer, at, to } => {
                 if let Some(bytes) = columns[column % count].buffers.get_mut(buffer)
                     && !bytes.is_empty()
                 {

@@ -53,11 +53,7 @@ struct Raw {
 }
 
 fn lower(array: &ArrayRef) -> Vec<Raw> {
-    let rows = Rows {
-        count: array.len(),
-        value: Some(Arc::clone(array)),
-        ..Rows::default()
-    };
+    let rows = Rows { count: array.len(), value: Some(Arc::clone(array)), ..Rows::default() };
     let lowered = Lowered::new(&rows).expect("carried");
     assert_eq!(lowered.value, Some(0));
     lowered
@@ -98,19 +94,11 @@ fn lifted(avro: &str, columns: &[Raw], len: usize) -> Result<ArrayRef, String> {
 }
 
 fn leaf(validity: &[u8], values: &[u8], null_count: u32) -> Raw {
-    Raw {
-        buffers: vec![validity.to_vec(), values.to_vec()],
-        children: Vec::new(),
-        null_count,
-    }
+    Raw { buffers: vec![validity.to_vec(), values.to_vec()], children: Vec::new(), null_count }
 }
 
 fn parent(buffers: &[&[u8]], children: &[u32], null_count: u32) -> Raw {
-    Raw {
-        buffers: buffers.iter().map(|b| b.to_vec()).collect(),
-        children: children.to_vec(),
-        null_count,
-    }
+    Raw { buffers: buffers.iter().map(|b| b.to_vec()).collect(), children: children.to_vec(), null_count }
 }
 
 /// 20 rows of every type, with nulls here and there.
@@ -123,20 +111,12 @@ fn every_type() -> Vec<ArrayRef> {
     let ints = Int32Array::from_iter(rows().map(|r| some(&r).then_some(r)));
     let mut all: Vec<ArrayRef> = vec![
         Arc::new(NullArray::new(ROWS as usize)),
-        Arc::new(BooleanArray::from_iter(
-            rows().map(|r| some(&r).then_some(r % 2 == 0)),
-        )),
+        Arc::new(BooleanArray::from_iter(rows().map(|r| some(&r).then_some(r % 2 == 0)))),
         Arc::new(ints.clone()),
-        Arc::new(Int64Array::from_iter(
-            rows().map(|r| some(&r).then_some(i64::from(r) << 40)),
-        )),
-        Arc::new(Float32Array::from_iter(
-            rows().map(|r| some(&r).then_some(r as f32)),
-        )),
+        Arc::new(Int64Array::from_iter(rows().map(|r| some(&r).then_some(i64::from(r) << 40)))),
+        Arc::new(Float32Array::from_iter(rows().map(|r| some(&r).then_some(r as f32)))),
         Arc::new(Float64Array::from_iter_values(rows().map(f64::from))),
-        Arc::new(BinaryArray::from_iter(
-            rows().map(|r| some(&r).then(|| vec![0xff; r as usize])),
-        )),
+        Arc::new(BinaryArray::from_iter(rows().map(|r| some(&r).then(|| vec![0xff; r as usize])))),
         Arc::new(strings.clone()),
         Arc::new(
             FixedSizeBinaryArray::try_from_sparse_iter_with_size(
@@ -194,10 +174,7 @@ fn every_type() -> Vec<ArrayRef> {
     )));
     let fields = UnionFields::try_new(
         [0, 1],
-        [
-            Field::new("int", DataType::Int32, true),
-            Field::new("string", DataType::Utf8, true),
-        ],
+        [Field::new("int", DataType::Int32, true), Field::new("string", DataType::Utf8, true)],
     )
     .expect("fields");
     all.push(Arc::new(
@@ -230,14 +207,10 @@ fn every_type_goes_there_and_back_at_every_offset() {
 
 #[test]
 fn a_slice_takes_no_more_than_its_own_bytes_along() {
-    let strings: ArrayRef = Arc::new(StringArray::from_iter_values(
-        (0..1000).map(|n| n.to_string().repeat(50)),
-    ));
+    let strings: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..1000).map(|n| n.to_string().repeat(50))));
     let columns = lower(&strings.slice(500, 2));
-    assert_eq!(
-        columns[0].buffers[1],
-        [0_u32, 150, 300].map(u32::to_le_bytes).concat()
-    );
+    assert_eq!(columns[0].buffers[1], [0_u32, 150, 300].map(u32::to_le_bytes).concat());
     assert_eq!(columns[0].buffers[2].len(), 300);
 }
 
@@ -255,10 +228,7 @@ fn an_enum_holds_indexes_of_its_symbols() {
     lifted(ENUM, &[leaf(&[], &indexes([0, 1, 1]), 0)], 3).expect("good");
     for bad in [2, -1] {
         let error = lifted(ENUM, &[leaf(&[], &indexes([0, bad, 1]), 0)], 3).expect_err("bad");
-        assert!(
-            error.starts_with(&format!("row 1 has the symbol index {bad}")),
-            "{error}"
-        );
+        assert!(error.starts_with(&format!("row 1 has the symbol index {bad}")), "{error}");
     }
     // A null row holds a placeholder.
     lifted(ENUM, &[leaf(&[0b101], &indexes([0, -7, 1]), 1)], 3).expect("good");
@@ -270,10 +240,7 @@ fn a_decimal_keeps_to_its_precision() {
     let values = |list: [i128; 2]| list.map(i128::to_le_bytes).concat();
     lifted(DECIMAL, &[leaf(&[], &values([999, -999]), 0)], 2).expect("good");
     let error = lifted(DECIMAL, &[leaf(&[], &values([0, 1000]), 0)], 2).expect_err("bad");
-    assert!(
-        error.starts_with("row 1 has a decimal of more than 3 digits"),
-        "{error}"
-    );
+    assert!(error.starts_with("row 1 has a decimal of more than 3 digits"), "{error}");
 }
 
 #[test]
@@ -281,11 +248,7 @@ fn a_field_that_is_not_nullable_holds_nulls_under_null_parents_alone() {
     const OUTER: &str = r#"{"type":"record","name":"A","fields":[{"name":"b","type":
         {"type":"record","name":"B","fields":[{"name":"c","type":"int"}]}}]}"#;
     let columns = |outer: &[u8], outer_nulls, c: &[u8], c_nulls| {
-        [
-            parent(&[outer], &[1], outer_nulls),
-            parent(&[&[]], &[2], 0),
-            leaf(c, &[0; 8], c_nulls),
-        ]
+        [parent(&[outer], &[1], outer_nulls), parent(&[&[]], &[2], 0), leaf(c, &[0; 8], c_nulls)]
     };
     let error = lifted(OUTER, &columns(&[], 0, &[0b01], 1), 2).expect_err("row 1 is alive");
     assert!(error.starts_with("b.c: row 1 is null"), "{error}");
@@ -298,10 +261,7 @@ fn a_field_that_is_not_nullable_holds_nulls_under_null_parents_alone() {
     let list = r#"{"type":"array","items":"int"}"#;
     let columns = |validity: &[u8], nulls| {
         let offsets = [0_u32, 1, 3].map(u32::to_le_bytes).concat();
-        [
-            parent(&[validity, &offsets], &[1], nulls),
-            leaf(&[0b001], &[0; 12], 2),
-        ]
+        [parent(&[validity, &offsets], &[1], nulls), leaf(&[0b001], &[0; 12], 2)]
     };
     lifted(list, &columns(&[0b01], 1), 2).expect("placeholders");
     let error = lifted(list, &columns(&[], 0), 2).expect_err("alive");
@@ -311,10 +271,7 @@ fn a_field_that_is_not_nullable_holds_nulls_under_null_parents_alone() {
 #[test]
 fn placeholders_are_checked_for_their_format() {
     let text = r#"{"type":"record","name":"A","fields":[{"name":"s","type":"string"}]}"#;
-    let columns = [
-        parent(&[&[0]], &[1], 1),
-        parent(&[&[], &[0, 0, 0, 0, 1, 0, 0, 0], &[0xff]], &[], 0),
-    ];
+    let columns = [parent(&[&[0]], &[1], 1), parent(&[&[], &[0, 0, 0, 0, 1, 0, 0, 0], &[0xff]], &[], 0)];
     let error = lifted(text, &columns, 1).expect_err("no UTF-8");
     assert!(error.starts_with("s: ") && error.contains("UTF-8"), "{error}");
 }
@@ -322,23 +279,11 @@ fn placeholders_are_checked_for_their_format() {
 #[test]
 fn counts_and_layouts_must_agree() {
     for (columns, len, part) in [
-        (
-            vec![leaf(&[], &[0; 4], 0)],
-            2,
-            "buffer 1 has 4 bytes; expected 8 for 2 rows",
-        ),
+        (vec![leaf(&[], &[0; 4], 0)], 2, "buffer 1 has 4 bytes; expected 8 for 2 rows"),
         (vec![leaf(&[], &[0; 8], 1)], 2, "there is no validity buffer"),
         (vec![leaf(&[0b10], &[0; 8], 2)], 2, "marks 1 of 2 rows as null"),
-        (
-            vec![leaf(&[1], &[0; 36], 0)],
-            9,
-            "buffer 0 has 1 bytes; expected 2 for 9 rows",
-        ),
-        (
-            vec![parent(&[&[]], &[], 0)],
-            1,
-            "has 1 buffers and 0 children; expected 2 and 0",
-        ),
+        (vec![leaf(&[1], &[0; 36], 0)], 9, "buffer 0 has 1 bytes; expected 2 for 9 rows"),
+        (vec![parent(&[&[]], &[], 0)], 1, "has 1 buffers and 0 children; expected 2 and 0"),
         (vec![], 1, "refers to column 0, but there are 0 columns"),
     ] {
         let error = lifted("\"int\"", &columns, len).expect_err(part);
@@ -368,11 +313,7 @@ fn a_union_refers_into_its_branches() {
         ([0, 2], [0, 0], "row 1 has the type id 2"),
         ([0, 255], [0, 0], "row 1 has the type id -1"),
         ([0, 1], [0, -1], "the offset -1"),
-        (
-            [0, 1],
-            [9, 0],
-            "int: buffer 1 has 4 bytes; expected 40 for 10 rows",
-        ),
+        ([0, 1], [9, 0], "int: buffer 1 has 4 bytes; expected 40 for 10 rows"),
     ] {
         let error = lifted(text, &columns(&ids, offsets), 2).expect_err(part);
         assert!(error.contains(part), "{error}");

@@ -1,0 +1,91 @@
+use std::time::SystemTime;
+
+use super::*;
+use crate::model::failure::Code;
+use crate::model::failure::Stop;
+use crate::model::position::Offset;
+use crate::model::position::Partition;
+use crate::model::position::TopicPartition;
+use crate::pipeline::phase::TaskPhase;
+use crate::pipeline::status::PastError;
+use crate::pipeline::status::TaskStatus;
+use crate::pipeline::status::Waiting;
+use crate::pipeline::status::WorkerStatus;
+
+fn task(partition: i32, lag: Option<u64>) -> TaskStatus {
+    TaskStatus {
+        partition: TopicPartition { topic: "payments".into(), partition: Partition(partition) },
+        phase: TaskPhase::Running,
+        position: Offset(12),
+        committed: Offset(10),
+        lag,
+        last_timestamp: Some(1_000),
+        waiting: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_shows_tasks_lag_waits_and_errors() {
+    let dir = folder();
+    let host = host(dir.path(), &[]).await;
+    host.running("p").await;
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let waiting = Waiting { since: at(5), code: Code("registry-away"), reason: "no answer".to_owned() };
+    let error = |seconds, code| PastError { at: at(seconds), code: Code(code), message: "m".to_owned() };
+    host.runner.tell().workers = vec![
+        WorkerStatus {
+            tasks: vec![task(2, Some(0))],
+            errors: vec![error(1, "old")],
+            waiting: Some(waiting.clone()),
+        },
+        WorkerStatus {
+            tasks: vec![TaskStatus { waiting: Some(waiting), ..task(1, Some(7)) }],
+            errors: vec![error(2, "new")],
+            waiting: None,
+        },
+    ];
+    let status = host.get(&format!("{PIPELINES}/p/status")).await.json();
+    assert_eq!((&status["state"], &status["desired"]), (&json!("running"), &json!("running")));
+    assert_eq!((&status["lag"], &status["transform"]), (&json!(7), &json!("t@1")));
+    let tasks = &status["tasks"];
+    assert_eq!((&tasks[0]["partition"], &tasks[0]["worker"]), (&json!(1), &json!(1)));
+    assert_eq!((&tasks[0]["position"], &tasks[0]["committed"]), (&json!(12), &json!(10)));
+    assert!(tasks[0]["lag_age_ms"].as_i64().expect("an age") > 1_600_000_000_000);
+    assert_eq!((&tasks[1]["lag_age_ms"], &tasks[1]["phase"]), (&json!(0), &json!("running")));
+    let waits = json!({ "since_ms": 5_000, "code": "registry-away", "reason": "no answer" });
+    assert_eq!((&tasks[0]["waiting"], &status["workers"][0]["waiting"]), (&waits, &waits));
+    assert_eq!(
+        (&status["last_errors"][0]["code"], &status["last_errors"][1]["code"]),
+        (&json!("new"), &json!("old"))
+    );
+    assert_eq!(status["counters"], json!({ "of": "default/p" }));
+
+    host.runner.tell().workers =
+        vec![WorkerStatus { tasks: vec![task(0, Some(3)), task(1, None)], ..Default::default() }];
+    let status = host.get(&format!("{PIPELINES}/p/status")).await.json();
+    assert_eq!(status["lag"], Json::Null, "not known of all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_shown_with_its_remedy() {
+    let dir = folder();
+    let host = host(dir.path(), &[]).await;
+    host.running("p").await;
+    let stop = Stop::new("poison", "a record", "Mend it.");
+    host.runner.tell().stopped.insert("p".to_owned(), stop);
+    let status = host.get(&format!("{PIPELINES}/p/status")).await.json();
+    assert_eq!(status["state"], "stopped");
+    assert_eq!(status["stop"], json!({ "code": "poison", "message": "a record", "remedy": "Mend it." }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_is_shown_with_its_reason() {
+    let dir = folder();
+    let host = host(dir.path(), &[]).await;
+    host.upload(VERSIONS, "\0asm1").await;
+    host.runner.tell().start_outages = u32::MAX;
+    host.put("p", &[], &json!({ "name": "p" })).await;
+    host.until("p", "retrying").await;
+    let status = host.get(&format!("{PIPELINES}/p/status")).await.json();
+    assert_eq!(status["waiting"]["code"], "broker-away");
+}
