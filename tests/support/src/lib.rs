@@ -8,6 +8,7 @@
 //!
 //! Helpers return [`anyhow::Result`]; a test says `.expect("why")`.
 
+pub mod avro;
 mod broker;
 mod guests;
 mod kafka_client;
@@ -19,6 +20,7 @@ mod pipelines;
 mod record;
 mod registry;
 mod sidecar;
+mod test_pipeline;
 
 pub use broker::Broker;
 pub use broker::shared_broker;
@@ -36,3 +38,6 @@ pub use registry::shared_registry;
 pub use sidecar::Sidecar;
 pub use sidecar::SidecarPlan;
 pub use sidecar::binary;
+pub use test_pipeline::DONE_MAX;
+pub use test_pipeline::DRAIN_MAX;
+pub use test_pipeline::TestPipeline;
