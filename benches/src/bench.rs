@@ -85,7 +85,10 @@ pub const BENCHES: &[Bench] = &[
             ])
         },
     },
-    Bench { figures: throughput::FIGURES, run: |extent, wanted| throughput::run(&Servers::find()?, extent, wanted) },
+    Bench {
+        figures: throughput::FIGURES,
+        run: |extent, wanted| throughput::run(&Servers::find()?, extent, wanted),
+    },
     Bench {
         figures: &["latency_p99_ms_alo"],
         run: |extent, _| {

@@ -41,7 +41,8 @@ pub fn process_cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     // The name, in brackets, may hold anything; the fields after it are numbers.
     let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
     let field = |index: usize| fields.split_whitespace().nth(index).and_then(|text| text.parse::<f64>().ok());
-    let (user, system) = field(11).zip(field(12)).with_context(|| format!("{path} has another form: {stat}"))?;
+    let (user, system) =
+        field(11).zip(field(12)).with_context(|| format!("{path} has another form: {stat}"))?;
     // SAFETY: sysconf has no preconditions.
     let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
     Ok((user + system) / ticks as f64)

@@ -74,7 +74,8 @@ fn absent_parts_are_copied_and_present_ones_replace() {
     let (pipeline, schema) = probe(false);
     let original = vec![header("h", Some("1")), header("h", Some("2")), header("n", None)];
     let copied = (Some("k"), Some(AT), original.clone());
-    let mut cases: Vec<(TestRecord, (Option<&str>, Option<i64>, Vec<_>))> = vec![
+    type Case<'a> = (TestRecord, (Option<&'a str>, Option<i64>, Vec<(String, Option<Vec<u8>>)>));
+    let mut cases: Vec<Case<'_>> = vec![
         (order(schema, "copy", None), copied.clone()),
         (order(schema, "key", Some("other")), (Some("other"), Some(AT), original.clone())),
         (order(schema, "key", Some("")), (Some(""), Some(AT), original.clone())),

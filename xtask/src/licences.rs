@@ -53,7 +53,7 @@ fn problems(metadata: &Value, allowed: &BTreeSet<String>) -> Vec<String> {
         match text("license") {
             Some(licence) if Expression::parse(licence).is_some_and(|parsed| parsed.holds(allowed)) => {}
             Some(licence) => {
-                problems.push(format!("{name} has the licence `{licence}`, which is not allowed"))
+                problems.push(format!("{name} has the licence `{licence}`, which is not allowed"));
             }
             None => problems.push(format!("{name} names no licence")),
         }

@@ -59,7 +59,8 @@ pub fn run(servers: &Servers, extent: &Extent, wanted: &Wanted<'_>) -> anyhow::R
         let host = work.host()?;
         rates.push(host.records_per_cpu_s);
         resident.push(host.resident_mib);
-        let mut line = format!("round {round}: records per CPU second: wasmill {:.0}", host.records_per_cpu_s);
+        let mut line =
+            format!("round {round}: records per CPU second: wasmill {:.0}", host.records_per_cpu_s);
         if needs_raw {
             let raw = work.native("raw", host.output_schema)?;
             ratios.push(host.records_per_cpu_s / raw);
@@ -137,8 +138,12 @@ impl Work<'_> {
             String::from_utf8_lossy(&answer.stderr)
         );
         let report: Value = serde_json::from_slice(&answer.stdout).context("read the loop's report")?;
-        let number = |name: &str| report.get(name).and_then(Value::as_f64).context("a report without a figure");
-        anyhow::ensure!(number("records")? == self.records as f64, "{route} did not read every record: {report}");
+        let number =
+            |name: &str| report.get(name).and_then(Value::as_f64).context("a report without a figure");
+        anyhow::ensure!(
+            number("records")? == self.records as f64,
+            "{route} did not read every record: {report}"
+        );
         self.verify(&output, output_schema)?;
         number("records_per_cpu_second")
     }
