@@ -21,10 +21,6 @@ fn json_of(pipeline: &TestPipeline, record: &ConsumedRecord) -> Json {
     })
 }
 
-fn text<'a>(json: &'a Json, field: &str) -> &'a str {
-    json[field].as_str().unwrap_or_else(|| panic!("no text `{field}` in {json}"))
-}
-
 #[test]
 fn raw_lines_become_json() {
     let pipeline = TestPipeline::new("parse-logs", 1)
