@@ -23,7 +23,7 @@ fn a_slow_guest_on_a_fast_topic_does_not_fill_the_memory() {
         .and_then(|pipeline| pipeline.input("jobs", "key: text, value: avro"))
         .and_then(|pipeline| pipeline.output("outcomes", "key: text, value: avro"))
         .expect("a pipeline")
-        .with("batch: { rows_max: 10 }\nconfig: { idle_rounds: \"2000000\" }");
+        .with("batch: { rows_max: 10 }\nconfig: { idle_rounds: \"15000000\" }");
     let subject = format!("{}-value", pipeline.in_topic("jobs"));
     let schema = pipeline.registry.register_avro(&subject, JOB).expect("registered");
     let count = BACKLOG_BYTES / VALUE_BYTES;
