@@ -362,7 +362,7 @@ fn one_record_becomes_many_under_keys_and_times_of_their_own() {
         .expect("a pipeline");
     let id = register(&pipeline, "orders", SHOP_ORDER);
     let text = |value: &str| Value::String(value.to_owned());
-    let line = |product: &str, quantity: i32, cents: i16| {
+    let line = |product: &str, quantity: i32, cents: i64| {
         Value::Record(vec![
             ("product".to_owned(), text(product)),
             ("quantity".to_owned(), Value::Int(quantity)),

@@ -35,7 +35,7 @@ const fn of_guest(action: &'static str, code: &'static str, stage: &'static str)
     Kind { action, damage: |bytes| bytes, code, stage }
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 11] = [
     of_bytes("wire-magic", |mut bytes| {
         bytes[0] = 1;
         bytes
@@ -53,8 +53,9 @@ const KINDS: [Kind; 12] = [
     of_guest("reject", "guest-rejected", "TRANSFORM"),
     of_guest("reject-late", "guest-rejected", "TRANSFORM"),
     of_guest("trap", "guest-trap", "TRANSFORM"),
-    of_guest("swell", "record-too-large", "PRODUCE"),
 ];
+/// Its output is larger than the broker takes, which comes out only when it is sent.
+const TOO_LARGE: Kind = of_guest("swell", "record-too-large", "PRODUCE");
 
 fn pipeline(partitions: i32) -> (TestPipeline, u32) {
     let pipeline = TestPipeline::new("trap-on-marker", partitions)
@@ -116,6 +117,20 @@ impl Fed {
             };
             self.records.push(record);
         }
+    }
+}
+
+impl Fed {
+    /// Alone at each end and in the middle of a batch, every other record, all of a batch, none.
+    fn at_every_place(schema: u32, partition: i32, kind: Kind) -> Self {
+        let mut fed = Self::default();
+        fed.batch(schema, partition, |place| (place == 0).then_some(kind));
+        fed.batch(schema, partition, |place| (place == ROWS_MAX / 2).then_some(kind));
+        fed.batch(schema, partition, |place| (place == ROWS_MAX - 1).then_some(kind));
+        fed.batch(schema, partition, |place| place.is_multiple_of(2).then_some(kind));
+        fed.batch(schema, partition, |_| Some(kind));
+        fed.batch(schema, partition, |_| None);
+        fed
     }
 }
 
@@ -228,14 +243,7 @@ fn every_kind_at_every_place_leaves_its_neighbours_in_order() {
     let (pipeline, schema) = pipeline(partitions);
     let mut fed: Vec<Fed> = Vec::new();
     for (partition, kind) in (0..).zip(KINDS) {
-        let mut here = Fed::default();
-        here.batch(schema, partition, |place| (place == 0).then_some(kind));
-        here.batch(schema, partition, |place| (place == ROWS_MAX / 2).then_some(kind));
-        here.batch(schema, partition, |place| (place == ROWS_MAX - 1).then_some(kind));
-        here.batch(schema, partition, |place| place.is_multiple_of(2).then_some(kind));
-        here.batch(schema, partition, |_| Some(kind));
-        here.batch(schema, partition, |_| None);
-        fed.push(here);
+        fed.push(Fed::at_every_place(schema, partition, kind));
     }
     // All kinds side by side in each batch.
     let mut mixed = Fed::default();
@@ -250,6 +258,15 @@ fn every_kind_at_every_place_leaves_its_neighbours_in_order() {
     pipeline.run().expect("every record dealt with");
     assert_eq!(pipeline.kafka.partitions(&pipeline.letters()).expect("the dead letters' topic"), partitions);
     assert_set_aside(&pipeline, &fed);
+}
+
+#[test]
+fn outputs_that_the_broker_refuses_are_set_aside_with_their_sources() {
+    let (pipeline, schema) = pipeline(1);
+    let fed = Fed::at_every_place(schema, 0, TOO_LARGE);
+    pipeline.kafka.produce(&pipeline.in_topic("jobs"), fed.records.clone()).expect("jobs written");
+    pipeline.run().expect("every record dealt with");
+    assert_set_aside(&pipeline, &[fed]);
 }
 
 #[test]
@@ -322,7 +339,7 @@ fn around(schema: u32, kind: Kind) -> Vec<TestRecord> {
 
 #[test]
 fn dropped_records_leave_no_letter() {
-    for kind in [KINDS[0], KINDS[10], KINDS[11]] {
+    for kind in [KINDS[0], KINDS[10], TOO_LARGE] {
         let (pipeline, schema) = pipeline(2);
         let pipeline = pipeline.with("on_bad_record: drop");
         pipeline.kafka.produce(&pipeline.in_topic("jobs"), around(schema, kind)).expect("jobs written");

@@ -330,6 +330,11 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 self.poison(&[Refused { token, cause }]);
                 self.abort()
             }
+            SendFailure::Abort { refused, reason } => {
+                tracing::debug!(reason, "the open cycle cannot be committed; its work is done again");
+                self.poison(&refused);
+                self.abort()
+            }
             SendFailure::Full => self.abort(),
             SendFailure::Sink(failure) => Err(sink_failed(failure)),
         }

@@ -101,6 +101,22 @@ fn a_record_that_the_broker_refuses_becomes_a_dead_letter_on_the_second_pass() {
 }
 
 #[test]
+fn a_refusal_that_is_known_before_the_commit_is_remembered_too() {
+    let world = world(|w| {
+        w.broker_refuses.extend([(OUTPUT.0, 1), (OUTPUT.0, 3)]);
+        w.refuses_early = true;
+    });
+    let mut driver = driver(&world, letters());
+    for _ in 0..3 {
+        feed(&world, Numbers::new(0, 0, 0..6));
+        turns(&mut driver, 1);
+    }
+    assert_eq!(world.borrow().aborts, 2, "one a refused record, and the driver goes on");
+    assert_eq!(committed(&world, OUTPUT), [0, 2, 4, 5]);
+    assert_eq!(committed(&world, LETTERS), [1, 3]);
+}
+
+#[test]
 fn a_letter_that_the_broker_refuses_goes_without_its_value() {
     let world = world(|w| {
         w.traps.insert(3);

@@ -93,7 +93,20 @@ pub(crate) struct World {
     pub(crate) pending: BTreeMap<i32, u32>,
     /// The broker refuses these values in this topic, at the commit.
     pub(crate) broker_refuses: HashSet<(u32, i64)>,
+    /// The refusal is known when the next record is sent, not only at the commit.
+    pub(crate) refuses_early: bool,
     pub(crate) commit_aborts: u32,
+}
+
+impl World {
+    /// What the broker refuses of the open transaction.
+    fn refused(&self) -> Vec<Refused> {
+        let refuses =
+            |sent: &&Sent| sent.value.is_some_and(|v| self.broker_refuses.contains(&(sent.topic.0, v)));
+        let cause = bad("record-too-large", Stage::Produce);
+        let refused = self.open.iter().filter(refuses);
+        refused.map(|sent| Refused { token: sent.token, cause: cause.clone() }).collect()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,6 +245,10 @@ impl Sink for FakeSink {
         Ok(source)
     }
     fn send(&mut self, record: &OutputRecord<'_>) -> Result<(), SendFailure> {
+        let refused = self.0.borrow().refused();
+        if self.0.borrow().refuses_early && !refused.is_empty() {
+            return Err(SendFailure::Abort { refused, reason: "scripted".to_owned() });
+        }
         let headers = record.headers.iter().map(|(name, _)| (*name).to_owned()).collect();
         let value = record.value.map(number);
         self.0.borrow_mut().open.push(Sent { topic: record.topic, value, headers, token: record.token });
@@ -245,13 +262,7 @@ impl Sink for FakeSink {
     }
     fn commit(&mut self, positions: &[(TopicPartition, Offset)], (): &()) -> Result<(), CommitFailure> {
         let mut world = self.0.borrow_mut();
-        let cause = bad("record-too-large", Stage::Produce);
-        let refused: Vec<Refused> = world
-            .open
-            .iter()
-            .filter(|sent| sent.value.is_some_and(|v| world.broker_refuses.contains(&(sent.topic.0, v))))
-            .map(|sent| Refused { token: sent.token, cause: cause.clone() })
-            .collect();
+        let refused = world.refused();
         if !refused.is_empty() {
             return Err(CommitFailure::Refused(refused));
         }

@@ -393,6 +393,10 @@ pub enum SendFailure {
     /// This record can never be written (too large, invalid), with its token.
     #[error("the record is refused: {0}")]
     Refused(BadRecord, u64),
+    /// Something that was sent before cannot be committed: the cycle must be aborted and its work
+    /// done again. Of the records that are to blame, those that are known.
+    #[error("the transaction cannot be committed: {reason}")]
+    Abort { refused: Vec<Refused>, reason: String },
     #[error(transparent)]
     Sink(#[from] SinkFailure),
 }

@@ -29,6 +29,7 @@ use crate::sink::transaction::Ready;
 use crate::sink::transaction::Starting;
 use crate::sink::transaction::hand_over_all;
 use crate::sink::transaction::settle_all;
+use crate::sink::transaction::why_not_taken;
 use crate::sink::trouble::sink_failure;
 use crate::sink::trouble::too_large;
 
@@ -229,10 +230,24 @@ impl KafkaSink {
                 SendFailure::Full
             }
             NotSentError::TooLarge { bytes, limit } => SendFailure::Refused(too_large(bytes, limit), token),
-            NotSentError::Client(error) => {
-                let fatal = self.producer().and_then(|producer| producer.fatal_error());
-                SendFailure::Sink(sink_failure(&fatal.unwrap_or(error)))
+            NotSentError::Client(error) => self.not_taken(&error),
+        }
+    }
+}
+
+impl KafkaSink {
+    /// An open transaction in which a record failed takes no more: what failed decides, not this.
+    fn not_taken(&mut self, error: &KafkaError) -> SendFailure {
+        let State::Open(open) = &mut self.state else {
+            let fatal = self.producer().and_then(|producer| producer.fatal_error());
+            return SendFailure::Sink(sink_failure(fatal.as_ref().unwrap_or(error)));
+        };
+        match why_not_taken(open.producer(), error, &mut self.suspects) {
+            CommitFailure::Refused(refused) => {
+                SendFailure::Abort { refused, reason: "the broker refused records".to_owned() }
             }
+            CommitFailure::Abort(reason) => SendFailure::Abort { refused: Vec::new(), reason },
+            CommitFailure::Sink(failure) => SendFailure::Sink(failure),
         }
     }
 }

@@ -159,6 +159,21 @@ impl Open {
     }
 }
 
+/// Why the open transaction takes no more records: an earlier one failed, whose report may still be
+/// on its way when the client says so.
+pub(in crate::sink) fn why_not_taken(
+    producer: &mut Producer,
+    error: &KafkaError,
+    suspects: &mut Suspects,
+) -> CommitFailure {
+    producer.serve(Duration::ZERO);
+    let deadline = Instant::now() + STEP;
+    while !producer.has_undelivered() && producer.fatal_error().is_none() && Instant::now() < deadline {
+        producer.serve(SETTLE_STEP);
+    }
+    why(producer, Some(error), suspects)
+}
+
 /// Hands over what is gathered, and waits for room where the queue is full.
 pub(in crate::sink) fn hand_over_all(
     producer: &mut Producer,
@@ -168,10 +183,7 @@ pub(in crate::sink) fn hand_over_all(
         match producer.hand_over() {
             Ok(()) => return Ok(()),
             Err(NotSentError::Full) => producer.serve(ROOM_STEP),
-            Err(NotSentError::Client(error)) => {
-                producer.serve(Duration::ZERO);
-                return Err(why(producer, Some(&error), suspects));
-            }
+            Err(NotSentError::Client(error)) => return Err(why_not_taken(producer, &error, suspects)),
             // Sizes are checked when a record is taken.
             Err(error @ NotSentError::TooLarge { .. }) => {
                 return Err(CommitFailure::Abort(error.to_string()));

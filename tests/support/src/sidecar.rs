@@ -55,14 +55,23 @@ impl SidecarPlan {
         std::fs::create_dir_all(&self.dir)?;
         let file = self.dir.join("pipeline.yaml");
         std::fs::write(&file, &self.pipeline)?;
+        self.launch(Command::new(binary()).arg("run").arg("-f").arg(&file))
+    }
+
+    /// Starts `wasmill serve` instead: the same folder and servers, no pipeline file.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub fn serve(&self) -> Result<Sidecar> {
+        std::fs::create_dir_all(&self.dir)?;
+        self.launch(Command::new(binary()).arg("serve"))
+    }
+
+    fn launch(&self, command: &mut Command) -> Result<Sidecar> {
         let log = self.dir.join(format!("{}.log", self.host_id));
         let output = File::options().create(true).append(true).open(&log)?;
         let port = free_port()?;
-        let mut command = Command::new(binary());
         command
-            .arg("run")
-            .arg("-f")
-            .arg(&file)
             .env_clear()
             .envs(std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_")))
             .env("WASMILL_KAFKA_BROKERS", &self.brokers)
@@ -73,7 +82,7 @@ impl SidecarPlan {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        die_with_parent(&mut command);
+        die_with_parent(command);
         let child = command.spawn().with_context(|| {
             format!("cannot start {}; build it with `cargo build -p wasmill`", binary().display())
         })?;
