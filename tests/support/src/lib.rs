@@ -31,8 +31,6 @@ pub use kafka_client::KafkaClient;
 pub use names::free_port;
 pub use names::unique_name;
 pub use pipelines::Outputs;
-pub use pipelines::Outputs;
-pub use pipelines::PaymentsPipeline;
 pub use pipelines::PaymentsPipeline;
 pub use python::python;
 pub use python::run_python;
