@@ -37,6 +37,9 @@ use crate::sink::trouble::too_large;
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// How long a topic's partition count is taken as still true.
 const COUNT_AGE_MAX: Duration = Duration::from_secs(60);
+/// How long a topic may be unknown before the pipeline stops.
+const TOPIC_GRACE: Duration = Duration::from_secs(5);
+const TOPIC_ASK_INTERVAL: Duration = Duration::from_millis(100);
 /// Kafka's default of `max.message.bytes`, where a topic's own may not be read.
 const TOPIC_BYTES_MAX: usize = 1_048_588;
 
@@ -117,7 +120,7 @@ impl KafkaSink {
         let admin = Admin::start(&self.settings.client, ANSWER_WAIT).map_err(|error| cannot_start(&error))?;
         let mut limits = Vec::new();
         for (topic, _) in &self.settings.topics {
-            let limit = match admin.topic_config(topic, "max.message.bytes") {
+            let limit = match patient(|| admin.topic_config(topic, "max.message.bytes")) {
                 Ok(limit) => limit.and_then(|limit| limit.parse().ok()).unwrap_or(TOPIC_BYTES_MAX),
                 Err(error) if error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
                     return Err(sink_failure(&KafkaError::new(error.code, format!("`{topic}`"))));
@@ -186,7 +189,7 @@ impl KafkaSink {
             let Some(producer) = self.producer() else {
                 return Err(SinkFailure::Fatal("there is no producer to ask".to_owned()));
             };
-            let answer = producer.partition_count(topic);
+            let answer = patient(|| producer.partition_count(topic));
             let Some((_, known)) = self.routes.get_mut(topic) else { continue };
             match answer {
                 Ok(count) => *known = count,
@@ -375,6 +378,23 @@ impl Sink for KafkaSink {
 
     fn record_bytes_max(&self, topic: TopicIndex) -> usize {
         self.topic_bytes_max(topic)
+    }
+}
+
+/// Asks again for a while when a topic is not known: the news of a topic that was just created takes
+/// a moment to reach every broker.
+fn patient<T>(mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    let until = Instant::now() + TOPIC_GRACE;
+    loop {
+        match ask() {
+            Err(error)
+                if matches!(error.code, ErrorCode::UNKNOWN_TOPIC | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+                    && Instant::now() < until =>
+            {
+                std::thread::sleep(TOPIC_ASK_INTERVAL);
+            }
+            answer => return answer,
+        }
     }
 }
 
