@@ -13,6 +13,8 @@ pub const THRESHOLD: f64 = 500.0;
 pub const BATCH_MAX: usize = 1000;
 /// Time between two commits.
 pub const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
+/// Timestamp of the first payment; each later one is a millisecond after the one before it.
+pub const FIRST_TS: i64 = 1_760_000_000_000;
 /// Accounts, and so keys.
 const ACCOUNTS: u32 = 100_000;
 
@@ -111,6 +113,12 @@ impl Payments {
         Self { random: SmallRng::seed_from_u64(seed), next: 0, schema }
     }
 
+    /// How many were written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.next.cast_unsigned()
+    }
+
     /// Writes the next record: the key, and the value as Confluent-framed Avro.
     pub fn write_next(&mut self, key: &mut Vec<u8>, value: &mut Vec<u8>) {
         use std::io::Write as _;
@@ -128,7 +136,7 @@ impl Payments {
         write_bytes(value, key);
         value.extend_from_slice(&(f64::from(amount) / 100.0).to_le_bytes());
         write_bytes(value, country.as_bytes());
-        write_long(value, 1_760_000_000_000 + self.next);
+        write_long(value, FIRST_TS + self.next);
         value.push(u8::from(present));
         self.next += 1;
     }
@@ -167,6 +175,27 @@ impl<'a> Payment<'a> {
         write_bytes(out, self.account);
         out.extend_from_slice(&self.amount.to_le_bytes());
         write_long(out, self.ts);
+    }
+}
+
+/// An output of the work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LargePayment<'a> {
+    pub account: &'a [u8],
+    pub amount: f64,
+    pub ts: i64,
+}
+
+impl<'a> LargePayment<'a> {
+    /// Decodes a Confluent-framed value; none when it is malformed.
+    #[must_use]
+    pub fn decode(value: &'a [u8]) -> Option<Self> {
+        let mut rest = value.strip_prefix(&[0])?.get(4..)?;
+        let account = read_bytes(&mut rest)?;
+        let (amount, after) = rest.split_first_chunk::<8>()?;
+        rest = after;
+        let ts = read_long(&mut rest)?;
+        rest.is_empty().then_some(Self { account, amount: f64::from_le_bytes(*amount), ts })
     }
 }
 
@@ -236,6 +265,10 @@ mod tests {
             let payment = Payment::decode(&value).expect("a payment");
             assert_eq!((payment.account, payment.ts), (&key[..], 1_760_000_000_000 + number));
             kept += u32::from(payment.amount > THRESHOLD);
+            let mut out = Vec::new();
+            payment.encode(2, &mut out);
+            let Payment { account, amount, ts } = payment;
+            assert_eq!(LargePayment::decode(&out), Some(LargePayment { account, amount, ts }));
             assert_eq!(Payment::decode(&value[..value.len() - 1]), None);
         }
         assert!((4800..5200).contains(&kept), "{kept}");

@@ -13,6 +13,9 @@
 //!
 //! Modules in reading order. What may import what is in `ARCHITECTURE.md`; `cargo xtask tidy` checks it.
 
+// The data path never panics on input. A proven invariant says `#[expect(..., reason = "...")]`.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
 pub mod model;
 pub mod pipeline;
 

@@ -59,18 +59,12 @@ impl Answer {
     }
 
     fn success(self, topic: Topic<'_>) -> Result<Self, RegistryError> {
-        if (200..300).contains(&self.status) {
-            Ok(self)
-        } else {
-            Err(self.into_error(topic))
-        }
+        if (200..300).contains(&self.status) { Ok(self) } else { Err(self.into_error(topic)) }
     }
 
     fn into_error(self, topic: Topic<'_>) -> RegistryError {
         let body = serde_json::from_slice::<ErrorBody>(&self.body).ok();
-        let code = body
-            .as_ref()
-            .map_or(u32::from(self.status), |body| body.error_code);
+        let code = body.as_ref().map_or(u32::from(self.status), |body| body.error_code);
         let message = message(&self.body, &self.secrets);
         let asked = Box::new(self.asked.clone());
         match self.status {
@@ -78,12 +72,9 @@ impl Answer {
             403 => RegistryError::Forbidden { asked, message },
             // A registry names what is missing. Any other 404 comes from a wrong path or another server,
             // and must never pass for "this schema does not exist".
-            404 if (40401..=40499).contains(&code) => RegistryError::NotFound {
-                asked,
-                what: missing(code, topic),
-                code,
-                message,
-            },
+            404 if (40401..=40499).contains(&code) => {
+                RegistryError::NotFound { asked, what: missing(code, topic), code, message }
+            }
             404 => self.protocol(format!("no such route: {message}")),
             409 => RegistryError::Incompatible {
                 asked,
@@ -103,11 +94,7 @@ impl Answer {
     }
 
     fn protocol(self, detail: String) -> RegistryError {
-        RegistryError::Protocol {
-            asked: Box::new(self.asked),
-            status: self.status,
-            detail,
-        }
+        RegistryError::Protocol { asked: Box::new(self.asked), status: self.status, detail }
     }
 }
 
@@ -122,10 +109,9 @@ fn missing(code: u32, topic: Topic<'_>) -> Missing {
     match (code, topic) {
         (_, Topic::SchemaId(id)) => Missing::SchemaId(id),
         (40403, Topic::SchemaOf(subject)) => Missing::SchemaOf(subject.to_owned()),
-        (40402, Topic::Version(subject, version)) => Missing::Version {
-            subject: subject.to_owned(),
-            version: version.to_string(),
-        },
+        (40402, Topic::Version(subject, version)) => {
+            Missing::Version { subject: subject.to_owned(), version: version.to_string() }
+        }
         (40408 | 40409, topic) => Missing::Setting(subject(topic).unwrap_or_default().to_owned()),
         (40401, topic) => {
             subject(topic).map_or(Missing::Other, |subject| Missing::Subject(subject.to_owned()))
@@ -137,10 +123,9 @@ fn missing(code: u32, topic: Topic<'_>) -> Missing {
 /// What an error body says, or how it begins if it is not the registry's. Without secrets.
 pub(crate) fn message(body: &[u8], secrets: &[Secret]) -> String {
     match serde_json::from_slice::<ErrorBody>(body) {
-        Ok(ErrorBody {
-            message: Some(message),
-            ..
-        }) if !message.is_empty() => cut(&scrub(secrets, message), MESSAGE_CHARS),
+        Ok(ErrorBody { message: Some(message), .. }) if !message.is_empty() => {
+            cut(&scrub(secrets, message), MESSAGE_CHARS)
+        }
         _ => excerpt(body, secrets),
     }
 }
@@ -169,48 +154,21 @@ mod tests {
     use crate::schema::Version;
 
     fn error(status: u16, body: &str, topic: Topic<'_>) -> RegistryError {
-        let asked = Asked {
-            what: "a test".into(),
-            method: "GET",
-            url: "http://h/x".into(),
-        };
+        let asked = Asked { what: "a test".into(), method: "GET", url: "http://h/x".into() };
         let secrets = Arc::new([Secret::new("hunter2")]);
-        Answer {
-            asked,
-            status,
-            body: body.into(),
-            secrets,
-        }
-        .into_value::<u32>(topic, "a number")
-        .expect_err("an error")
+        Answer { asked, status, body: body.into(), secrets }
+            .into_value::<u32>(topic, "a number")
+            .expect_err("an error")
     }
 
     #[test]
     fn a_404_without_the_registrys_code_is_not_a_missing_schema() {
-        for body in [
-            "<html>nginx</html>",
-            r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#,
-            "",
-        ] {
+        for body in ["<html>nginx</html>", r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#, ""] {
             let error = error(404, body, Topic::SchemaId(7));
-            assert!(
-                matches!(error, RegistryError::Protocol { .. }) && !error.is_definite(),
-                "{error}"
-            );
+            assert!(matches!(error, RegistryError::Protocol { .. }) && !error.is_definite(), "{error}");
         }
-        let error = error(
-            404,
-            r#"{"error_code":40403,"message":"Schema not found"}"#,
-            Topic::SchemaId(7),
-        );
-        assert!(matches!(
-            error,
-            RegistryError::NotFound {
-                what: Missing::SchemaId(7),
-                code: 40403,
-                ..
-            }
-        ));
+        let error = error(404, r#"{"error_code":40403,"message":"Schema not found"}"#, Topic::SchemaId(7));
+        assert!(matches!(error, RegistryError::NotFound { what: Missing::SchemaId(7), code: 40403, .. }));
     }
 
     #[test]
@@ -232,15 +190,8 @@ mod tests {
 
     #[test]
     fn bodies_are_cut_and_scrubbed() {
-        let error = error(
-            200,
-            &format!("\"hunter2 {}\"", "ü".repeat(10_000)),
-            Topic::Registry,
-        );
+        let error = error(200, &format!("\"hunter2 {}\"", "ü".repeat(10_000)), Topic::Registry);
         let text = error.to_string();
-        assert!(
-            text.contains("*** ü") && !text.contains("hunter2") && text.chars().count() < 700,
-            "{text}"
-        );
+        assert!(text.contains("*** ü") && !text.contains("hunter2") && text.chars().count() < 700, "{text}");
     }
 }

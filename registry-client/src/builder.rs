@@ -56,10 +56,7 @@ impl fmt::Debug for RegistryClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegistryClientBuilder")
             .field("urls", &self.urls.len())
-            .field(
-                "headers",
-                &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
-            )
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("connect_timeout", &self.connect_timeout)
             .field("request_timeout", &self.request_timeout)
             .field("retry", &self.retry)
@@ -140,10 +137,7 @@ impl RegistryClientBuilder {
             match (&basic, user) {
                 (Some((known, _)), Some(user)) if *known == user => {}
                 (Some((_, first)), Some(_)) => {
-                    return Err(SettingsError::CredentialsTwice {
-                        first,
-                        second: "a registry URL",
-                    });
+                    return Err(SettingsError::CredentialsTwice { first, second: "a registry URL" });
                 }
                 (None, Some(user)) => basic = Some((user, "a registry URL")),
                 (_, None) => {}
@@ -164,9 +158,7 @@ impl RegistryClientBuilder {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
-            .map_err(|error| SettingsError::HttpClient {
-                reason: error.without_url().to_string(),
-            })?;
+            .map_err(|error| SettingsError::HttpClient { reason: error.without_url().to_string() })?;
         Ok(RegistryClient::new(Arc::new(Transport {
             http,
             endpoints: Endpoints::new(endpoints),
@@ -187,10 +179,7 @@ fn headers(
     let mut headers = HeaderMap::new();
     let mut secrets = Vec::new();
     if let (Some((_, first)), Some(_)) = (&basic, &bearer) {
-        return Err(SettingsError::CredentialsTwice {
-            first,
-            second: "bearer_token",
-        });
+        return Err(SettingsError::CredentialsTwice { first, second: "bearer_token" });
     }
     if let Some(((user, password), _)) = basic {
         let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
@@ -198,17 +187,12 @@ fn headers(
         secrets.extend([password, Secret::new(pair)]);
     }
     if let Some(token) = bearer {
-        headers.insert(
-            AUTHORIZATION,
-            sensitive(&format!("Bearer {}", token.expose()), "bearer_token")?,
-        );
+        headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.expose()), "bearer_token")?);
         secrets.push(token);
     }
     for (name, value) in custom {
-        let header = HeaderName::try_from(name.as_str()).map_err(|_| SettingsError::Header {
-            what: format!("header {name:?}"),
-            part: "name",
-        })?;
+        let header = HeaderName::try_from(name.as_str())
+            .map_err(|_| SettingsError::Header { what: format!("header {name:?}"), part: "name" })?;
         if header == AUTHORIZATION && headers.contains_key(AUTHORIZATION) {
             return Err(SettingsError::CredentialsTwice {
                 first: "basic_auth or bearer_token",
@@ -222,19 +206,15 @@ fn headers(
 }
 
 fn sensitive(text: &str, what: &str) -> Result<HeaderValue, SettingsError> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| SettingsError::Header {
-        what: what.to_owned(),
-        part: "value",
-    })?;
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| SettingsError::Header { what: what.to_owned(), part: "value" })?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 /// TLS by ring, passed explicitly: the process may have no default provider, or another.
 fn tls(https: bool, roots: Option<&[u8]>) -> Result<rustls::ClientConfig, SettingsError> {
-    let refuse = |error: &dyn fmt::Display| SettingsError::Tls {
-        reason: error.to_string(),
-    };
+    let refuse = |error: &dyn fmt::Display| SettingsError::Tls { reason: error.to_string() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -242,27 +222,18 @@ fn tls(https: bool, roots: Option<&[u8]>) -> Result<rustls::ClientConfig, Settin
     let roots = roots.map(parse_roots).transpose()?.unwrap_or_default();
     // Only where it is used: a machine without CA certificates can still speak plain HTTP.
     if !https {
-        return Ok(config
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth());
+        return Ok(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth());
     }
     let verifier = Verifier::new_with_extra_roots(roots, provider).map_err(|error| refuse(&error))?;
-    Ok(config
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
+    Ok(config.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth())
 }
 
 fn parse_roots(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
     let roots = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| SettingsError::RootCertificates {
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| SettingsError::RootCertificates { reason: error.to_string() })?;
     if roots.is_empty() {
-        return Err(SettingsError::RootCertificates {
-            reason: "no certificate found".to_owned(),
-        });
+        return Err(SettingsError::RootCertificates { reason: "no certificate found".to_owned() });
     }
     Ok(roots)
 }

@@ -74,10 +74,7 @@ pub enum Lookup {
     /// [`CacheLimits::unknown_ttl`].
     Unknown(Arc<RegistryError>),
     /// The registry cannot be asked, since that time. It is tried again without limit: ask again.
-    Unavailable {
-        since: SystemTime,
-        error: Arc<RegistryError>,
-    },
+    Unavailable { since: SystemTime, error: Arc<RegistryError> },
 }
 
 /// Schemas by id, each fetched once however many ask, in the background.

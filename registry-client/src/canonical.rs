@@ -10,9 +10,7 @@ use serde_json::Value;
 use crate::schema::Schema;
 use crate::schema::SchemaType;
 
-const PRIMITIVES: [&str; 8] = [
-    "null", "boolean", "int", "long", "float", "double", "bytes", "string",
-];
+const PRIMITIVES: [&str; 8] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
 
 /// One spelling for all Avro texts that differ only in formatting: white space, order of attributes,
 /// `{"type": "int"}` for `"int"`, `namespace` + `name` for a full name, a name in its own namespace
@@ -48,11 +46,9 @@ fn same_text(one: &Schema, other: &Schema) -> bool {
             let parsed = |text: &str| serde_json::from_str::<Value>(text);
             matches!((parsed(&one.text), parsed(&other.text)), (Ok(one), Ok(other)) if one == other)
         }
-        SchemaType::Protobuf | SchemaType::Other(_) => one.text.trim().lines().map(str::trim_end).eq(other
-            .text
-            .trim()
-            .lines()
-            .map(str::trim_end)),
+        SchemaType::Protobuf | SchemaType::Other(_) => {
+            one.text.trim().lines().map(str::trim_end).eq(other.text.trim().lines().map(str::trim_end))
+        }
     }
 }
 
@@ -103,10 +99,7 @@ fn avro_object(attributes: &Map<String, Value>, namespace: Option<&str>) -> Valu
 
 fn named(attributes: &Map<String, Value>, enclosing: Option<&str>) -> Value {
     let name = attributes.get("name").and_then(Value::as_str).unwrap_or_default();
-    let own = match (
-        name.rsplit_once('.'),
-        attributes.get("namespace").and_then(Value::as_str),
-    ) {
+    let own = match (name.rsplit_once('.'), attributes.get("namespace").and_then(Value::as_str)) {
         (Some((namespace, _)), _) => Some(namespace),
         (None, Some(namespace)) => Some(namespace),
         (None, None) => enclosing,
@@ -121,9 +114,7 @@ fn named(attributes: &Map<String, Value>, enclosing: Option<&str>) -> Value {
             ("aliases", Value::Array(aliases)) => aliases
                 .iter()
                 .map(|alias| {
-                    alias
-                        .as_str()
-                        .map_or_else(|| alias.clone(), |alias| Value::String(qualified(alias, own)))
+                    alias.as_str().map_or_else(|| alias.clone(), |alias| Value::String(qualified(alias, own)))
                 })
                 .collect(),
             ("fields", Value::Array(fields)) => fields.iter().map(|field| record_field(field, own)).collect(),
@@ -152,11 +143,7 @@ fn record_field(field: &Value, namespace: Option<&str>) -> Value {
 }
 
 fn full_name(name: &str, namespace: Option<&str>) -> String {
-    if PRIMITIVES.contains(&name) {
-        name.to_owned()
-    } else {
-        qualified(name, namespace)
-    }
+    if PRIMITIVES.contains(&name) { name.to_owned() } else { qualified(name, namespace) }
 }
 
 fn qualified(name: &str, namespace: Option<&str>) -> String {
@@ -249,37 +236,19 @@ mod tests {
     fn the_canonical_text_is_its_own_canonical_text() {
         let text = r#"{"namespace":"x","type":"record","name":"U","fields":[{"type":"V","name":"a"}]}"#;
         let once = canonical_avro(text).expect("JSON");
-        assert_eq!(
-            once,
-            r#"{"fields":[{"name":"a","type":"x.V"}],"name":"x.U","type":"record"}"#
-        );
+        assert_eq!(once, r#"{"fields":[{"name":"a","type":"x.V"}],"name":"x.U","type":"record"}"#);
         assert_eq!(canonical_avro(&once).expect("JSON"), once);
     }
 
     #[test]
     fn references_and_type_count() {
-        let reference = |version| crate::schema::Reference {
-            name: "x.A".into(),
-            subject: "a".into(),
-            version,
-        };
+        let reference =
+            |version| crate::schema::Reference { name: "x.A".into(), subject: "a".into(), version };
         let one = Schema::avro("\"x.A\"").with_references(vec![reference(1)]);
-        assert!(!same_schema(
-            &one,
-            &Schema::avro("\"x.A\"").with_references(vec![reference(2)])
-        ));
+        assert!(!same_schema(&one, &Schema::avro("\"x.A\"").with_references(vec![reference(2)])));
         assert!(!same_schema(&Schema::avro("{}"), &Schema::json("{}")));
-        assert!(same_schema(
-            &Schema::json(r#"{"a":1,"b":2}"#),
-            &Schema::json(r#"{"b": 2, "a": 1}"#)
-        ));
-        assert!(same_schema(
-            &Schema::protobuf("message A {}\r\n"),
-            &Schema::protobuf("message A {}")
-        ));
-        assert!(!same_schema(
-            &Schema::protobuf("message A {}"),
-            &Schema::protobuf("message B {}")
-        ));
+        assert!(same_schema(&Schema::json(r#"{"a":1,"b":2}"#), &Schema::json(r#"{"b": 2, "a": 1}"#)));
+        assert!(same_schema(&Schema::protobuf("message A {}\r\n"), &Schema::protobuf("message A {}")));
+        assert!(!same_schema(&Schema::protobuf("message A {}"), &Schema::protobuf("message B {}")));
     }
 }

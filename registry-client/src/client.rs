@@ -86,19 +86,13 @@ impl RegistryClient {
     }
 
     pub(crate) fn new(transport: Arc<Transport>) -> Self {
-        Self {
-            retry: transport.retry,
-            transport,
-        }
+        Self { retry: transport.retry, transport }
     }
 
     /// The same client with another policy.
     #[must_use]
     pub fn with_retry(&self, retry: RetryPolicy) -> Self {
-        Self {
-            transport: Arc::clone(&self.transport),
-            retry,
-        }
+        Self { transport: Arc::clone(&self.transport), retry }
     }
 
     #[must_use]
@@ -109,48 +103,26 @@ impl RegistryClient {
     /// The servers' addresses, without credentials.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
-        self.transport
-            .endpoints
-            .all()
-            .iter()
-            .map(|endpoint| endpoint.join(""))
-            .collect()
+        self.transport.endpoints.all().iter().map(|endpoint| endpoint.join("")).collect()
     }
 
     /// The names of all subjects.
     pub async fn subjects(&self, listing: Listing) -> Result<Vec<String>, RegistryError> {
         let path = format!("/subjects{}", deleted(listing));
-        self.get(
-            path,
-            "the list of subjects".into(),
-            Topic::Registry,
-            "a list of names",
-        )
-        .await
+        self.get(path, "the list of subjects".into(), Topic::Registry, "a list of names").await
     }
 
     /// The version numbers of a subject, ascending.
     pub async fn versions(&self, subject: &str, listing: Listing) -> Result<Vec<u32>, RegistryError> {
-        let path = format!(
-            "/subjects/{}/versions{}",
-            subject_segment(subject)?,
-            deleted(listing)
-        );
+        let path = format!("/subjects/{}/versions{}", subject_segment(subject)?, deleted(listing));
         let what = format!("the versions of subject {subject:?}");
-        self.get(path, what, Topic::Subject(subject), "a list of numbers")
-            .await
+        self.get(path, what, Topic::Subject(subject), "a list of numbers").await
     }
 
     /// The schema with this id, its references not followed.
     pub async fn schema(&self, id: u32) -> Result<Schema, RegistryError> {
         let expected = "an object with `schema`";
-        self.get(
-            format!("/schemas/ids/{id}"),
-            format!("schema id {id}"),
-            Topic::SchemaId(id),
-            expected,
-        )
-        .await
+        self.get(format!("/schemas/ids/{id}"), format!("schema id {id}"), Topic::SchemaId(id), expected).await
     }
 
     /// One version of a subject.
@@ -168,15 +140,10 @@ impl RegistryClient {
         version: Version,
         listing: Listing,
     ) -> Result<SubjectVersion, RegistryError> {
-        let path = format!(
-            "/subjects/{}/versions/{version}{}",
-            subject_segment(subject)?,
-            deleted(listing)
-        );
+        let path = format!("/subjects/{}/versions/{version}{}", subject_segment(subject)?, deleted(listing));
         let what = format!("version {version} of subject {subject:?}");
         let expected = "an object with `subject`, `version`, `id` and `schema`";
-        self.get(path, what, Topic::Version(subject, version), expected)
-            .await
+        self.get(path, what, Topic::Version(subject, version), expected).await
     }
 
     /// The latest version of a subject.
@@ -208,9 +175,7 @@ impl RegistryClient {
             replay: Replay::Harmless,
             what: format!("registration of a schema under subject {subject:?}"),
         };
-        let body: IdBody = self
-            .send(call, Topic::Subject(subject), "an object with `id`")
-            .await?;
+        let body: IdBody = self.send(call, Topic::Subject(subject), "an object with `id`").await?;
         Ok(body.id)
     }
 
@@ -225,10 +190,9 @@ impl RegistryClient {
         let segment = subject_segment(subject)?;
         let (version, topic) = match against {
             Against::Latest => ("/latest".to_owned(), Topic::Version(subject, Version::Latest)),
-            Against::Version(number) => (
-                format!("/{number}"),
-                Topic::Version(subject, Version::Number(number)),
-            ),
+            Against::Version(number) => {
+                (format!("/{number}"), Topic::Version(subject, Version::Number(number)))
+            }
             Against::Configured => (String::new(), Topic::Subject(subject)),
         };
         let call = Call {
@@ -239,27 +203,15 @@ impl RegistryClient {
             what: format!("compatibility check with subject {subject:?}"),
         };
         let body: CompatibilityBody = self.send(call, topic, "an object with `is_compatible`").await?;
-        let messages = if body.is_compatible {
-            Vec::new()
-        } else {
-            body.messages.unwrap_or_default()
-        };
-        Ok(CompatibilityReport {
-            compatible: body.is_compatible,
-            messages,
-        })
+        let messages = if body.is_compatible { Vec::new() } else { body.messages.unwrap_or_default() };
+        Ok(CompatibilityReport { compatible: body.is_compatible, messages })
     }
 
     /// The compatibility level. A subject without one of its own is [`RegistryError::NotFound`] (40408).
     pub async fn compatibility_level(&self, scope: Scope<'_>) -> Result<CompatibilityLevel, RegistryError> {
         let (path, of, topic) = setting("/config", scope)?;
         let body: LevelBody = self
-            .get(
-                path,
-                format!("the compatibility level{of}"),
-                topic,
-                "an object with `compatibilityLevel`",
-            )
+            .get(path, format!("the compatibility level{of}"), topic, "an object with `compatibilityLevel`")
             .await?;
         Ok(body.compatibility)
     }
@@ -285,9 +237,7 @@ impl RegistryClient {
     /// without modes answer [`RegistryError::Protocol`].
     pub async fn mode(&self, scope: Scope<'_>) -> Result<Mode, RegistryError> {
         let (path, of, topic) = setting("/mode", scope)?;
-        let body: ModeBody = self
-            .get(path, format!("the mode{of}"), topic, "an object with `mode`")
-            .await?;
+        let body: ModeBody = self.get(path, format!("the mode{of}"), topic, "an object with `mode`").await?;
         Ok(body.mode)
     }
 
@@ -313,8 +263,7 @@ impl RegistryClient {
             replay: Replay::OnlyUnsent,
             what: format!("deletion of subject {subject:?}"),
         };
-        self.send(call, Topic::Subject(subject), "a list of numbers")
-            .await
+        self.send(call, Topic::Subject(subject), "a list of numbers").await
     }
 
     /// Deletes one version and returns its number. One that others refer to is refused
@@ -334,8 +283,7 @@ impl RegistryClient {
             replay: Replay::OnlyUnsent,
             what: format!("deletion of version {version} of subject {subject:?}"),
         };
-        self.send(call, Topic::Version(subject, version), "a number")
-            .await
+        self.send(call, Topic::Version(subject, version), "a number").await
     }
 
     /// The ids of the schemas that refer to this version.
@@ -345,25 +293,15 @@ impl RegistryClient {
         version: impl Into<Version>,
     ) -> Result<Vec<u32>, RegistryError> {
         let version = version.into();
-        let path = format!(
-            "/subjects/{}/versions/{version}/referencedby",
-            subject_segment(subject)?
-        );
+        let path = format!("/subjects/{}/versions/{version}/referencedby", subject_segment(subject)?);
         let what = format!("what refers to version {version} of subject {subject:?}");
-        self.get(path, what, Topic::Version(subject, version), "a list of numbers")
-            .await
+        self.get(path, what, Topic::Version(subject, version), "a list of numbers").await
     }
 
     /// The schema languages the registry takes.
     pub async fn schema_types(&self) -> Result<Vec<SchemaType>, RegistryError> {
         let path = "/schemas/types".to_owned();
-        self.get(
-            path,
-            "the list of schema types".into(),
-            Topic::Registry,
-            "a list of names",
-        )
-        .await
+        self.get(path, "the list of schema types".into(), Topic::Registry, "a list of names").await
     }
 
     async fn get<T: DeserializeOwned>(
@@ -373,13 +311,7 @@ impl RegistryClient {
         topic: Topic<'_>,
         expected: &'static str,
     ) -> Result<T, RegistryError> {
-        let call = Call {
-            method: Method::GET,
-            path,
-            body: None,
-            replay: Replay::Harmless,
-            what,
-        };
+        let call = Call { method: Method::GET, path, body: None, replay: Replay::Harmless, what };
         self.send(call, topic, expected).await
     }
 
@@ -389,10 +321,7 @@ impl RegistryClient {
         topic: Topic<'_>,
         expected: &'static str,
     ) -> Result<T, RegistryError> {
-        self.transport
-            .send(&call, &self.retry)
-            .await?
-            .into_value(topic, expected)
+        self.transport.send(&call, &self.retry).await?.into_value(topic, expected)
     }
 }
 
@@ -420,10 +349,7 @@ fn setting<'a>(route: &str, scope: Scope<'a>) -> Result<(String, String, Topic<'
     })
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "strings, numbers and lists of them always serialize"
-)]
+#[expect(clippy::expect_used, reason = "strings, numbers and lists of them always serialize")]
 fn json(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).expect("plain data serializes")
 }

@@ -24,10 +24,7 @@ impl Endpoint {
     pub(crate) fn parse(text: &str) -> Result<(Self, Option<UserInfo>), SettingsError> {
         // The text may hold a password: an error names it only without what stands before the `@`.
         let shown = || shown_without_credentials(text);
-        let refuse = |reason: &str| SettingsError::Url {
-            url: shown(),
-            reason: reason.to_owned(),
-        };
+        let refuse = |reason: &str| SettingsError::Url { url: shown(), reason: reason.to_owned() };
         let mut url = Url::parse(text.trim()).map_err(|error| refuse(&error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(refuse("the scheme must be http or https"));
@@ -35,23 +32,13 @@ impl Endpoint {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(refuse("a base URL holds no query and no fragment"));
         }
-        let user = (!url.username().is_empty() || url.password().is_some()).then(|| {
-            (
-                decode(url.username()),
-                Secret::new(decode(url.password().unwrap_or_default())),
-            )
-        });
+        let user = (!url.username().is_empty() || url.password().is_some())
+            .then(|| (decode(url.username()), Secret::new(decode(url.password().unwrap_or_default()))));
         // Both only fail on URLs without a host, which http and https do not allow.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         let https = url.scheme() == "https";
-        Ok((
-            Self {
-                base: url.as_str().trim_end_matches('/').to_owned(),
-                https,
-            },
-            user,
-        ))
+        Ok((Self { base: url.as_str().trim_end_matches('/').to_owned(), https }, user))
     }
 
     /// `path` starts with a slash and is encoded already.
@@ -92,9 +79,7 @@ fn decode(part: &str) -> String {
 }
 
 fn hex_digit(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// The servers and which of them answered last.
@@ -106,10 +91,7 @@ pub(crate) struct Endpoints {
 
 impl Endpoints {
     pub(crate) fn new(all: Vec<Endpoint>) -> Self {
-        Self {
-            all,
-            preferred: AtomicUsize::new(0),
-        }
+        Self { all, preferred: AtomicUsize::new(0) }
     }
 
     pub(crate) fn all(&self) -> &[Endpoint] {
@@ -136,9 +118,7 @@ impl Endpoints {
 /// `.` and `..` are refused, encoded or not every URL parser takes them for steps in the path.
 pub(crate) fn subject_segment(subject: &str) -> Result<String, RegistryError> {
     if matches!(subject, "" | "." | "..") {
-        return Err(RegistryError::SubjectName {
-            subject: subject.to_owned(),
-        });
+        return Err(RegistryError::SubjectName { subject: subject.to_owned() });
     }
     let mut segment = String::with_capacity(subject.len());
     for byte in subject.bytes() {
@@ -161,10 +141,7 @@ mod tests {
             let (endpoint, _) = Endpoint::parse(base).expect("a URL");
             assert_eq!(endpoint.join("/subjects"), "http://h:1/apis/ccompat/v7/subjects");
         }
-        assert_eq!(
-            Endpoint::parse("https://h").expect("a URL").0.join("/mode"),
-            "https://h/mode"
-        );
+        assert_eq!(Endpoint::parse("https://h").expect("a URL").0.join("/mode"), "https://h/mode");
     }
 
     #[test]
@@ -201,10 +178,7 @@ mod tests {
 
     #[test]
     fn subjects_are_one_segment() {
-        assert_eq!(
-            subject_segment("a/b c%:ü").expect("a name"),
-            "a%2Fb%20c%25%3A%C3%BC"
-        );
+        assert_eq!(subject_segment("a/b c%:ü").expect("a name"), "a%2Fb%20c%25%3A%C3%BC");
         for name in ["", ".", ".."] {
             assert!(subject_segment(name).is_err());
         }

@@ -98,34 +98,21 @@ pub enum RegistryError {
     /// The registry works and does not hold what was asked for. `code` is the registry's own:
     /// 40401 subject, 40402 version, 40403 schema.
     #[error("{asked}: {what} (registry error {code}: {message}); check the name, or register it first")]
-    NotFound {
-        asked: Box<Asked>,
-        what: Missing,
-        code: u32,
-        message: String,
-    },
+    NotFound { asked: Box<Asked>, what: Missing, code: u32, message: String },
 
     /// The schema breaks the subject's compatibility rule. Nothing was registered.
     #[error(
         "{asked}: incompatible with what subject {subject:?} holds: {}; \
          change the schema (say, give new fields a default) or the subject's compatibility level", reasons(.messages)
     )]
-    Incompatible {
-        asked: Box<Asked>,
-        subject: String,
-        messages: Vec<String>,
-    },
+    Incompatible { asked: Box<Asked>, subject: String, messages: Vec<String> },
 
     /// The registry understood the request and refuses its content (400, 422): a schema that does not
     /// parse, a version out of range, an operation its mode forbids.
     #[error(
         "{asked}: refused as invalid (registry error {code}: {message}); correct the schema or the request"
     )]
-    Invalid {
-        asked: Box<Asked>,
-        code: u32,
-        message: String,
-    },
+    Invalid { asked: Box<Asked>, code: u32, message: String },
 
     /// Status 401.
     #[error(
@@ -158,11 +145,7 @@ pub enum RegistryError {
     #[error(
         "{asked}: unexpected answer, status {status}: {detail}; check that the base URL is the registry's, its path included"
     )]
-    Protocol {
-        asked: Box<Asked>,
-        status: u16,
-        detail: String,
-    },
+    Protocol { asked: Box<Asked>, status: u16, detail: String },
 
     /// The references of a schema cannot be followed: a cycle, or more of them than the bounds allow.
     #[error(
@@ -176,11 +159,7 @@ pub enum RegistryError {
 }
 
 fn reasons(messages: &[String]) -> String {
-    if messages.is_empty() {
-        "the registry gives no reason".to_owned()
-    } else {
-        messages.join("; ")
-    }
+    if messages.is_empty() { "the registry gives no reason".to_owned() } else { messages.join("; ") }
 }
 
 impl RegistryError {

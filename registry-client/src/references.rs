@@ -38,12 +38,7 @@ impl RegistryClient {
     pub async fn registered_schema(&self, id: u32) -> Result<RegisteredSchema, RegistryError> {
         let schema = self.schema(id).await?;
         let references = self.resolve_references(&schema).await?;
-        Ok(RegisteredSchema {
-            id,
-            schema_type: schema.schema_type,
-            text: schema.text,
-            references,
-        })
+        Ok(RegisteredSchema { id, schema_type: schema.schema_type, text: schema.text, references })
     }
 
     /// All that a schema refers to, directly or through others, each after those it refers to itself.
@@ -61,17 +56,8 @@ impl RegistryClient {
             match step {
                 Step::Leave { reference, text } => {
                     open.remove(&place(&reference));
-                    let Reference {
-                        name,
-                        subject,
-                        version,
-                    } = reference.clone();
-                    resolved.push(ResolvedReference {
-                        name,
-                        subject,
-                        version,
-                        text,
-                    });
+                    let Reference { name, subject, version } = reference.clone();
+                    resolved.push(ResolvedReference { name, subject, version, text });
                     done.insert(reference);
                 }
                 Step::Enter { reference, .. } if done.contains(&reference) => {}
@@ -89,9 +75,8 @@ impl RegistryClient {
                         None => {
                             let version = Version::Number(reference.version);
                             // A schema that is still used may have been softly deleted.
-                            let found = self
-                                .version_of(&reference.subject, version, Listing::WithDeleted)
-                                .await?;
+                            let found =
+                                self.version_of(&reference.subject, version, Listing::WithDeleted).await?;
                             let known = (Arc::from(found.schema.text), found.schema.references);
                             fetched.insert(place(&reference), known.clone());
                             known
@@ -107,31 +92,17 @@ impl RegistryClient {
     }
 
     fn unresolvable(&self, reference: &Reference, detail: String) -> RegistryError {
-        let Reference {
-            name,
-            subject,
-            version,
-        } = reference;
+        let Reference { name, subject, version } = reference;
         let asked = Asked {
             what: format!("reference {name:?} to version {version} of subject {subject:?}"),
             method: "GET",
             url: self.urls().into_iter().next().unwrap_or_default(),
         };
-        RegistryError::References {
-            asked: Box::new(asked),
-            detail,
-        }
+        RegistryError::References { asked: Box::new(asked), detail }
     }
 }
 
 // Reversed, as the last step is taken first.
 fn enter(references: &[Reference], depth: usize) -> Vec<Step> {
-    references
-        .iter()
-        .rev()
-        .map(|reference| Step::Enter {
-            reference: reference.clone(),
-            depth,
-        })
-        .collect()
+    references.iter().rev().map(|reference| Step::Enter { reference: reference.clone(), depth }).collect()
 }

@@ -35,10 +35,7 @@ impl RetryPolicy {
     /// One pass over the URLs and no wait.
     #[must_use]
     pub fn never() -> Self {
-        Self {
-            passes_max: 1,
-            ..Self::default()
-        }
+        Self { passes_max: 1, ..Self::default() }
     }
 
     /// How long to wait after `passes` failed passes (1 = the first), given what the server asked for.
@@ -49,9 +46,7 @@ impl RetryPolicy {
 
     fn ceiling(&self, passes: u32) -> Duration {
         let doublings = passes.saturating_sub(1).min(31);
-        self.backoff_min
-            .saturating_mul(1 << doublings)
-            .min(self.backoff_max)
+        self.backoff_min.saturating_mul(1 << doublings).min(self.backoff_max)
     }
 }
 
@@ -85,9 +80,6 @@ mod tests {
     fn retry_after_lengthens_the_wait_within_its_bound() {
         let policy = RetryPolicy::default();
         assert!(policy.wait(1, Some(Duration::from_secs(2))) >= Duration::from_secs(2));
-        assert_eq!(
-            policy.wait(1, Some(Duration::from_secs(3600))),
-            policy.retry_after_max
-        );
+        assert_eq!(policy.wait(1, Some(Duration::from_secs(3600))), policy.retry_after_max);
     }
 }

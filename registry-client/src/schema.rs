@@ -80,11 +80,7 @@ pub struct Schema {
     #[serde(rename = "schemaType", default, skip_serializing_if = "is_avro")]
     pub schema_type: SchemaType,
     /// Default none.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_as_empty"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_empty")]
     pub references: Vec<Reference>,
 }
 
@@ -109,11 +105,7 @@ impl Schema {
 
     #[must_use]
     pub fn new(schema_type: SchemaType, text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            schema_type,
-            references: Vec::new(),
-        }
+        Self { text: text.into(), schema_type, references: Vec::new() }
     }
 
     #[must_use]
@@ -226,11 +218,6 @@ impl RegisteredSchema {
     /// Bytes of text held, references included.
     #[must_use]
     pub fn text_bytes(&self) -> usize {
-        self.text.len()
-            + self
-                .references
-                .iter()
-                .map(|reference| reference.text.len())
-                .sum::<usize>()
+        self.text.len() + self.references.iter().map(|reference| reference.text.len()).sum::<usize>()
     }
 }

@@ -12,10 +12,7 @@ pub enum SettingsError {
     Url { url: String, reason: String },
 
     #[error("credentials were given twice ({first} and {second}); give them once")]
-    CredentialsTwice {
-        first: &'static str,
-        second: &'static str,
-    },
+    CredentialsTwice { first: &'static str, second: &'static str },
 
     #[error("{what}: not a legal HTTP header {part}; expected visible ASCII characters")]
     Header { what: String, part: &'static str },

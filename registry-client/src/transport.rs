@@ -95,19 +95,10 @@ impl Transport {
                 let (cause, asks_for) = match self.attempt(endpoint, call).await {
                     Ok((status, body)) => {
                         self.endpoints.prefer(index);
-                        return Ok(Answer {
-                            asked,
-                            status,
-                            body,
-                            secrets: Arc::clone(&self.secrets),
-                        });
+                        return Ok(Answer { asked, status, body, secrets: Arc::clone(&self.secrets) });
                     }
                     Err(Failure::Unusable { status, detail }) => {
-                        return Err(RegistryError::Protocol {
-                            asked: Box::new(asked),
-                            status,
-                            detail,
-                        });
+                        return Err(RegistryError::Protocol { asked: Box::new(asked), status, detail });
                     }
                     Err(Failure::Outage { cause, retry_after }) => (cause, retry_after),
                 };
@@ -130,10 +121,8 @@ impl Transport {
     }
 
     async fn attempt(&self, endpoint: &Endpoint, call: &Call) -> Result<(u16, Vec<u8>), Failure> {
-        let mut request = self
-            .http
-            .request(call.method.clone(), endpoint.join(&call.path))
-            .header(ACCEPT, ACCEPTED);
+        let mut request =
+            self.http.request(call.method.clone(), endpoint.join(&call.path)).header(ACCEPT, ACCEPTED);
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, MEDIA_TYPE).body(body.clone());
         }
@@ -141,18 +130,13 @@ impl Transport {
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
         if response.status().is_redirection() {
-            return Err(Failure::Unusable {
-                status,
-                detail: self.redirection(response.headers()),
-            });
+            return Err(Failure::Unusable { status, detail: self.redirection(response.headers()) });
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.outage(error))? {
             if body.len() + chunk.len() > self.response_bytes_max {
-                let detail = format!(
-                    "the answer is longer than the {} bytes allowed",
-                    self.response_bytes_max
-                );
+                let detail =
+                    format!("the answer is longer than the {} bytes allowed", self.response_bytes_max);
                 return Err(Failure::Unusable { status, detail });
             }
             body.extend_from_slice(&chunk);
@@ -160,10 +144,7 @@ impl Transport {
         // 501 and 505 do not pass by themselves.
         if matches!(status, 408 | 429 | 500 | 502..=504 | 506..) {
             let message = message(&body, &self.secrets);
-            let cause = Outage::Status {
-                status,
-                message: self.scrub(message),
-            };
+            let cause = Outage::Status { status, message: self.scrub(message) };
             return Err(Failure::Outage { cause, retry_after });
         }
         Ok((status, body))
@@ -178,10 +159,7 @@ impl Transport {
         } else {
             Outage::Broken(self.scrub(chain(&error)))
         };
-        Failure::Outage {
-            cause,
-            retry_after: None,
-        }
+        Failure::Outage { cause, retry_after: None }
     }
 
     fn redirection(&self, headers: &HeaderMap) -> String {
@@ -218,13 +196,7 @@ fn unavailable(
     retryable: bool,
     retry_after: Option<Duration>,
 ) -> RegistryError {
-    RegistryError::Unavailable {
-        asked: Box::new(asked),
-        cause,
-        attempts,
-        retryable,
-        retry_after,
-    }
+    RegistryError::Unavailable { asked: Box::new(asked), cause, attempts, retryable, retry_after }
 }
 
 fn method_name(method: &Method) -> &'static str {
@@ -238,14 +210,7 @@ fn method_name(method: &Method) -> &'static str {
 
 /// Seconds only: the other form, a date, would need both clocks to agree.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn chain(error: &dyn Error) -> String {

@@ -44,7 +44,8 @@ fn wait_until_done(kafka: &KafkaClient, pipeline: &PaymentsPipeline, host: &mut 
     loop {
         let done = (0..pipeline.partitions).all(|partition| {
             let (_, end) = kafka.offsets(&pipeline.input, partition).expect("offsets");
-            let committed = kafka.committed(&pipeline.group(), &pipeline.input, partition).expect("committed");
+            let committed =
+                kafka.committed(&pipeline.group(), &pipeline.input, partition).expect("committed");
             end == 0 || committed == Some(end)
         });
         if done {

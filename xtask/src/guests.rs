@@ -43,14 +43,7 @@ pub fn build(only: Option<&str>) -> Result<Vec<PathBuf>> {
     let guests = guests(only)?;
     let mut cargo = crate::command::cargo();
     cargo
-        .args([
-            "build",
-            "--release",
-            "--quiet",
-            "--target",
-            TARGET,
-            "--manifest-path",
-        ])
+        .args(["build", "--release", "--quiet", "--target", TARGET, "--manifest-path"])
         .arg(manifest())
         .arg("--target-dir")
         .arg(output_dir().join("build"));
@@ -84,11 +77,8 @@ fn output_dir() -> PathBuf {
 }
 
 fn encode(guest: &Guest) -> Result<PathBuf> {
-    let core = output_dir()
-        .join("build")
-        .join(TARGET)
-        .join("release")
-        .join(format!("{}.wasm", guest.library));
+    let core =
+        output_dir().join("build").join(TARGET).join("release").join(format!("{}.wasm", guest.library));
     let component = components_dir().join(format!("{}.wasm", guest.package));
     if is_newer(&component, &core) {
         return Ok(component);
@@ -104,10 +94,7 @@ fn encode(guest: &Guest) -> Result<PathBuf> {
 
 /// Wraps a core module, which carries its component type, into a component.
 fn componentize(module: &[u8]) -> Result<Vec<u8>> {
-    ComponentEncoder::default()
-        .validate(true)
-        .module(module)?
-        .encode()
+    ComponentEncoder::default().validate(true).module(module)?.encode()
 }
 
 fn is_newer(file: &Path, than: &Path) -> bool {
@@ -117,25 +104,13 @@ fn is_newer(file: &Path, than: &Path) -> bool {
 
 fn guests(only: Option<&str>) -> Result<Vec<Guest>> {
     let mut cargo = crate::command::cargo();
-    cargo
-        .args([
-            "metadata",
-            "--no-deps",
-            "--format-version",
-            "1",
-            "--manifest-path",
-        ])
-        .arg(manifest());
+    cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(manifest());
     let metadata: Value = serde_json::from_str(&crate::command::output(&mut cargo)?)
         .context("parse what `cargo metadata` says of the guests")?;
     let mut guests = named(&metadata);
     guests.sort_by(|left, right| left.package.cmp(&right.package));
     if let Some(only) = only {
-        let known = guests
-            .iter()
-            .map(|guest| guest.package.clone())
-            .collect::<Vec<_>>()
-            .join(", ");
+        let known = guests.iter().map(|guest| guest.package.clone()).collect::<Vec<_>>().join(", ");
         guests.retain(|guest| guest.package == only);
         if guests.is_empty() {
             bail!("there is no guest `{only}`; there are: {known}");
@@ -152,16 +127,10 @@ fn named(metadata: &Value) -> Vec<Guest> {
     for package in list(metadata.get("packages")) {
         let library = list(package.get("targets")).iter().find_map(|target| {
             let kinds = list(target.get("crate_types"));
-            kinds
-                .contains(&Value::from("cdylib"))
-                .then(|| text(target, "name"))
-                .flatten()
+            kinds.contains(&Value::from("cdylib")).then(|| text(target, "name")).flatten()
         });
         if let (Some(package), Some(library)) = (text(&package, "name"), library) {
-            guests.push(Guest {
-                package,
-                library: library.replace('-', "_"),
-            });
+            guests.push(Guest { package, library: library.replace('-', "_") });
         }
     }
     guests
@@ -180,10 +149,7 @@ mod tests {
                 {"name": "mask-fields", "crate_types": ["cdylib", "rlib"]}]},
             {"name": "shared", "targets": [{"name": "shared", "crate_types": ["lib"]}]},
         ]});
-        let expected = Guest {
-            package: "mask-fields".into(),
-            library: "mask_fields".into(),
-        };
+        let expected = Guest { package: "mask-fields".into(), library: "mask_fields".into() };
         assert_eq!(named(&metadata), [expected]);
     }
 

@@ -40,19 +40,11 @@ pub fn check(root: &Path) -> Result<()> {
 }
 
 fn problems(metadata: &Value, allowed: &BTreeSet<String>) -> Vec<String> {
-    let packages = metadata
-        .get("packages")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let packages = metadata.get("packages").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut problems = Vec::new();
     for package in &packages {
         let text = |key: &str| package.get(key).and_then(Value::as_str);
-        let name = format!(
-            "{} {}",
-            text("name").unwrap_or("?"),
-            text("version").unwrap_or("?")
-        );
+        let name = format!("{} {}", text("name").unwrap_or("?"), text("version").unwrap_or("?"));
         // Our own have no source.
         let Some(source) = text("source") else { continue };
         if source != REGISTRY {
@@ -60,9 +52,9 @@ fn problems(metadata: &Value, allowed: &BTreeSet<String>) -> Vec<String> {
         }
         match text("license") {
             Some(licence) if Expression::parse(licence).is_some_and(|parsed| parsed.holds(allowed)) => {}
-            Some(licence) => problems.push(format!(
-                "{name} has the licence `{licence}`, which is not allowed"
-            )),
+            Some(licence) => {
+                problems.push(format!("{name} has the licence `{licence}`, which is not allowed"));
+            }
             None => problems.push(format!("{name} names no licence")),
         }
     }
@@ -73,12 +65,8 @@ fn problems(metadata: &Value, allowed: &BTreeSet<String>) -> Vec<String> {
 fn list(toml: &str, section: &str, key: &str) -> Vec<String> {
     let lines = toml.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     let inside = lines.skip_while(|line| *line != format!("[{section}]")).skip(1);
-    let body: Vec<&str> = inside
-        .take_while(|line| !line.starts_with('[') || line.contains(','))
-        .collect();
-    let value = body
-        .iter()
-        .position(|line| line.split('=').next().is_some_and(|name| name.trim() == key));
+    let body: Vec<&str> = inside.take_while(|line| !line.starts_with('[') || line.contains(',')).collect();
+    let value = body.iter().position(|line| line.split('=').next().is_some_and(|name| name.trim() == key));
     let Some(value) = value else { return Vec::new() };
     let rest = body.get(value..).unwrap_or_default().join("\n");
     let Some((_, rest)) = rest.split_once('[') else {
@@ -154,9 +142,7 @@ mod tests {
     use super::problems;
 
     fn holds(expression: &str) -> bool {
-        let allowed = ["MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception"]
-            .map(str::to_owned)
-            .into();
+        let allowed = ["MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned).into();
         Expression::parse(expression).is_some_and(|parsed| parsed.holds(&allowed))
     }
 

@@ -20,16 +20,25 @@ impl Suite {
     /// # Errors
     /// One cannot be fetched or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_with(|| KafkaServer::start(None))
+    }
+
+    /// The same, with a broker for measurements.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub fn start_for_benches() -> Result<Self> {
+        Self::start_with(KafkaServer::start_at_full_speed)
+    }
+
+    fn start_with(kafka: impl FnOnce() -> Result<KafkaServer>) -> Result<Self> {
         std::thread::scope(|scope| {
             let registry = scope.spawn(|| RegistryServer::start(None));
-            let kafka = KafkaServer::start(None);
+            let kafka = kafka();
             let registry = registry
                 .join()
                 .map_err(|_| anyhow::anyhow!("the thread that starts the schema registry panicked"))?;
-            Ok(Self {
-                kafka: kafka?,
-                registry: registry?,
-            })
+            Ok(Self { kafka: kafka?, registry: registry? })
         })
     }
 
@@ -43,10 +52,6 @@ impl Suite {
 
     /// For people, in one line.
     pub fn describe(&self) -> String {
-        format!(
-            "Kafka on {}, schema registry on {}",
-            self.kafka.address(),
-            self.registry.url()
-        )
+        format!("Kafka on {}, schema registry on {}", self.kafka.address(), self.registry.url())
     }
 }

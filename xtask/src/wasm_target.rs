@@ -52,37 +52,20 @@ impl Route {
             return Ok(None);
         }
         let sysroot = debian_sysroot_dir()?;
-        if sysroot.is_dir() {
-            Ok(Some(debian(sysroot)?))
-        } else {
-            Ok(None)
-        }
+        if sysroot.is_dir() { Ok(Some(debian(sysroot)?)) } else { Ok(None) }
     }
 
     /// Sets up `cargo` to build guests this way. Only guests: the host stays on its own compiler.
     pub fn apply(&self, cargo: &mut Command) {
         // What wraps or flags the host's compiler does not fit another one.
-        for name in [
-            "RUSTFLAGS",
-            "CARGO_ENCODED_RUSTFLAGS",
-            "RUSTC_WRAPPER",
-            "RUSTC_WORKSPACE_WRAPPER",
-        ] {
+        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
             cargo.env_remove(name);
         }
-        if let Self::Debian {
-            rustc,
-            linker,
-            sysroot,
-        } = self
-        {
-            cargo
-                .env("RUSTC", rustc)
-                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
-                .env(
-                    "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-                    format!("--sysroot={}", sysroot.display()),
-                );
+        if let Self::Debian { rustc, linker, sysroot } = self {
+            cargo.env("RUSTC", rustc).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker).env(
+                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+                format!("--sysroot={}", sysroot.display()),
+            );
         }
     }
 
@@ -101,9 +84,7 @@ impl Route {
 /// There is no Rust compiler.
 pub fn add_with_rustup() -> Result<bool> {
     let mut rustup = Command::new("rustup");
-    rustup
-        .args(["target", "add", TARGET])
-        .current_dir(crate::checkout::root());
+    rustup.args(["target", "add", TARGET]).current_dir(crate::checkout::root());
     // The toolchain that cargo chose for this task, not the default one.
     crate::command::succeeds_within(&mut rustup, RUSTUP_LIMIT);
     rustup_has_target()
@@ -129,19 +110,13 @@ pub fn debian_packages_installed() -> bool {
 }
 
 fn rustup_has_target() -> Result<bool> {
-    Ok(host_sysroot()?
-        .join("lib/rustlib")
-        .join(TARGET)
-        .join("lib")
-        .is_dir())
+    Ok(host_sysroot()?.join("lib/rustlib").join(TARGET).join("lib").is_dir())
 }
 
 /// The sysroot of the host's compiler. Cargo sets `RUSTC` for nobody, so this is rustup's choice.
 fn host_sysroot() -> Result<PathBuf> {
     let mut rustc = Command::new("rustc");
-    rustc
-        .args(["--print", "sysroot"])
-        .current_dir(crate::checkout::root());
+    rustc.args(["--print", "sysroot"]).current_dir(crate::checkout::root());
     Ok(PathBuf::from(crate::command::output(&mut rustc)?.trim()))
 }
 
@@ -156,10 +131,7 @@ fn host_triple() -> Result<String> {
 /// Named after the compiler: another one cannot read its libraries.
 fn debian_sysroot_name() -> Result<String> {
     let version = crate::command::output(Command::new(DEBIAN_RUSTC).arg("-vV"))?;
-    Ok(format!(
-        "sysroot-{}",
-        crate::cache::fingerprint(version.as_bytes())
-    ))
+    Ok(format!("sysroot-{}", crate::cache::fingerprint(version.as_bytes())))
 }
 
 fn debian_sysroot_dir() -> Result<PathBuf> {
@@ -168,21 +140,14 @@ fn debian_sysroot_dir() -> Result<PathBuf> {
 
 fn debian(sysroot: PathBuf) -> Result<Route> {
     // `rust-lld` itself: the wrappers in `gcc-ld` look for it beside Debian's compiler.
-    let linker = host_sysroot()?
-        .join("lib/rustlib")
-        .join(host_triple()?)
-        .join("bin/rust-lld");
+    let linker = host_sysroot()?.join("lib/rustlib").join(host_triple()?).join("bin/rust-lld");
     if !linker.is_file() {
         bail!(
             "the linker {} is missing: the Rust toolchain is incomplete; reinstall it with rustup",
             linker.display()
         );
     }
-    Ok(Route::Debian {
-        rustc: PathBuf::from(DEBIAN_RUSTC),
-        linker,
-        sysroot,
-    })
+    Ok(Route::Debian { rustc: PathBuf::from(DEBIAN_RUSTC), linker, sysroot })
 }
 
 const STD_MANIFEST: &str = r#"[package]

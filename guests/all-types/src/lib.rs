@@ -154,10 +154,7 @@ mod tests {
     use super::*;
 
     fn inner(id: i32) -> Inner<'static> {
-        Inner {
-            id,
-            name: if id % 2 == 0 { "even" } else { "" },
-        }
+        Inner { id, name: if id % 2 == 0 { "even" } else { "" } }
     }
 
     fn choice(seed: i64) -> Choice<'static> {
@@ -223,10 +220,7 @@ mod tests {
             array_of_nullable: vec![Some("x"), None, Some("")],
             array_of_unions: (seed..seed + few as i64).map(choice).collect(),
             map_of_arrays: (0..few).map(|key| (key.to_string(), vec![seed; key])).collect(),
-            map_of_records: [("one", inner(1)), ("two", inner(2))]
-                .into_iter()
-                .take(few)
-                .collect(),
+            map_of_records: [("one", inner(1)), ("two", inner(2))].into_iter().take(few).collect(),
             map_of_nullable: vec![("a".to_owned(), None), ("b".to_owned(), Some(0.25))],
             nullable_array_of_maps: (few > 1).then(|| vec![BTreeMap::from([("t", true)]), BTreeMap::new()]),
         }
@@ -267,11 +261,7 @@ mod tests {
     fn tombstones_stand_between_values() {
         let mut harness = TestHarness::new::<CopyAllTypes>();
         let record = |seed| {
-            if seed % 3 == 0 {
-                TestRecord::tombstone()
-            } else {
-                TestRecord::new(record(seed))
-            }
+            if seed % 3 == 0 { TestRecord::tombstone() } else { TestRecord::new(record(seed)) }
         };
         harness.send_all((0..10).map(record));
         let outputs = harness.outputs::<AllTypes<'_>>("copies");

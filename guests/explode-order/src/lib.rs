@@ -66,16 +66,10 @@ impl Process<Order<'_>> for ExplodeOrder {
     fn process(&mut self, order: Order<'_>, _: &mut Context<'_>) -> Result<()> {
         for (line, item) in (0..).zip(&order.lines) {
             if item.quantity <= 0 {
-                reject!(
-                    "line {line} of order {} has the quantity {}",
-                    order.order_id,
-                    item.quantity
-                );
+                reject!("line {line} of order {} has the quantity {}", order.order_id, item.quantity);
             }
             let total = item.unit_price.unscaled().checked_mul(i128::from(item.quantity));
-            let Some(total) = total else {
-                reject!("line {line} of order {} is too dear", order.order_id)
-            };
+            let Some(total) = total else { reject!("line {line} of order {} is too dear", order.order_id) };
             let sale = Sale {
                 order_id: order.order_id,
                 line,
@@ -85,11 +79,7 @@ impl Process<Order<'_>> for ExplodeOrder {
                 channel: order.channel,
                 voucher: item.voucher,
             };
-            self.sales
-                .message(sale)
-                .key(item.product)
-                .timestamp(order.placed_at.0)
-                .send()?;
+            self.sales.message(sale).key(item.product).timestamp(order.placed_at.0).send()?;
         }
         Ok(())
     }
@@ -100,44 +90,24 @@ mod tests {
     use super::*;
 
     fn line(product: &str, quantity: i32, cents: i128) -> Line<'_> {
-        Line {
-            product,
-            quantity,
-            unit_price: Money::new(cents).expect("few digits"),
-            voucher: None,
-        }
+        Line { product, quantity, unit_price: Money::new(cents).expect("few digits"), voucher: None }
     }
 
     fn order<'a>(order_id: &'a str, lines: Vec<Line<'a>>) -> Order<'a> {
-        Order {
-            order_id,
-            customer: "c-1",
-            placed_at: TimestampMillis(1_000),
-            channel: Channel::App,
-            lines,
-        }
+        Order { order_id, customer: "c-1", placed_at: TimestampMillis(1_000), channel: Channel::App, lines }
     }
 
     #[test]
     fn every_line_becomes_a_sale_keyed_by_its_product() {
         let mut harness = TestHarness::new::<ExplodeOrder>();
-        let voucher = Line {
-            voucher: Some("SPRING"),
-            ..line("pen", 3, 120)
-        };
-        harness.send_all([
-            order("o-1", vec![line("ink", 1, 499), voucher]),
-            order("o-2", vec![]),
-        ]);
+        let voucher = Line { voucher: Some("SPRING"), ..line("pen", 3, 120) };
+        harness.send_all([order("o-1", vec![line("ink", 1, 499), voucher]), order("o-2", vec![])]);
         let sales = harness.outputs::<Sale<'_>>("sales");
         assert_eq!(sales.len(), 2);
         assert_eq!(sales[0].key::<&str>(), Some("ink"));
         assert_eq!(sales[0].timestamp(), Some(1_000));
         let pens = sales[1].value.as_ref().expect("no tombstone");
-        assert_eq!(
-            (pens.line, pens.total.to_string().as_str(), pens.voucher),
-            (1, "3.60", Some("SPRING"))
-        );
+        assert_eq!((pens.line, pens.total.to_string().as_str(), pens.voucher), (1, "3.60", Some("SPRING")));
         assert_eq!(pens.channel, Channel::App);
     }
 
@@ -149,10 +119,7 @@ mod tests {
         let sales = harness.values::<Sale<'_>>("sales");
         assert_eq!(sales.iter().map(|sale| sale.product).collect::<Vec<_>>(), ["cap"]);
         assert_eq!(harness.rejected().len(), 1);
-        assert_eq!(
-            harness.rejected()[0].reason,
-            "line 1 of order o-1 has the quantity 0"
-        );
+        assert_eq!(harness.rejected()[0].reason, "line 1 of order o-1 has the quantity 0");
     }
 
     #[test]
@@ -160,11 +127,6 @@ mod tests {
         let mut harness = TestHarness::new::<ExplodeOrder>();
         harness.send(TestRecord::<Order<'_>>::tombstone());
         assert!(harness.outputs::<Sale<'_>>("sales").is_empty());
-        assert!(
-            harness
-                .logs()
-                .iter()
-                .any(|line| line.message.contains("dropped 1 tombstones"))
-        );
+        assert!(harness.logs().iter().any(|line| line.message.contains("dropped 1 tombstones")));
     }
 }

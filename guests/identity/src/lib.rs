@@ -42,10 +42,8 @@ mod tests {
             ts: 1_700_000_000_000 + id,
             card_present: id % 2 == 0,
         };
-        let payments: Vec<_> = (0..20)
-            .zip(["a", "", "äöü"].into_iter().cycle())
-            .map(|(id, a)| payment(id, a))
-            .collect();
+        let payments: Vec<_> =
+            (0..20).zip(["a", "", "äöü"].into_iter().cycle()).map(|(id, a)| payment(id, a)).collect();
         let mut harness = TestHarness::new::<Identity>();
         harness.send_all(payments.clone());
         harness.send(TestRecord::<Payment<'_>>::tombstone().key(7_i64));

@@ -42,9 +42,7 @@ impl Process<Batch<Dynamic>> for MaskFields {
 }
 
 fn schema_of(batch: &Batch<Dynamic>) -> Result<SchemaId> {
-    batch
-        .schema()
-        .ok_or_else(|| Error::fatal("the batch of a dynamic port has no schema"))
+    batch.schema().ok_or_else(|| Error::fatal("the batch of a dynamic port has no schema"))
 }
 
 impl MaskFields {
@@ -69,9 +67,7 @@ impl MaskFields {
         for offset in offsets.as_chunks_mut::<4>().0 {
             let end = u32::from_le_bytes(*offset) as usize;
             if let Some(start) = start.replace(end) {
-                let text = texts
-                    .get(start..end)
-                    .ok_or_else(|| Error::fatal("an offset is out of range"))?;
+                let text = texts.get(start..end).ok_or_else(|| Error::fatal("an offset is out of range"))?;
                 self.mask_text(std::str::from_utf8(text)?, &mut masked);
             }
             *offset = u32::try_from(masked.len())?.to_le_bytes();
@@ -82,11 +78,7 @@ impl MaskFields {
 
     fn mask_text(&self, text: &str, masked: &mut String) {
         let hidden = text.chars().count().saturating_sub(self.keep_last);
-        masked.extend(
-            text.chars()
-                .enumerate()
-                .map(|(at, c)| if at < hidden { self.mask } else { c }),
-        );
+        masked.extend(text.chars().enumerate().map(|(at, c)| if at < hidden { self.mask } else { c }));
     }
 }
 
@@ -112,13 +104,7 @@ mod tests {
     fn customer<'a>(email: Option<&'a str>, street: &'a str) -> Customer<'a> {
         let address = Address { street, email };
         let (addresses, notes) = (vec![address.clone()], vec![("k", address)]);
-        Customer {
-            id: 1,
-            name: "Ada",
-            email,
-            addresses,
-            notes,
-        }
+        Customer { id: 1, name: "Ada", email, addresses, notes }
     }
 
     #[test]
@@ -134,15 +120,9 @@ mod tests {
         let config = [("fields", "name"), ("keep_last", "2"), ("mask", "•")];
         let mut harness = TestHarness::with_config::<MaskFields>(&config);
         harness.send(customer(None, "x"));
-        harness.send(Customer {
-            name: "é",
-            ..customer(None, "x")
-        });
-        let names: Vec<_> = harness
-            .values::<Customer<'_>>("masked")
-            .iter()
-            .map(|customer| customer.name)
-            .collect();
+        harness.send(Customer { name: "é", ..customer(None, "x") });
+        let names: Vec<_> =
+            harness.values::<Customer<'_>>("masked").iter().map(|customer| customer.name).collect();
         assert_eq!(names, ["•da", "é"]);
     }
 
@@ -152,10 +132,7 @@ mod tests {
         harness.send_all([TestRecord::tombstone(), TestRecord::new(customer(Some("a"), "b"))]);
         let outputs = harness.outputs::<Customer<'_>>("masked");
         assert_eq!(outputs[0].value, None);
-        assert_eq!(
-            outputs[1].value.as_ref().and_then(|customer| customer.email),
-            Some("*")
-        );
+        assert_eq!(outputs[1].value.as_ref().and_then(|customer| customer.email), Some("*"));
     }
 
     #[test]

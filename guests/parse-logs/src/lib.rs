@@ -47,9 +47,7 @@ fn parse(line: &str) -> Result<Request<'_>> {
     let (status, bytes) = cut(rest, " ", "the status")?;
     let (method, target) = cut(request, " ", "the method")?;
     let (path, protocol) = cut(target, " ", "the path")?;
-    let Ok(status) = status.parse() else {
-        reject!("`{status}` is no status code")
-    };
+    let Ok(status) = status.parse() else { reject!("`{status}` is no status code") };
     let bytes = match bytes {
         "-" => None,
         number => match number.parse() {
@@ -57,25 +55,13 @@ fn parse(line: &str) -> Result<Request<'_>> {
             Err(_) => reject!("`{number}` is no number of bytes"),
         },
     };
-    let Some(at) = millis(time) else {
-        reject!("`{time}` is no time like 10/Oct/2000:13:55:36 -0700")
-    };
+    let Some(at) = millis(time) else { reject!("`{time}` is no time like 10/Oct/2000:13:55:36 -0700") };
     let user = (user != "-").then_some(user);
-    Ok(Request {
-        host,
-        user,
-        at: TimestampMillis(at),
-        method,
-        path,
-        protocol,
-        status,
-        bytes,
-    })
+    Ok(Request { host, user, at: TimestampMillis(at), method, path, protocol, status, bytes })
 }
 
 fn cut<'a>(text: &'a str, end: &str, what: &str) -> Result<(&'a str, &'a str)> {
-    text.split_once(end)
-        .ok_or_else(|| Error::reject(format!("{what} does not end: `{end}` is missing")))
+    text.split_once(end).ok_or_else(|| Error::reject(format!("{what} does not end: `{end}` is missing")))
 }
 
 /// Milliseconds since the Unix epoch of a time like `10/Oct/2000:13:55:36 -0700`.
@@ -108,11 +94,7 @@ fn millis(time: &str) -> Option<i64> {
 }
 
 fn number(text: &str) -> Option<i64> {
-    if text.bytes().all(|digit| digit.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if text.bytes().all(|digit| digit.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// Days since 1970-01-01 in the Gregorian calendar. The year begins in March, so that the leap day
@@ -151,14 +133,9 @@ mod tests {
     #[test]
     fn dashes_stand_for_nothing() {
         let mut harness = TestHarness::new::<ParseLogs>();
-        harness.send(Raw(
-            b"::1 - - [01/Jan/1970:00:00:00 +0000] \"HEAD / HTTP/1.1\" 304 -",
-        ));
+        harness.send(Raw(b"::1 - - [01/Jan/1970:00:00:00 +0000] \"HEAD / HTTP/1.1\" 304 -"));
         let requests = harness.values::<Request<'_>>("requests");
-        assert_eq!(
-            (requests[0].user, requests[0].bytes, requests[0].at.0),
-            (None, None, 0)
-        );
+        assert_eq!((requests[0].user, requests[0].bytes, requests[0].at.0), (None, None, 0));
     }
 
     #[test]
@@ -166,22 +143,13 @@ mod tests {
         let mut harness = TestHarness::new::<ParseLogs>();
         let bad: [(&[u8], &str); 6] = [
             (b"hello", "the host does not end"),
-            (
-                b"h - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" abc 1",
-                "`abc` is no status code",
-            ),
+            (b"h - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" abc 1", "`abc` is no status code"),
             (
                 b"h - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 many",
                 "`many` is no number of bytes",
             ),
-            (
-                b"h - - [10/Okt/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 1",
-                "is no time",
-            ),
-            (
-                b"h - - [10/Oct/2000:13:55:36 -0700] \"GET /\" 200 1",
-                "the path does not end",
-            ),
+            (b"h - - [10/Okt/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 1", "is no time"),
+            (b"h - - [10/Oct/2000:13:55:36 -0700] \"GET /\" 200 1", "the path does not end"),
             (b"\xff\xfe", "invalid utf-8"),
         ];
         let lines = bad.iter().map(|(line, _)| *line).chain([LINE, b"\n"]);
@@ -189,11 +157,7 @@ mod tests {
         assert_eq!(harness.values::<Request<'_>>("requests").len(), 1);
         assert_eq!(harness.rejected().len(), bad.len());
         for (rejected, (_, reason)) in harness.rejected().iter().zip(bad) {
-            assert!(
-                rejected.reason.contains(reason),
-                "{} has no `{reason}`",
-                rejected.reason
-            );
+            assert!(rejected.reason.contains(reason), "{} has no `{reason}`", rejected.reason);
         }
         assert_eq!(harness.logs()[0].message, "skipped an empty line");
     }

@@ -38,9 +38,7 @@ pub struct PaymentsFilter {
 impl Process<Payment<'_>> for PaymentsFilter {
     fn process(&mut self, payment: Payment<'_>, _: &mut Context<'_>) -> Result<()> {
         if payment.amount > self.threshold {
-            let Payment {
-                account, amount, ts, ..
-            } = payment;
+            let Payment { account, amount, ts, .. } = payment;
             self.large_payments.emit(LargePayment { account, amount, ts })?;
         }
         Ok(())
@@ -52,14 +50,7 @@ mod tests {
     use super::*;
 
     fn payment(account: &str, amount: f64) -> Payment<'_> {
-        Payment {
-            id: 1,
-            account,
-            amount,
-            country: "DE",
-            ts: 1_700_000_000_000,
-            card_present: true,
-        }
+        Payment { id: 1, account, amount, country: "DE", ts: 1_700_000_000_000, card_present: true }
     }
 
     #[test]
@@ -71,11 +62,7 @@ mod tests {
             payment("c", 500.01),
             payment("d", f64::NAN),
         ]);
-        let expected = LargePayment {
-            account: "c",
-            amount: 500.01,
-            ts: 1_700_000_000_000,
-        };
+        let expected = LargePayment { account: "c", amount: 500.01, ts: 1_700_000_000_000 };
         assert_eq!(harness.values::<LargePayment<'_>>("large_payments"), [expected]);
     }
 
@@ -89,10 +76,7 @@ mod tests {
     #[test]
     fn key_timestamp_and_headers_stay_with_the_record() {
         let mut harness = TestHarness::new::<PaymentsFilter>();
-        let record = TestRecord::new(payment("a", 900.0))
-            .key("acct-7")
-            .timestamp(5)
-            .header("trace", "t-1");
+        let record = TestRecord::new(payment("a", 900.0)).key("acct-7").timestamp(5).header("trace", "t-1");
         harness.send(record);
         let outputs = harness.outputs::<LargePayment<'_>>("large_payments");
         assert_eq!(outputs[0].key::<&str>(), Some("acct-7"));

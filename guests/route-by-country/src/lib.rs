@@ -36,11 +36,7 @@ impl Process<Payment<'_>> for RouteByCountry {
         let country = payment.country;
         if country.len() != 2 || !country.bytes().all(|letter| letter.is_ascii_alphabetic()) {
             self.unknown.emit(payment)
-        } else if self
-            .domestic_countries
-            .iter()
-            .any(|domestic| domestic.eq_ignore_ascii_case(country))
-        {
+        } else if self.domestic_countries.iter().any(|domestic| domestic.eq_ignore_ascii_case(country)) {
             self.domestic.emit(payment)
         } else {
             self.foreign.emit(payment)
@@ -53,22 +49,11 @@ mod tests {
     use super::*;
 
     fn payment(id: i64, country: &str) -> Payment<'_> {
-        Payment {
-            id,
-            account: "acct-1",
-            amount: 9.5,
-            country,
-            ts: 1_700_000_000_000,
-            card_present: false,
-        }
+        Payment { id, account: "acct-1", amount: 9.5, country, ts: 1_700_000_000_000, card_present: false }
     }
 
     fn ids(harness: &TestHarness, port: &str) -> Vec<i64> {
-        harness
-            .values::<Payment<'_>>(port)
-            .iter()
-            .map(|payment| payment.id)
-            .collect()
+        harness.values::<Payment<'_>>(port).iter().map(|payment| payment.id).collect()
     }
 
     #[test]

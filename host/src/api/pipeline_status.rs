@@ -22,9 +22,9 @@ use crate::control::lifecycle::StopReason;
 use crate::control::status::PipelineState;
 use crate::control::status::PipelineStatus;
 use crate::model::ids::PipelineName;
-use crate::pipeline::phase::TaskPhase;
-use crate::pipeline::status::TaskStatus;
-use crate::pipeline::status::Waiting;
+use crate::model::status::TaskStatus;
+use crate::model::status::Waiting;
+use crate::model::task_phase::TaskPhase;
 
 /// Why a pipeline stopped by itself, or cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

@@ -16,6 +16,8 @@ use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_spec::TransformRef;
 use crate::wasm::loader::LoadError;
+use crate::wasm::loader::read_file;
+use crate::wasm::upload::componentize::componentize;
 
 /// What a check found.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +38,12 @@ pub struct CheckReport {
 /// When the file cannot be read or the checks cannot be run.
 pub fn check_component(settings: &Settings, file: &Path) -> Result<CheckReport> {
     let mut report = CheckReport::default();
-    match loader(settings)?.load_file(file) {
+    let loader = loader(settings)?;
+    // As an upload does: what counts is the component, also when the file is a core module.
+    let loaded = read_file(file)
+        .and_then(|bytes| Ok(componentize(&bytes)?))
+        .and_then(|component| loader.load(&component));
+    match loaded {
         Ok(component) => {
             report.digest = Some(format!("sha256:{}", component.digest().hex()));
             report.manifest = Some(component.manifest().clone());
@@ -69,7 +76,7 @@ pub fn check_pipeline(settings: &Settings, spec: &PipelineSpec) -> Result<CheckR
         report.refusals.extend(Overrides::new(&spec.kafka).err().unwrap_or_default());
         match resolve_config(spec, &settings.secrets) {
             Ok(config) => {
-                report.refusals.extend(Contract::bind(spec, &config, &manifest).err().unwrap_or_default())
+                report.refusals.extend(Contract::bind(spec, &config, &manifest).err().unwrap_or_default());
             }
             Err(refusals) => report.refusals.extend(refusals),
         }

@@ -1,5 +1,6 @@
 //! The parts of a worker, from a checked pipeline.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +96,7 @@ impl WorkerFactory for PipelineFactory {
             limits: self.spec.limits,
             schemas: table.clone(),
             logs: Arc::new(PipelineLogSink {
+                id: self.id.clone(),
                 logs: self.logs.clone(),
                 metrics: self.metrics.clone(),
                 worker,
@@ -130,7 +132,11 @@ impl WorkerFactory for PipelineFactory {
             sink,
             policy: self.policy(),
             retry: self.spec.retry,
-            observer: Box::new(MetricsObserver(self.metrics.clone())),
+            observer: Box::new(MetricsObserver {
+                metrics: self.metrics.clone(),
+                worker,
+                instances: Cell::new(0),
+            }),
             clock: Box::new(SystemClock),
             order: Vec::new(),
         };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::model::ids::PipelineId;
 use crate::model::ids::WorkerIndex;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::telemetry::guest_logs::LogLevel as KeptLevel;
@@ -9,8 +10,9 @@ use crate::telemetry::pipeline_metrics::PipelineMetrics;
 use crate::wasm::guest_log::GuestLogSink;
 use crate::wasm::guest_log::LogLevel;
 
-/// Appends to the pipeline's log and counts what was dropped.
+/// Appends to the pipeline's log and the host's own, and counts what was dropped.
 pub struct PipelineLogSink {
+    pub id: PipelineId,
     pub logs: Arc<GuestLogs>,
     pub metrics: PipelineMetrics,
     pub worker: WorkerIndex,
@@ -29,7 +31,17 @@ impl GuestLogSink for PipelineLogSink {
             LogLevel::Warn => KeptLevel::Warn,
             LogLevel::Error => KeptLevel::Error,
         };
-        self.logs.append(now_ms(), self.worker, level, target, message);
+        if self.logs.append(now_ms(), self.worker, level, target, message) {
+            let pipeline = &self.id;
+            match level {
+                KeptLevel::Trace | KeptLevel::Debug => {
+                    tracing::debug!(target: "guest", %pipeline, from = target, "{message}");
+                }
+                KeptLevel::Info => tracing::info!(target: "guest", %pipeline, from = target, "{message}"),
+                KeptLevel::Warn => tracing::warn!(target: "guest", %pipeline, from = target, "{message}"),
+                KeptLevel::Error => tracing::error!(target: "guest", %pipeline, from = target, "{message}"),
+            }
+        }
     }
 
     fn dropped(&self, lines: u64) {

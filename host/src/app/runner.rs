@@ -26,6 +26,7 @@ use crate::control::runner::Runner;
 use crate::control::runner::StartFailure;
 use crate::kafka::admin::Admin;
 use crate::kafka::dev_broker::DevBroker;
+use crate::kafka::error::ErrorCode;
 use crate::kafka::overrides::Overrides;
 use crate::kafka::settings::ClientSettings;
 use crate::model::failure::Code;
@@ -316,6 +317,10 @@ impl Runner for PipelineHost {
         match admin.delete_group(&id.group()) {
             Ok(()) => Ok(()),
             Err(error) if error.code.is_outage() => Err(error.outage()),
+            // Static members stay in the group for a session timeout after they have left.
+            Err(error) if error.code == ErrorCode::NON_EMPTY_GROUP => {
+                Err(Outage::new("group-not-empty", error.to_string()))
+            }
             // A group that never was, or that the broker will expire by itself.
             Err(error) => {
                 tracing::info!(pipeline = %id, %error, "the consumer group was not deleted");

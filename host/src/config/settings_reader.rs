@@ -57,7 +57,6 @@ pub(crate) fn read(
     reader.millis(&mut settings.drain_deadline, "drain.deadline_ms", HOUR_MS);
     settings.compile = reader.compile();
     settings.ceilings = reader.ceilings();
-    reader.check_listen(&settings);
     settings
 }
 
@@ -224,24 +223,6 @@ impl Reader<'_> {
     }
 
     /// A host that anyone can reach needs a token.
-    fn check_listen(&mut self, settings: &Settings) {
-        let ip = settings.listen.ip();
-        let given = self.has("auth.token") || self.has("auth.token_file");
-        if !ip.is_loopback() && settings.tokens.is_empty() && !given {
-            let message = "the API would be open to the network without a token";
-            let found = format!("`{}`", settings.listen);
-            let remedy = "Set `auth.token_file`, or listen on 127.0.0.1.";
-            self.problems.add(
-                "token-required",
-                "listen",
-                message,
-                found,
-                "a loopback address, or a token",
-                remedy,
-            );
-        }
-    }
-
     fn log(&mut self) -> LogSettings {
         let mut log = LogSettings::default();
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];

@@ -28,7 +28,7 @@ use crate::model::ids::TransformVersion;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_spec::TransformRef;
-use crate::pipeline::status::WorkerStatus;
+use crate::model::status::WorkerStatus;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::worker::supervisor::DrainTimeout;
 

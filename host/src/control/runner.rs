@@ -15,7 +15,7 @@ use crate::model::failure::Stop;
 use crate::model::ids::PipelineId;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
-use crate::pipeline::status::WorkerStatus;
+use crate::model::status::WorkerStatus;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::worker::supervisor::DrainTimeout;
 

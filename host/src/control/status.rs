@@ -10,8 +10,8 @@ use crate::control::pipeline_record::Desired;
 use crate::control::pipeline_record::PipelineRecord;
 use crate::control::runner::RunState;
 use crate::control::runner::RunStatus;
-use crate::pipeline::status::Waiting;
-use crate::pipeline::status::WorkerStatus;
+use crate::model::status::Waiting;
+use crate::model::status::WorkerStatus;
 
 /// One word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]

@@ -8,7 +8,7 @@ use rdkafka_sys::bindings::rd_kafka_resp_err_t as RespErr;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::headers;
-use crate::kafka::producer::NotSent;
+use crate::kafka::producer::NotSentError;
 use crate::kafka::producer::Outgoing;
 use crate::model::position::Partition;
 
@@ -71,7 +71,7 @@ impl Bucket {
         topic: *mut sys::rd_kafka_topic_t,
         partition: Partition,
         scratch: &mut Vec<sys::rd_kafka_message_t>,
-    ) -> Result<(), NotSent> {
+    ) -> Result<(), NotSentError> {
         scratch.clear();
         let mut start = match self.taken.checked_sub(1).and_then(|last| self.records.get(last)) {
             Some(last) => last.value_end,
@@ -122,8 +122,8 @@ impl Bucket {
         }
         self.taken += count;
         match code {
-            ErrorCode::QUEUE_FULL => Err(NotSent::Full),
-            code => Err(NotSent::Client(KafkaError::of(code))),
+            ErrorCode::QUEUE_FULL => Err(NotSentError::Full),
+            code => Err(NotSentError::Client(KafkaError::of(code))),
         }
     }
 

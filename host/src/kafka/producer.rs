@@ -61,7 +61,7 @@ pub struct Outgoing<'a> {
 
 /// Why a record was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NotSent {
+pub enum NotSentError {
     #[error("the producer's queue is full")]
     Full,
     #[error("the record has {bytes} bytes, the limit is {limit}")]
@@ -173,12 +173,12 @@ impl Producer {
     /// Takes a record. Records of one partition are written in the order they were taken.
     ///
     /// # Errors
-    /// See [`NotSent`].
+    /// See [`NotSentError`].
     #[inline]
-    pub fn send(&mut self, record: &Outgoing<'_>) -> Result<(), NotSent> {
+    pub fn send(&mut self, record: &Outgoing<'_>) -> Result<(), NotSentError> {
         let bytes = record_bytes(record);
         if bytes > self.record_bytes_max {
-            return Err(NotSent::TooLarge { bytes, limit: self.record_bytes_max });
+            return Err(NotSentError::TooLarge { bytes, limit: self.record_bytes_max });
         }
         if !self.batched {
             return self.send_alone(record);
@@ -186,14 +186,14 @@ impl Producer {
         let (Some(topic), Ok(index)) =
             (self.topics.get_mut(record.topic), usize::try_from(record.partition.0))
         else {
-            return Err(NotSent::Client(KafkaError::of(ErrorCode::UNKNOWN_PARTITION)));
+            return Err(NotSentError::Client(KafkaError::of(ErrorCode::UNKNOWN_PARTITION)));
         };
         if topic.buckets.len() <= index {
             topic.buckets.resize_with(index + 1, Bucket::default);
         }
         let handle = topic.handle;
         let Some(bucket) = topic.buckets.get_mut(index) else {
-            return Err(NotSent::Full);
+            return Err(NotSentError::Full);
         };
         if bucket.is_full() {
             bucket.hand_over(handle, record.partition, &mut self.scratch)?;
@@ -205,8 +205,8 @@ impl Producer {
     /// Hands whatever was gathered to librdkafka, which sends it by itself.
     ///
     /// # Errors
-    /// See [`NotSent`]; after `Full`, serve the events and try again.
-    pub fn hand_over(&mut self) -> Result<(), NotSent> {
+    /// See [`NotSentError`]; after `Full`, serve the events and try again.
+    pub fn hand_over(&mut self) -> Result<(), NotSentError> {
         for topic in &mut self.topics {
             for (index, bucket) in topic.buckets.iter_mut().enumerate() {
                 if !bucket.is_empty() {
@@ -217,9 +217,9 @@ impl Producer {
         Ok(())
     }
 
-    fn send_alone(&mut self, record: &Outgoing<'_>) -> Result<(), NotSent> {
+    fn send_alone(&mut self, record: &Outgoing<'_>) -> Result<(), NotSentError> {
         let Some(topic) = self.topics.get(record.topic) else {
-            return Err(NotSent::Client(KafkaError::of(ErrorCode::UNKNOWN_TOPIC)));
+            return Err(NotSentError::Client(KafkaError::of(ErrorCode::UNKNOWN_TOPIC)));
         };
         let list = headers::build(record.headers);
         let bytes = |part: Option<&[u8]>| sys::rd_kafka_vu_s__bindgen_ty_1 {
@@ -254,8 +254,8 @@ impl Producer {
             result
         };
         result.map_err(|error| match error.code {
-            ErrorCode::QUEUE_FULL => NotSent::Full,
-            _ => NotSent::Client(error),
+            ErrorCode::QUEUE_FULL => NotSentError::Full,
+            _ => NotSentError::Client(error),
         })
     }
 

@@ -10,3 +10,5 @@ pub mod pipeline_spec;
 pub mod position;
 pub mod record_batch;
 pub mod schema_table;
+pub mod status;
+pub mod task_phase;

@@ -18,9 +18,11 @@ use crate::model::pipeline_spec::Start;
 use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
 use crate::model::record_batch::RawRecords;
+use crate::model::status::TaskStatus;
+use crate::model::status::Waiting;
+use crate::model::task_phase::TaskEvent;
+use crate::model::task_phase::TaskPhase;
 use crate::pipeline::cycle::Cycle;
-use crate::pipeline::phase::TaskEvent;
-use crate::pipeline::phase::TaskPhase;
 use crate::pipeline::ports::CommitFailure;
 use crate::pipeline::ports::Positions;
 use crate::pipeline::ports::Refused;
@@ -37,8 +39,6 @@ use crate::pipeline::run::RunOf;
 use crate::pipeline::run::RunOutcome;
 use crate::pipeline::start;
 use crate::pipeline::status::StatusBoard;
-use crate::pipeline::status::TaskStatus;
-use crate::pipeline::status::Waiting;
 use crate::pipeline::task::Task;
 use crate::pipeline::task::Token;
 
@@ -288,12 +288,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             let of = RunOf { port: task.port, slot: task.slot, poison: &task.poison };
             let outcome = self.lane.advance(of, run);
             let done = run.at();
-            let bytes = (before..done)
-                .map(|i| {
-                    run.records.key(i).map_or(0, <[u8]>::len) + run.records.value(i).map_or(0, <[u8]>::len)
-                })
-                .sum::<usize>();
-            self.cycle.add((done - before) as u64, bytes as u64);
+            self.cycle.add((done - before) as u64, run.take_bytes());
             if let Some(last) = done.checked_sub(1) {
                 task.position = run.records.offset(last).next();
                 task.last_timestamp = run.records.timestamp(last);
@@ -445,6 +440,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             return;
         }
         self.status_at = Some(at);
+        self.lane.observer.guest(&self.lane.guest.figures());
         let mut tasks: Vec<TaskStatus> = self
             .tasks
             .values()

@@ -13,7 +13,6 @@ pub mod emit_order;
 pub mod header_copy;
 pub mod observer;
 pub mod outputs;
-pub mod phase;
 pub mod poison;
 pub mod ports;
 pub mod run;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::failure::Code;
+use crate::pipeline::ports::GuestFigures;
 
 /// Figures of one successful pass through decode, invoke, encode and send.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,6 +34,9 @@ pub trait Observer: Send {
     }
     fn invocation_failed(&self, code: Code) {
         let _ = code;
+    }
+    fn guest(&self, figures: &GuestFigures) {
+        let _ = figures;
     }
     fn commit(&self, took: Duration) {
         let _ = took;

@@ -191,6 +191,20 @@ pub trait Guest {
 
     /// Drops the instance until it is needed again.
     fn release(&mut self);
+
+    /// What it takes up now.
+    fn figures(&self) -> GuestFigures {
+        GuestFigures::default()
+    }
+}
+
+/// A guest as metrics see it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GuestFigures {
+    /// Linear memory and tables of the live instance, in bytes; 0 without one.
+    pub memory_bytes: u64,
+    /// Instances made so far.
+    pub instances_made: u64,
 }
 
 #[derive(Debug, Clone, thiserror::Error)]

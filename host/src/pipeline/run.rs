@@ -55,6 +55,7 @@ pub struct HeldRun<R> {
     /// Waits for a registry, or for a machine that is too busy.
     outage: Backoff,
     deadlines: u32,
+    bytes_done: u64,
 }
 
 impl<R: RawRecords> HeldRun<R> {
@@ -68,7 +69,13 @@ impl<R: RawRecords> HeldRun<R> {
             retries: Backoff::new(retry.backoff_initial, retry.backoff_max),
             outage: Backoff::for_outage(),
             deadlines: 0,
+            bytes_done: 0,
         }
+    }
+
+    /// Bytes of keys and values that were dealt with since the last call.
+    pub fn take_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes_done)
     }
 
     /// Index of the first record not yet dealt with.
@@ -207,6 +214,7 @@ impl<K: Sink> Lane<K> {
                 invoke: invoked_at.saturating_duration_since(decoded_at),
                 encode: encoded_at.saturating_duration_since(invoked_at),
                 records_in: (decoded.end - window.start) as u64,
+                bytes_in: bytes_of(&run.records, window.start..decoded.end),
                 ..BatchFigures::default()
             };
             self.sink.begin().map_err(SendFailure::Sink)?;
@@ -225,6 +233,7 @@ impl<K: Sink> Lane<K> {
             self.observer.batch(&figures);
             run.outage = Backoff::for_outage();
             run.deadlines = 0;
+            run.bytes_done += figures.bytes_in;
             run.bisection.advance(decoded.end);
         }
         Ok(RunOutcome::Done)
@@ -325,6 +334,11 @@ fn until_not_full(mut attempt: impl FnMut() -> Result<(), SendFailure>) -> Resul
             outcome => return Ok(outcome?),
         }
     }
+}
+
+fn bytes_of<R: RawRecords>(records: &R, range: std::ops::Range<usize>) -> u64 {
+    let len = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len) as u64;
+    range.map(|index| len(records.key(index)) + len(records.value(index))).sum()
 }
 
 fn poisoned<R: RawRecords>(

@@ -1,54 +1,14 @@
-//! What a worker tells of its tasks, for the API and the metrics.
+//! Where a worker tells of its tasks.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use parking_lot::Mutex;
-use serde::Serialize;
-
 use crate::model::failure::Code;
-use crate::model::position::Offset;
-use crate::model::position::TopicPartition;
-use crate::pipeline::phase::TaskPhase;
-
-/// Why a task waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Waiting {
-    pub since: SystemTime,
-    pub code: Code,
-    pub reason: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskStatus {
-    pub partition: TopicPartition,
-    pub phase: TaskPhase,
-    pub position: Offset,
-    pub committed: Offset,
-    /// Records up to the last stable offset, as last known.
-    pub lag: Option<u64>,
-    /// Timestamp of the last record dealt with, milliseconds.
-    pub last_timestamp: Option<i64>,
-    pub waiting: Option<Waiting>,
-}
-
-/// Something that went wrong and was dealt with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PastError {
-    pub at: SystemTime,
-    pub code: Code,
-    pub message: String,
-}
-
-/// A worker as last seen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct WorkerStatus {
-    pub tasks: Vec<TaskStatus>,
-    /// Oldest first, at most [`StatusBoard::ERRORS_MAX`].
-    pub errors: Vec<PastError>,
-    /// What the whole worker waits for, such as a broker that is away.
-    pub waiting: Option<Waiting>,
-}
+use crate::model::status::PastError;
+use crate::model::status::TaskStatus;
+use crate::model::status::Waiting;
+use crate::model::status::WorkerStatus;
+use parking_lot::Mutex;
 
 /// Where a worker publishes and others read. Written at commits and events, not per record.
 #[derive(Debug, Clone, Default)]

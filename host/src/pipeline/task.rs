@@ -7,10 +7,10 @@ use crate::model::ids::PortIndex;
 use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
 use crate::model::record_batch::RawRecords;
-use crate::pipeline::phase::TaskPhase;
+use crate::model::status::Waiting;
+use crate::model::task_phase::TaskPhase;
 use crate::pipeline::poison::PoisonList;
 use crate::pipeline::run::HeldRun;
-use crate::pipeline::status::Waiting;
 
 /// What a worker knows of a partition it owns.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::kafka::admin::Admin;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::group::GroupMembership;
-use crate::kafka::producer::NotSent;
+use crate::kafka::producer::NotSentError;
 use crate::kafka::producer::Outgoing;
 use crate::kafka::producer::Producer;
 use crate::model::failure::Stop;
@@ -211,7 +211,7 @@ impl KafkaSink {
     /// fails meanwhile is told by the commit.
     fn end_client_batch(&mut self) {
         let Some(producer) = self.producer() else { return };
-        while let Err(NotSent::Full) = producer.hand_over() {
+        while let Err(NotSentError::Full) = producer.hand_over() {
             producer.serve(Duration::from_millis(5));
         }
         while !producer.settle(Duration::from_millis(50)) {
@@ -221,16 +221,16 @@ impl KafkaSink {
         }
     }
 
-    fn not_sent(&mut self, error: NotSent, token: u64) -> SendFailure {
+    fn not_sent(&mut self, error: NotSentError, token: u64) -> SendFailure {
         match error {
-            NotSent::Full => {
+            NotSentError::Full => {
                 if let Some(producer) = self.producer() {
                     producer.serve(Duration::ZERO);
                 }
                 SendFailure::Full
             }
-            NotSent::TooLarge { bytes, limit } => SendFailure::Refused(too_large(bytes, limit), token),
-            NotSent::Client(error) => self.not_taken(&error),
+            NotSentError::TooLarge { bytes, limit } => SendFailure::Refused(too_large(bytes, limit), token),
+            NotSentError::Client(error) => self.not_taken(&error),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::kafka::error::KafkaError;
 use crate::kafka::group::GroupMembership;
-use crate::kafka::producer::NotSent;
+use crate::kafka::producer::NotSentError;
 use crate::kafka::producer::Producer;
 use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
@@ -182,10 +182,12 @@ pub(in crate::sink) fn hand_over_all(
     loop {
         match producer.hand_over() {
             Ok(()) => return Ok(()),
-            Err(NotSent::Full) => producer.serve(ROOM_STEP),
-            Err(NotSent::Client(error)) => return Err(why_not_taken(producer, &error, suspects)),
+            Err(NotSentError::Full) => producer.serve(ROOM_STEP),
+            Err(NotSentError::Client(error)) => return Err(why_not_taken(producer, &error, suspects)),
             // Sizes are checked when a record is taken.
-            Err(error @ NotSent::TooLarge { .. }) => return Err(CommitFailure::Abort(error.to_string())),
+            Err(error @ NotSentError::TooLarge { .. }) => {
+                return Err(CommitFailure::Abort(error.to_string()));
+            }
         }
     }
 }

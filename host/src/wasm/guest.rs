@@ -10,6 +10,7 @@ use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RecordBatch;
 use crate::model::schema_table::SchemaTable;
 use crate::pipeline::ports::Guest;
+use crate::pipeline::ports::GuestFigures;
 use crate::pipeline::ports::InvokeFailure;
 use crate::wasm::columns::shape::ColumnShape;
 use crate::wasm::compiled::CompiledComponent;
@@ -130,6 +131,11 @@ impl WasmGuest {
 }
 
 impl Guest for WasmGuest {
+    fn figures(&self) -> GuestFigures {
+        let stats = self.stats();
+        GuestFigures { memory_bytes: stats.memory_bytes as u64, instances_made: stats.instances_made }
+    }
+
     fn invoke(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure> {
         let start = Instant::now();
         let outcome = self.live().and_then(|instance| instance.process(batch));

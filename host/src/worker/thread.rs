@@ -6,11 +6,11 @@ use std::time::SystemTime;
 
 use crate::model::failure::Stop;
 use crate::model::ids::WorkerIndex;
+use crate::model::status::Waiting;
 use crate::pipeline::backoff::Backoff;
 use crate::pipeline::driver::Driver;
 use crate::pipeline::driver::DriverFailure;
 use crate::pipeline::status::StatusBoard;
-use crate::pipeline::status::Waiting;
 use crate::worker::factory::WorkerFactory;
 use crate::worker::stop_signal::StopSignal;
 

@@ -22,15 +22,8 @@ const ENTRY_BYTES: usize = 256;
 
 enum Entry {
     Flying(Arc<Flight>),
-    Ready {
-        schema: Arc<RegisteredSchema>,
-        used: AtomicU64,
-    },
-    Unknown {
-        error: Arc<RegistryError>,
-        until: Instant,
-        used: AtomicU64,
-    },
+    Ready { schema: Arc<RegisteredSchema>, used: AtomicU64 },
+    Unknown { error: Arc<RegistryError>, until: Instant, used: AtomicU64 },
 }
 
 pub(super) enum Found {
@@ -41,10 +34,7 @@ pub(super) enum Found {
 }
 
 pub(super) enum TakeOff {
-    Started {
-        flight: Arc<Flight>,
-        progress: watch::Sender<Progress>,
-    },
+    Started { flight: Arc<Flight>, progress: watch::Sender<Progress> },
     Joined(Arc<Flight>),
     Refused,
 }
@@ -135,18 +125,11 @@ impl Entries {
         let entry = match outcome {
             Ok(schema) => {
                 self.text_bytes.fetch_add(cost(schema), Ordering::Relaxed);
-                Entry::Ready {
-                    schema: Arc::clone(schema),
-                    used,
-                }
+                Entry::Ready { schema: Arc::clone(schema), used }
             }
             Err(error) => {
                 let until = Instant::now() + self.limits.unknown_ttl;
-                Entry::Unknown {
-                    error: Arc::clone(error),
-                    until,
-                    used,
-                }
+                Entry::Unknown { error: Arc::clone(error), until, used }
             }
         };
         self.by_id.insert(id, entry);
@@ -155,10 +138,8 @@ impl Entries {
 
     /// The flight is over; without an outcome the id is as if never asked for.
     pub(super) fn end(&self, id: u32, flight: &Arc<Flight>) {
-        self.by_id.remove_if(
-            &id,
-            |_, entry| matches!(entry, Entry::Flying(other) if Arc::ptr_eq(other, flight)),
-        );
+        self.by_id
+            .remove_if(&id, |_, entry| matches!(entry, Entry::Flying(other) if Arc::ptr_eq(other, flight)));
         self.flights.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -168,10 +149,7 @@ impl Entries {
 
     // Runs in a fetch, never in a `get`. A tenth at once, so that it runs rarely.
     fn evict(&self) {
-        let settled = self
-            .by_id
-            .len()
-            .saturating_sub(self.flights.load(Ordering::Relaxed));
+        let settled = self.by_id.len().saturating_sub(self.flights.load(Ordering::Relaxed));
         let bytes = self.text_bytes.load(Ordering::Relaxed);
         if settled <= self.limits.entries_max && bytes <= self.limits.text_bytes_max {
             return;
@@ -190,18 +168,15 @@ impl Entries {
         by_use.sort_unstable();
         // The one just fetched stays, or it would be fetched for ever.
         by_use.pop();
-        let (entries_kept, bytes_kept) = (
-            tenth_less(self.limits.entries_max),
-            tenth_less(self.limits.text_bytes_max),
-        );
+        let (entries_kept, bytes_kept) =
+            (tenth_less(self.limits.entries_max), tenth_less(self.limits.text_bytes_max));
         let (mut entries, mut bytes) = (settled, bytes);
         for (_, id, cost) in by_use {
             if entries <= entries_kept && bytes <= bytes_kept {
                 return;
             }
-            if let Some((_, Entry::Ready { .. })) = self
-                .by_id
-                .remove_if(&id, |_, entry| !matches!(entry, Entry::Flying(_)))
+            if let Some((_, Entry::Ready { .. })) =
+                self.by_id.remove_if(&id, |_, entry| !matches!(entry, Entry::Flying(_)))
             {
                 self.text_bytes.fetch_sub(cost, Ordering::Relaxed);
             }

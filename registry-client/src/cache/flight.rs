@@ -62,10 +62,7 @@ pub(super) struct Flight {
 impl Flight {
     pub(super) fn new(age: Duration) -> (Arc<Self>, watch::Sender<Progress>) {
         let (sender, progress) = watch::channel(Progress::Started);
-        let flight = Arc::new(Self {
-            progress,
-            asked_ms: AtomicU64::new(0),
-        });
+        let flight = Arc::new(Self { progress, asked_ms: AtomicU64::new(0) });
         flight.asked(age);
         (flight, sender)
     }
@@ -77,10 +74,9 @@ impl Flight {
     pub(super) fn lookup(&self) -> Lookup {
         match &*self.progress.borrow() {
             Progress::Started => Lookup::Pending,
-            Progress::Failing { since, error, .. } => Lookup::Unavailable {
-                since: *since,
-                error: Arc::clone(error),
-            },
+            Progress::Failing { since, error, .. } => {
+                Lookup::Unavailable { since: *since, error: Arc::clone(error) }
+            }
             Progress::Landed(Ok(schema)) => Lookup::Ready(Arc::clone(schema)),
             Progress::Landed(Err(error)) => Lookup::Unknown(Arc::clone(error)),
         }
@@ -131,14 +127,7 @@ impl Pilot {
         flight: Arc<Flight>,
         progress: watch::Sender<Progress>,
     ) -> Self {
-        Self {
-            id,
-            client,
-            limits,
-            entries,
-            flight,
-            progress,
-        }
+        Self { id, client, limits, entries, flight, progress }
     }
 
     pub(super) async fn fly(self) {
@@ -162,17 +151,10 @@ impl Pilot {
             }
             let since = *failing_since.get_or_insert_with(SystemTime::now);
             let wait = backoff.wait(failures, error.retry_after());
-            self.progress.send_replace(Progress::Failing {
-                since,
-                failures,
-                error,
-            });
+            self.progress.send_replace(Progress::Failing { since, failures, error });
             tokio::time::sleep(wait).await;
             if self.is_abandoned() {
-                info!(
-                    id = self.id,
-                    failures, "nobody asks for this schema any more, fetch given up"
-                );
+                info!(id = self.id, failures, "nobody asks for this schema any more, fetch given up");
                 return;
             }
         }
@@ -206,11 +188,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 pub(super) fn shut_down(id: u32) -> RegistryError {
-    let asked = Asked {
-        what: format!("schema id {id}"),
-        method: "GET",
-        url: format!("/schemas/ids/{id}"),
-    };
+    let asked = Asked { what: format!("schema id {id}"), method: "GET", url: format!("/schemas/ids/{id}") };
     RegistryError::Unavailable {
         asked: Box::new(asked),
         cause: Outage::ShutDown,

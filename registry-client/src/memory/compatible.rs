@@ -21,11 +21,7 @@ use crate::memory::parsed::Parsed;
 
 /// Why `reader` cannot read all that `writer` may have written; empty when it can.
 pub(super) fn obstacles(reader: &Parsed, writer: &Parsed) -> Vec<String> {
-    let mut check = Check {
-        readers: reader.names(),
-        writers: writer.names(),
-        seen: HashSet::new(),
-    };
+    let mut check = Check { readers: reader.names(), writers: writer.names(), seen: HashSet::new() };
     let mut obstacles = Vec::new();
     check.read(&reader.root, &writer.root, "", &mut obstacles);
     obstacles
@@ -114,10 +110,7 @@ impl<'a> Check<'a> {
         if !same_name(&reader.name, &writer.name, aliases) {
             return obstacles.push(name_mismatch(&reader.name, &writer.name, path));
         }
-        if !self
-            .seen
-            .insert((reader.name.fullname(None), writer.name.fullname(None)))
-        {
+        if !self.seen.insert((reader.name.fullname(None), writer.name.fullname(None))) {
             return;
         }
         for (index, field) in reader.fields.iter().enumerate() {
@@ -144,12 +137,8 @@ fn read_enum(reader: &EnumSchema, writer: &EnumSchema, path: &str, obstacles: &m
     if !same_name(&reader.name, &writer.name, aliases) {
         return obstacles.push(name_mismatch(&reader.name, &writer.name, path));
     }
-    let missing: Vec<&str> = writer
-        .symbols
-        .iter()
-        .filter(|symbol| !reader.symbols.contains(symbol))
-        .map(String::as_str)
-        .collect();
+    let missing: Vec<&str> =
+        writer.symbols.iter().filter(|symbol| !reader.symbols.contains(symbol)).map(String::as_str).collect();
     if !missing.is_empty() && reader.default.is_none() {
         obstacles.push(format!(
             "{{errorType:'MISSING_ENUM_SYMBOLS', description:'The reader enum at path '{}/symbols' lacks symbols \
@@ -201,10 +190,7 @@ fn fixed(schema: &Avro) -> Option<&FixedSchema> {
         Avro::Fixed(fixed)
         | Avro::Duration(fixed)
         | Avro::Uuid(UuidSchema::Fixed(fixed))
-        | Avro::Decimal(DecimalSchema {
-            inner: InnerDecimalSchema::Fixed(fixed),
-            ..
-        }) => Some(fixed),
+        | Avro::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(fixed), .. }) => Some(fixed),
         _ => None,
     }
 }
@@ -228,17 +214,11 @@ fn kind(schema: &Avro) -> &'static str {
         Avro::Bytes
         | Avro::BigDecimal
         | Avro::Uuid(UuidSchema::Bytes)
-        | Avro::Decimal(DecimalSchema {
-            inner: InnerDecimalSchema::Bytes,
-            ..
-        }) => "BYTES",
+        | Avro::Decimal(DecimalSchema { inner: InnerDecimalSchema::Bytes, .. }) => "BYTES",
         Avro::Fixed(_)
         | Avro::Duration(_)
         | Avro::Uuid(UuidSchema::Fixed(_))
-        | Avro::Decimal(DecimalSchema {
-            inner: InnerDecimalSchema::Fixed(_),
-            ..
-        }) => "FIXED",
+        | Avro::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(_), .. }) => "FIXED",
         Avro::Array(_) => "ARRAY",
         Avro::Map(_) => "MAP",
         Avro::Union(_) => "UNION",
@@ -249,10 +229,7 @@ fn kind(schema: &Avro) -> &'static str {
 }
 
 fn promotes(writer: &str, reader: &str) -> bool {
-    let scalar = !matches!(
-        writer,
-        "UNKNOWN" | "FIXED" | "ARRAY" | "MAP" | "UNION" | "RECORD" | "ENUM"
-    );
+    let scalar = !matches!(writer, "UNKNOWN" | "FIXED" | "ARRAY" | "MAP" | "UNION" | "RECORD" | "ENUM");
     (writer == reader && scalar)
         || matches!(
             (writer, reader),

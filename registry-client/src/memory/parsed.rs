@@ -16,10 +16,7 @@ impl Parsed {
     pub(super) fn new(text: &str, references: &[String]) -> Result<Self, String> {
         if references.is_empty() {
             let root = Avro::parse_str(text).map_err(|error| error.to_string())?;
-            return Ok(Self {
-                root,
-                others: Vec::new(),
-            });
+            return Ok(Self { root, others: Vec::new() });
         }
         let (root, others) =
             Avro::parse_str_with_list(text, references).map_err(|error| error.to_string())?;
@@ -46,10 +43,7 @@ fn collect<'a>(schema: &'a Avro, names: &mut Names<'a>) {
         Avro::Array(array) => collect(&array.items, names),
         Avro::Map(map) => collect(&map.types, names),
         Avro::Union(union) => union.variants().iter().for_each(|branch| collect(branch, names)),
-        Avro::Record(record) => record
-            .fields
-            .iter()
-            .for_each(|field| collect(&field.schema, names)),
+        Avro::Record(record) => record.fields.iter().for_each(|field| collect(&field.schema, names)),
         _ => {}
     }
 }

@@ -14,27 +14,15 @@ pub(super) struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, code: u32, message: String) -> Self {
-        Self {
-            status,
-            code,
-            message,
-        }
+        Self { status, code, message }
     }
 
     pub(super) fn no_subject(subject: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            40401,
-            format!("Subject '{subject}' not found."),
-        )
+        Self::new(StatusCode::NOT_FOUND, 40401, format!("Subject '{subject}' not found."))
     }
 
     pub(super) fn no_version(version: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            40402,
-            format!("Version {version} not found."),
-        )
+        Self::new(StatusCode::NOT_FOUND, 40402, format!("Version {version} not found."))
     }
 
     pub(super) fn no_schema(detail: &str) -> Self {
@@ -72,11 +60,7 @@ impl Problem {
     }
 
     pub(super) fn invalid_schema(detail: &str) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            42201,
-            format!("Invalid schema: {detail}"),
-        )
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, 42201, format!("Invalid schema: {detail}"))
     }
 
     pub(super) fn invalid_version(version: &str) -> Self {
@@ -110,11 +94,7 @@ impl Problem {
     }
 
     pub(super) fn malformed(detail: &str) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            400,
-            format!("Malformed request: {detail}"),
-        )
+        Self::new(StatusCode::BAD_REQUEST, 400, format!("Malformed request: {detail}"))
     }
 
     pub(super) fn no_route() -> Self {
@@ -122,20 +102,12 @@ impl Problem {
     }
 
     pub(super) fn wrong_method() -> Self {
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            405,
-            "HTTP 405 Method Not Allowed".to_owned(),
-        )
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, 405, "HTTP 405 Method Not Allowed".to_owned())
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (
-            self.status,
-            Json(json!({ "error_code": self.code, "message": self.message })),
-        )
-            .into_response()
+        (self.status, Json(json!({ "error_code": self.code, "message": self.message }))).into_response()
     }
 }

@@ -36,19 +36,11 @@ struct Switches {
 
 impl Switches {
     fn listing(&self) -> Listing {
-        if self.deleted {
-            Listing::WithDeleted
-        } else {
-            Listing::Live
-        }
+        if self.deleted { Listing::WithDeleted } else { Listing::Live }
     }
 
     fn deletion(&self) -> Deletion {
-        if self.permanent {
-            Deletion::Permanent
-        } else {
-            Deletion::Soft
-        }
+        if self.permanent { Deletion::Permanent } else { Deletion::Soft }
     }
 }
 
@@ -64,23 +56,11 @@ pub(super) fn router(registry: MemoryRegistry) -> Router {
         .route("/subjects", get(subjects))
         .route("/subjects/{subject}", post(lookup).delete(delete_subject))
         .route("/subjects/{subject}/versions", get(versions).post(register))
-        .route(
-            "/subjects/{subject}/versions/{version}",
-            get(version).delete(delete_version),
-        )
+        .route("/subjects/{subject}/versions/{version}", get(version).delete(delete_version))
         .route("/subjects/{subject}/versions/{version}/schema", get(version_text))
-        .route(
-            "/subjects/{subject}/versions/{version}/referencedby",
-            get(referenced_by),
-        )
-        .route(
-            "/compatibility/subjects/{subject}/versions",
-            post(check_configured),
-        )
-        .route(
-            "/compatibility/subjects/{subject}/versions/{version}",
-            post(check_version),
-        )
+        .route("/subjects/{subject}/versions/{version}/referencedby", get(referenced_by))
+        .route("/compatibility/subjects/{subject}/versions", post(check_configured))
+        .route("/compatibility/subjects/{subject}/versions/{version}", post(check_version))
         .route("/config", get(global_level).put(set_global_level))
         .route("/config/{subject}", get(level).put(set_level).delete(clear_level))
         .route("/mode", get(global_mode).put(set_global_mode))
@@ -162,11 +142,7 @@ async fn lookup(
     Query(switches): Query<Switches>,
     bytes: Bytes,
 ) -> Answer<SubjectVersion> {
-    Ok(Json(registry.state().lookup(
-        &subject,
-        &body(&bytes)?,
-        switches.listing(),
-    )?))
+    Ok(Json(registry.state().lookup(&subject, &body(&bytes)?, switches.listing())?))
 }
 
 async fn delete_subject(
@@ -174,9 +150,7 @@ async fn delete_subject(
     Path(subject): Path<String>,
     Query(switches): Query<Switches>,
 ) -> Answer<Vec<u32>> {
-    Ok(Json(
-        registry.state().delete_subject(&subject, switches.deletion())?,
-    ))
+    Ok(Json(registry.state().delete_subject(&subject, switches.deletion())?))
 }
 
 async fn versions(
@@ -201,11 +175,7 @@ async fn version(
     Path((subject, version)): Path<(String, String)>,
     Query(switches): Query<Switches>,
 ) -> Answer<SubjectVersion> {
-    Ok(Json(registry.state().version(
-        &subject,
-        version_of(&version)?,
-        switches.listing(),
-    )?))
+    Ok(Json(registry.state().version(&subject, version_of(&version)?, switches.listing())?))
 }
 
 async fn version_text(
@@ -213,11 +183,7 @@ async fn version_text(
     Path((subject, version)): Path<(String, String)>,
     Query(switches): Query<Switches>,
 ) -> Result<String, Problem> {
-    Ok(registry
-        .state()
-        .version(&subject, version_of(&version)?, switches.listing())?
-        .schema
-        .text)
+    Ok(registry.state().version(&subject, version_of(&version)?, switches.listing())?.schema.text)
 }
 
 async fn delete_version(
@@ -225,20 +191,14 @@ async fn delete_version(
     Path((subject, version)): Path<(String, String)>,
     Query(switches): Query<Switches>,
 ) -> Answer<u32> {
-    Ok(Json(registry.state().delete_version(
-        &subject,
-        version_of(&version)?,
-        switches.deletion(),
-    )?))
+    Ok(Json(registry.state().delete_version(&subject, version_of(&version)?, switches.deletion())?))
 }
 
 async fn referenced_by(
     State(registry): State<MemoryRegistry>,
     Path((subject, version)): Path<(String, String)>,
 ) -> Answer<Vec<u32>> {
-    Ok(Json(
-        registry.state().referenced_by(&subject, version_of(&version)?)?,
-    ))
+    Ok(Json(registry.state().referenced_by(&subject, version_of(&version)?)?))
 }
 
 async fn check_configured(
@@ -247,10 +207,7 @@ async fn check_configured(
     Query(switches): Query<Switches>,
     bytes: Bytes,
 ) -> Answer<Value> {
-    Ok(report(
-        registry.state().check(&subject, None, &body(&bytes)?)?,
-        &switches,
-    ))
+    Ok(report(registry.state().check(&subject, None, &body(&bytes)?)?, &switches))
 }
 
 async fn check_version(
@@ -260,10 +217,7 @@ async fn check_version(
     bytes: Bytes,
 ) -> Answer<Value> {
     let version = version_of(&version)?;
-    Ok(report(
-        registry.state().check(&subject, Some(version), &body(&bytes)?)?,
-        &switches,
-    ))
+    Ok(report(registry.state().check(&subject, Some(version), &body(&bytes)?)?, &switches))
 }
 
 fn report(messages: Vec<String>, switches: &Switches) -> Json<Value> {
@@ -277,17 +231,12 @@ fn report(messages: Vec<String>, switches: &Switches) -> Json<Value> {
 
 fn level_asked(bytes: &Bytes) -> Result<CompatibilityLevel, Problem> {
     let asked: Value = body(bytes)?;
-    let name = asked
-        .get("compatibility")
-        .and_then(Value::as_str)
-        .map(str::to_ascii_uppercase);
+    let name = asked.get("compatibility").and_then(Value::as_str).map(str::to_ascii_uppercase);
     serde_json::from_value(json!(name)).map_err(|_| Problem::invalid_level())
 }
 
 async fn global_level(State(registry): State<MemoryRegistry>) -> Answer<Value> {
-    Ok(Json(
-        json!({ "compatibilityLevel": registry.state().level(Scope::Global)? }),
-    ))
+    Ok(Json(json!({ "compatibilityLevel": registry.state().level(Scope::Global)? })))
 }
 
 async fn set_global_level(State(registry): State<MemoryRegistry>, bytes: Bytes) -> Answer<Value> {
@@ -320,17 +269,12 @@ async fn set_level(
 }
 
 async fn clear_level(State(registry): State<MemoryRegistry>, Path(subject): Path<String>) -> Answer<Value> {
-    Ok(Json(
-        json!({ "compatibilityLevel": registry.state().clear_level(&subject)? }),
-    ))
+    Ok(Json(json!({ "compatibilityLevel": registry.state().clear_level(&subject)? })))
 }
 
 fn mode_asked(bytes: &Bytes) -> Result<Mode, Problem> {
     let asked: Value = body(bytes)?;
-    let name = asked
-        .get("mode")
-        .and_then(Value::as_str)
-        .map(str::to_ascii_uppercase);
+    let name = asked.get("mode").and_then(Value::as_str).map(str::to_ascii_uppercase);
     match serde_json::from_value(json!(name)) {
         Ok(mode @ (Mode::ReadWrite | Mode::ReadOnly | Mode::ReadOnlyOverride)) => Ok(mode),
         _ => Err(Problem::invalid_mode()),

@@ -69,18 +69,11 @@ impl State {
     }
 
     pub(super) fn versions(&self, subject: &str, listing: Listing) -> Result<Vec<u32>, Problem> {
-        Ok(self
-            .entries(subject, listing)?
-            .iter()
-            .map(|entry| entry.version)
-            .collect())
+        Ok(self.entries(subject, listing)?.iter().map(|entry| entry.version).collect())
     }
 
     pub(super) fn schema(&self, id: u32) -> Result<&Schema, Problem> {
-        self.schemas
-            .get(&id)
-            .map(|stored| &stored.schema)
-            .ok_or_else(|| Problem::no_schema(&id.to_string()))
+        self.schemas.get(&id).map(|stored| &stored.schema).ok_or_else(|| Problem::no_schema(&id.to_string()))
     }
 
     /// Where an id stands.
@@ -104,12 +97,7 @@ impl State {
     ) -> Result<SubjectVersion, Problem> {
         let entry = self.entry(subject, version, listing)?;
         let schema = self.schema(entry.id)?.clone();
-        Ok(SubjectVersion {
-            subject: subject.to_owned(),
-            version: entry.version,
-            id: entry.id,
-            schema,
-        })
+        Ok(SubjectVersion { subject: subject.to_owned(), version: entry.version, id: entry.id, schema })
     }
 
     pub(super) fn lookup(
@@ -142,17 +130,10 @@ impl State {
         }
         let id = known.unwrap_or_else(|| self.schemas.last_key_value().map_or(1, |(last, _)| last + 1));
         self.ids.insert(key, id);
-        self.schemas.entry(id).or_insert_with(|| Stored {
-            schema: schema.clone(),
-            parsed,
-        });
+        self.schemas.entry(id).or_insert_with(|| Stored { schema: schema.clone(), parsed });
         let entries = self.subjects.entry(subject.to_owned()).or_default();
         let version = entries.last().map_or(1, |last| last.version + 1);
-        entries.push(Entry {
-            version,
-            id,
-            deleted: false,
-        });
+        entries.push(Entry { version, id, deleted: false });
         Ok(id)
     }
 
@@ -164,9 +145,7 @@ impl State {
         schema: &Schema,
     ) -> Result<Vec<String>, Problem> {
         let (_, parsed) = self.parse(schema)?;
-        let entry = version
-            .map(|version| self.entry(subject, version, Listing::Live))
-            .transpose()?;
+        let entry = version.map(|version| self.entry(subject, version, Listing::Live)).transpose()?;
         Ok(self.obstacles(subject, &parsed, entry))
     }
 
@@ -206,16 +185,9 @@ impl State {
 
     pub(super) fn delete_subject(&mut self, subject: &str, deletion: Deletion) -> Result<Vec<u32>, Problem> {
         self.require_writable(subject)?;
-        let listing = if deletion == Deletion::Soft {
-            Listing::Live
-        } else {
-            Listing::WithDeleted
-        };
+        let listing = if deletion == Deletion::Soft { Listing::Live } else { Listing::WithDeleted };
         let doomed = self.entries(subject, listing)?;
-        if let Some(entry) = doomed
-            .iter()
-            .find(|entry| !self.referrers(subject, entry.version).is_empty())
-        {
+        if let Some(entry) = doomed.iter().find(|entry| !self.referrers(subject, entry.version).is_empty()) {
             return Err(Problem::referenced(subject, entry.version));
         }
         if deletion == Deletion::Permanent && doomed.iter().any(|entry| !entry.deleted) {
@@ -242,11 +214,7 @@ impl State {
         deletion: Deletion,
     ) -> Result<u32, Problem> {
         self.require_writable(subject)?;
-        let listing = if deletion == Deletion::Soft {
-            Listing::Live
-        } else {
-            Listing::WithDeleted
-        };
+        let listing = if deletion == Deletion::Soft { Listing::Live } else { Listing::WithDeleted };
         let doomed = self.entry(subject, version, listing)?;
         if !self.referrers(subject, doomed.version).is_empty() {
             return Err(Problem::referenced(subject, doomed.version));
@@ -282,28 +250,19 @@ impl State {
                 .iter()
                 .any(|reference| reference.subject == subject && reference.version == version)
         };
-        let live: HashSet<u32> = self
-            .subjects
-            .values()
-            .flatten()
-            .filter(|entry| !entry.deleted)
-            .map(|entry| entry.id)
-            .collect();
-        let referring = self
-            .schemas
-            .iter()
-            .filter(|(id, stored)| live.contains(id) && refers(&stored.schema));
+        let live: HashSet<u32> =
+            self.subjects.values().flatten().filter(|entry| !entry.deleted).map(|entry| entry.id).collect();
+        let referring =
+            self.schemas.iter().filter(|(id, stored)| live.contains(id) && refers(&stored.schema));
         referring.map(|(id, _)| *id).collect()
     }
 
     pub(super) fn level(&self, scope: Scope<'_>) -> Result<CompatibilityLevel, Problem> {
         match scope {
             Scope::Global => Ok(self.level),
-            Scope::Subject(subject) => self
-                .levels
-                .get(subject)
-                .copied()
-                .ok_or_else(|| Problem::no_level(subject)),
+            Scope::Subject(subject) => {
+                self.levels.get(subject).copied().ok_or_else(|| Problem::no_level(subject))
+            }
         }
     }
 
@@ -319,19 +278,15 @@ impl State {
     }
 
     pub(super) fn clear_level(&mut self, subject: &str) -> Result<CompatibilityLevel, Problem> {
-        self.levels
-            .remove(subject)
-            .ok_or_else(|| Problem::no_level(subject))
+        self.levels.remove(subject).ok_or_else(|| Problem::no_level(subject))
     }
 
     pub(super) fn mode(&self, scope: Scope<'_>) -> Result<Mode, Problem> {
         match scope {
             Scope::Global => Ok(self.mode),
-            Scope::Subject(subject) => self
-                .modes
-                .get(subject)
-                .copied()
-                .ok_or_else(|| Problem::no_mode(subject)),
+            Scope::Subject(subject) => {
+                self.modes.get(subject).copied().ok_or_else(|| Problem::no_mode(subject))
+            }
         }
     }
 
@@ -367,11 +322,7 @@ impl State {
             .filter(|entry| shows(entry, listing))
             .copied()
             .collect();
-        if entries.is_empty() {
-            Err(Problem::no_subject(subject))
-        } else {
-            Ok(entries)
-        }
+        if entries.is_empty() { Err(Problem::no_subject(subject)) } else { Ok(entries) }
     }
 
     fn entry(&self, subject: &str, version: Version, listing: Listing) -> Result<Entry, Problem> {
@@ -380,9 +331,7 @@ impl State {
             Version::Latest => entries.last(),
             Version::Number(number) => entries.iter().find(|entry| entry.version == number),
         };
-        found
-            .copied()
-            .ok_or_else(|| Problem::no_version(&version.to_string()))
+        found.copied().ok_or_else(|| Problem::no_version(&version.to_string()))
     }
 
     fn parse(&self, schema: &Schema) -> Result<(Key, Parsed), Problem> {
@@ -414,9 +363,8 @@ impl State {
     ) -> Result<(), Problem> {
         for reference in references {
             let Reference { subject, version, .. } = reference;
-            let entry = self
-                .entry(subject, Version::Number(*version), Listing::WithDeleted)
-                .map_err(|_| {
+            let entry =
+                self.entry(subject, Version::Number(*version), Listing::WithDeleted).map_err(|_| {
                     Problem::invalid_schema(&format!(
                         "no schema reference found for subject \"{subject}\" and version {version}"
                     ))
@@ -437,9 +385,5 @@ fn shows(entry: &Entry, listing: Listing) -> bool {
 
 fn shortened(text: &str) -> String {
     let shown: String = text.chars().take(200).collect();
-    if shown.len() < text.len() {
-        format!("{shown}…")
-    } else {
-        shown
-    }
+    if shown.len() < text.len() { format!("{shown}…") } else { shown }
 }

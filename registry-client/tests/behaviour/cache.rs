@@ -47,11 +47,7 @@ fn is_ready(lookup: &Lookup) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn however_many_ask_one_request_is_sent() {
     let server = Server::start().await;
-    let id = server
-        .client()
-        .register("s", &Schema::avro("\"int\""))
-        .await
-        .expect("registers");
+    let id = server.client().register("s", &Schema::avro("\"int\"")).await.expect("registers");
     server.forget();
     server.fail([Fault::Delay(Duration::from_millis(100))]);
     let cache = cache_of(server.client(), limits());
@@ -90,11 +86,7 @@ async fn a_get_never_waits_for_a_slow_registry() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_is_told_and_outlived() {
     let server = Server::start().await;
-    let id = server
-        .client()
-        .register("s", &Schema::avro("\"int\""))
-        .await
-        .expect("registers");
+    let id = server.client().register("s", &Schema::avro("\"int\"")).await.expect("registers");
     server.forget();
     let begun = SystemTime::now();
     let cache = cache_of(server.client(), limits());
@@ -112,13 +104,8 @@ async fn an_outage_is_told_and_outlived() {
             matches!(lookup, Lookup::Unavailable { .. }) && server.requests().len() > 10
         })
         .await;
-        let Lookup::Unavailable { since, error } = lookup else {
-            panic!("{lookup:?}")
-        };
-        assert!(
-            since >= begun - Duration::from_secs(1) && since <= SystemTime::now(),
-            "{error}"
-        );
+        let Lookup::Unavailable { since, error } = lookup else { panic!("{lookup:?}") };
+        assert!(since >= begun - Duration::from_secs(1) && since <= SystemTime::now(), "{error}");
     }
     server.fail_always(None);
     until(&cache, id, is_ready).await;
@@ -150,40 +137,23 @@ async fn backoff_keeps_the_load_of_an_outage_small() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_id_is_remembered_for_a_while_only() {
     let server = Server::start().await;
-    let cache = cache_of(
-        server.client(),
-        CacheLimits {
-            unknown_ttl: Duration::from_millis(300),
-            ..limits()
-        },
-    );
+    let cache =
+        cache_of(server.client(), CacheLimits { unknown_ttl: Duration::from_millis(300), ..limits() });
     let lookup = until(&cache, 1, |lookup| matches!(lookup, Lookup::Unknown(_))).await;
-    let Lookup::Unknown(error) = lookup else {
-        panic!("{lookup:?}")
-    };
-    assert!(
-        matches!(*error, RegistryError::NotFound { code: 40403, .. }),
-        "{error}"
-    );
+    let Lookup::Unknown(error) = lookup else { panic!("{lookup:?}") };
+    assert!(matches!(*error, RegistryError::NotFound { code: 40403, .. }), "{error}");
     for _ in 0..100 {
         assert!(cache.fetch(1).await.is_err());
     }
     assert_eq!(server.count("GET /schemas/ids/1"), 1);
-    assert_eq!(
-        server.client().register("s", &Schema::avro("\"int\"")).await,
-        Ok(1)
-    );
+    assert_eq!(server.client().register("s", &Schema::avro("\"int\"")).await, Ok(1));
     until(&cache, 1, is_ready).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fetch_gives_up_after_the_clients_attempts_and_the_flight_goes_on() {
     let server = Server::start().await;
-    let id = server
-        .client()
-        .register("s", &Schema::avro("\"int\""))
-        .await
-        .expect("registers");
+    let id = server.client().register("s", &Schema::avro("\"int\"")).await.expect("registers");
     server.fail_always(Some(Fault::Status(503)));
     let cache = cache_of(server.client(), limits());
     let error = cache.fetch(id).await.expect_err("down");
@@ -209,23 +179,15 @@ async fn dropping_the_cache_ends_its_fetches() {
 async fn a_fetch_that_nobody_asks_for_any_more_ends() {
     let server = Server::start().await;
     server.fail_always(Some(Fault::Status(503)));
-    let cache = cache_of(
-        server.client(),
-        CacheLimits {
-            abandoned_after: Duration::from_millis(50),
-            ..limits()
-        },
-    );
+    let cache =
+        cache_of(server.client(), CacheLimits { abandoned_after: Duration::from_millis(50), ..limits() });
     cache.get(1);
     let deadline = Instant::now() + Duration::from_secs(10);
     while !cache.is_empty() {
         assert!(Instant::now() < deadline, "the flight goes on");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(
-        matches!(cache.get(1), Lookup::Pending),
-        "asked again it starts anew"
-    );
+    assert!(matches!(cache.get(1), Lookup::Pending), "asked again it starts anew");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -234,27 +196,12 @@ async fn the_least_used_make_room() {
     let client = server.client();
     let mut ids = Vec::new();
     for index in 0..30 {
-        let schema = Schema::avro(format!(
-            r#"{{"type":"fixed","name":"F{index}","size":{}}}"#,
-            index + 1
-        ));
-        ids.push(
-            client
-                .register(&format!("s{index}"), &schema)
-                .await
-                .expect("registers"),
-        );
+        let schema = Schema::avro(format!(r#"{{"type":"fixed","name":"F{index}","size":{}}}"#, index + 1));
+        ids.push(client.register(&format!("s{index}"), &schema).await.expect("registers"));
     }
-    for bounds in [
-        CacheLimits {
-            entries_max: 10,
-            ..limits()
-        },
-        CacheLimits {
-            text_bytes_max: 3000,
-            ..limits()
-        },
-    ] {
+    for bounds in
+        [CacheLimits { entries_max: 10, ..limits() }, CacheLimits { text_bytes_max: 3000, ..limits() }]
+    {
         let cache = cache_of(client.clone(), bounds);
         for id in &ids {
             cache.fetch(*id).await.expect("fetched");
@@ -274,14 +221,7 @@ async fn the_least_used_make_room() {
 async fn flights_are_bounded() {
     let server = Server::start().await;
     server.fail_always(Some(Fault::Delay(Duration::from_millis(20))));
-    let cache = cache_of(
-        server.client(),
-        CacheLimits {
-            flights_max: 4,
-            requests_max: 2,
-            ..limits()
-        },
-    );
+    let cache = cache_of(server.client(), CacheLimits { flights_max: 4, requests_max: 2, ..limits() });
     for id in 0..100 {
         assert!(matches!(cache.get(id), Lookup::Pending));
     }

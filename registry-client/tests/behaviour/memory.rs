@@ -14,27 +14,14 @@ async fn may_follow(old: &Schema, new: &Schema) -> (bool, bool) {
     let client = server.client();
     client.register("s", old).await.expect("registers");
     let mut verdicts = Vec::new();
-    for level in [
-        CompatibilityLevel::Backward,
-        CompatibilityLevel::Forward,
-        CompatibilityLevel::Full,
-    ] {
-        client
-            .set_compatibility_level(Scope::Subject("s"), level)
-            .await
-            .expect("sets");
-        let report = client
-            .check_compatibility("s", new, Against::Latest)
-            .await
-            .expect("checks");
+    for level in [CompatibilityLevel::Backward, CompatibilityLevel::Forward, CompatibilityLevel::Full] {
+        client.set_compatibility_level(Scope::Subject("s"), level).await.expect("sets");
+        let report = client.check_compatibility("s", new, Against::Latest).await.expect("checks");
         assert_eq!(report.compatible, report.messages.is_empty());
         verdicts.push(report.compatible);
     }
     assert_eq!(verdicts[2], verdicts[0] && verdicts[1], "FULL is both");
-    client
-        .set_compatibility_level(Scope::Subject("s"), CompatibilityLevel::None)
-        .await
-        .expect("sets");
+    client.set_compatibility_level(Scope::Subject("s"), CompatibilityLevel::None).await.expect("sets");
     client.register("s", new).await.expect("NONE takes everything");
     (verdicts[0], verdicts[1])
 }
@@ -43,12 +30,7 @@ async fn may_follow(old: &Schema, new: &Schema) -> (bool, bool) {
 async fn the_rules_of_schema_resolution() {
     let of = |kind: &str| record("U", &format!(r#"{{"name":"a","type":{kind}}}"#));
     let symbols = |symbols: &str| of(&format!(r#"{{"type":"enum","name":"E","symbols":{symbols}}}"#));
-    let node = |extra: &str| {
-        record(
-            "Node",
-            &format!(r#"{{"name":"next","type":["null","x.Node"]}}{extra}"#),
-        )
-    };
+    let node = |extra: &str| record("Node", &format!(r#"{{"name":"next","type":["null","x.Node"]}}{extra}"#));
     let twice = |first: &str, second: &str| {
         record(
             "U",
@@ -64,30 +46,10 @@ async fn the_rules_of_schema_resolution() {
         (of("\"string\""), of("\"bytes\""), true, true),
         (of("\"string\""), of("\"int\""), false, false),
         (of("\"int\""), of("[\"null\",\"int\"]"), true, false),
-        (
-            of("[\"null\",\"int\",\"string\"]"),
-            of("[\"int\",\"null\"]"),
-            false,
-            true,
-        ),
-        (
-            of(r#"{"type":"array","items":"int"}"#),
-            of(r#"{"type":"array","items":"long"}"#),
-            true,
-            false,
-        ),
-        (
-            of(r#"{"type":"map","values":"int"}"#),
-            of(r#"{"type":"array","items":"int"}"#),
-            false,
-            false,
-        ),
-        (
-            of(r#"{"type":"long","logicalType":"timestamp-millis"}"#),
-            of("\"long\""),
-            true,
-            true,
-        ),
+        (of("[\"null\",\"int\",\"string\"]"), of("[\"int\",\"null\"]"), false, true),
+        (of(r#"{"type":"array","items":"int"}"#), of(r#"{"type":"array","items":"long"}"#), true, false),
+        (of(r#"{"type":"map","values":"int"}"#), of(r#"{"type":"array","items":"int"}"#), false, false),
+        (of(r#"{"type":"long","logicalType":"timestamp-millis"}"#), of("\"long\""), true, true),
         (symbols(r#"["A"]"#), symbols(r#"["A","B"]"#), true, false),
         (
             of(r#"{"type":"fixed","name":"F","size":4}"#),
@@ -98,12 +60,7 @@ async fn the_rules_of_schema_resolution() {
         (of("\"int\""), record("U", ""), true, false),
         (record("U", ""), record("V", ""), false, false),
         (node(""), node(r#",{"name":"b","type":"int"}"#), false, true),
-        (
-            node(""),
-            node(r#",{"name":"b","type":"int","default":0}"#),
-            true,
-            true,
-        ),
+        (node(""), node(r#",{"name":"b","type":"int","default":0}"#), true, true),
         // The definition moves to the other field.
         (twice("p", "q"), twice("q", "p"), true, true),
     ];
@@ -117,34 +74,19 @@ async fn the_rules_of_schema_resolution() {
 async fn transitive_levels_look_at_all_versions() {
     let server = Server::start().await;
     let client = server.client();
-    client
-        .set_compatibility_level(Scope::Global, CompatibilityLevel::None)
-        .await
-        .expect("sets");
+    client.set_compatibility_level(Scope::Global, CompatibilityLevel::None).await.expect("sets");
     let of = |kind: &str| record("U", &format!(r#"{{"name":"a","type":{kind}}}"#));
     client.register("s", &of("\"string\"")).await.expect("registers");
     client.register("s", &of("\"int\"")).await.expect("registers");
-    for (level, compatible) in [
-        (CompatibilityLevel::Backward, true),
-        (CompatibilityLevel::BackwardTransitive, false),
-    ] {
-        client
-            .set_compatibility_level(Scope::Global, level)
-            .await
-            .expect("sets");
-        let report = client
-            .check_compatibility("s", &of("\"long\""), Against::Configured)
-            .await
-            .expect("checks");
+    for (level, compatible) in
+        [(CompatibilityLevel::Backward, true), (CompatibilityLevel::BackwardTransitive, false)]
+    {
+        client.set_compatibility_level(Scope::Global, level).await.expect("sets");
+        let report =
+            client.check_compatibility("s", &of("\"long\""), Against::Configured).await.expect("checks");
         assert_eq!(report.compatible, compatible, "{level}");
         assert_eq!(client.register("s", &of("\"long\"")).await.is_ok(), compatible);
-        client
-            .set_compatibility_level(Scope::Global, CompatibilityLevel::None)
-            .await
-            .expect("sets");
-        client
-            .delete_version("s", 3, wasmill_registry_client::Deletion::Soft)
-            .await
-            .ok();
+        client.set_compatibility_level(Scope::Global, CompatibilityLevel::None).await.expect("sets");
+        client.delete_version("s", 3, wasmill_registry_client::Deletion::Soft).await.ok();
     }
 }

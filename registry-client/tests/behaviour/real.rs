@@ -25,31 +25,20 @@ fn client() -> RegistryClient {
 
 /// A subject that no earlier run has used.
 fn fresh(name: &str) -> String {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .expect("after 1970")
-        .as_nanos();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_nanos();
     format!("{name} {now} ü")
 }
 
 fn record(name: &str, fields: &str) -> Schema {
-    Schema::avro(format!(
-        r#"{{"type":"record","name":"{name}","namespace":"x","fields":[{fields}]}}"#
-    ))
+    Schema::avro(format!(r#"{{"type":"record","name":"{name}","namespace":"x","fields":[{fields}]}}"#))
 }
 
 #[tokio::test]
 #[ignore = "needs a real registry"]
 async fn deploying_to_a_real_registry() {
     let (client, subject) = (client(), fresh("deploy"));
-    client
-        .set_compatibility_level(Scope::Global, CompatibilityLevel::Backward)
-        .await
-        .expect("sets");
-    assert_eq!(
-        client.compatibility_level(Scope::Global).await,
-        Ok(CompatibilityLevel::Backward)
-    );
+    client.set_compatibility_level(Scope::Global, CompatibilityLevel::Backward).await.expect("sets");
+    assert_eq!(client.compatibility_level(Scope::Global).await, Ok(CompatibilityLevel::Backward));
     let one = record("U", r#"{"name":"a","type":"string"}"#);
     let Ok(Registration::Created(id)) = client.register_if_needed(&subject, &one).await else {
         panic!("the subject is new")
@@ -57,54 +46,21 @@ async fn deploying_to_a_real_registry() {
     let wordy = Schema::avro(
         "{\"fields\": [ {\"type\": {\"type\":\"string\"}, \"name\": \"a\"} ],\n \"name\": \"x.U\", \"type\": \"record\" }",
     );
-    assert_eq!(
-        client.register_if_needed(&subject, &wordy).await,
-        Ok(Registration::Found(id))
-    );
+    assert_eq!(client.register_if_needed(&subject, &wordy).await, Ok(Registration::Found(id)));
     let bad = record("U", r#"{"name":"a","type":"string"},{"name":"c","type":"int"}"#);
-    let report = client
-        .check_compatibility(&subject, &bad, Against::Latest)
-        .await
-        .expect("checks");
+    let report = client.check_compatibility(&subject, &bad, Against::Latest).await.expect("checks");
     assert!(!report.compatible);
-    let error = client
-        .register_if_needed(&subject, &bad)
-        .await
-        .expect_err("incompatible");
+    let error = client.register_if_needed(&subject, &bad).await.expect_err("incompatible");
     assert!(matches!(error, RegistryError::Incompatible { .. }), "{error}");
-    assert!(matches!(
-        client.register(&subject, &bad).await,
-        Err(RegistryError::Incompatible { .. })
-    ));
-    let error = client
-        .register(&subject, &Schema::avro("{not avro"))
-        .await
-        .expect_err("invalid");
+    assert!(matches!(client.register(&subject, &bad).await, Err(RegistryError::Incompatible { .. })));
+    let error = client.register(&subject, &Schema::avro("{not avro")).await.expect_err("invalid");
     assert!(matches!(error, RegistryError::Invalid { .. }), "{error}");
-    let two = record(
-        "U",
-        r#"{"name":"a","type":"string"},{"name":"b","type":"int","default":0}"#,
-    );
-    assert!(matches!(
-        client.register_if_needed(&subject, &two).await,
-        Ok(Registration::Created(_))
-    ));
-    assert_eq!(
-        client.register_if_needed(&subject, &wordy).await,
-        Ok(Registration::Found(id))
-    );
+    let two = record("U", r#"{"name":"a","type":"string"},{"name":"b","type":"int","default":0}"#);
+    assert!(matches!(client.register_if_needed(&subject, &two).await, Ok(Registration::Created(_))));
+    assert_eq!(client.register_if_needed(&subject, &wordy).await, Ok(Registration::Found(id)));
     assert_eq!(client.versions(&subject, Listing::Live).await, Ok(vec![1, 2]));
-    assert!(
-        client
-            .subjects(Listing::Live)
-            .await
-            .expect("lists")
-            .contains(&subject)
-    );
-    assert_eq!(
-        client.delete_subject(&subject, Deletion::Soft).await,
-        Ok(vec![1, 2])
-    );
+    assert!(client.subjects(Listing::Live).await.expect("lists").contains(&subject));
+    assert_eq!(client.delete_subject(&subject, Deletion::Soft).await, Ok(vec![1, 2]));
     let error = client.latest(&subject).await.expect_err("deleted");
     assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
 }
@@ -116,13 +72,7 @@ async fn reading_from_a_real_registry() {
     let cache = SchemaCache::new(client.clone(), Handle::current());
     let error = cache.fetch(2_000_000_000).await.expect_err("unknown");
     assert!(
-        matches!(
-            &*error,
-            RegistryError::NotFound {
-                what: Missing::SchemaId(2_000_000_000),
-                ..
-            }
-        ),
+        matches!(&*error, RegistryError::NotFound { what: Missing::SchemaId(2_000_000_000), .. }),
         "{error}"
     );
     let cases = [
@@ -154,30 +104,14 @@ async fn reading_from_a_real_registry() {
     for (schema_type, name, leaf, root) in cases {
         let (inner, outer) = (fresh("inner"), fresh("outer"));
         client.register_if_needed(&inner, &leaf).await.expect("registers");
-        let reference = Reference {
-            name: name.into(),
-            subject: inner.clone(),
-            version: 1,
-        };
+        let reference = Reference { name: name.into(), subject: inner.clone(), version: 1 };
         let root = root.with_references(vec![reference]);
-        let id = client
-            .register_if_needed(&outer, &root)
-            .await
-            .expect("registers")
-            .id();
-        assert_eq!(
-            client.register_if_needed(&outer, &root).await,
-            Ok(Registration::Found(id))
-        );
+        let id = client.register_if_needed(&outer, &root).await.expect("registers").id();
+        assert_eq!(client.register_if_needed(&outer, &root).await, Ok(Registration::Found(id)));
         let schema = cache.fetch(id).await.expect("fetches");
         assert_eq!((schema.id, &schema.schema_type), (id, &schema_type));
-        let [resolved] = &*schema.references else {
-            panic!("{schema:?}")
-        };
-        assert_eq!(
-            (resolved.name.as_str(), resolved.subject.as_str()),
-            (name, inner.as_str())
-        );
+        let [resolved] = &*schema.references else { panic!("{schema:?}") };
+        assert_eq!((resolved.name.as_str(), resolved.subject.as_str()), (name, inner.as_str()));
         assert!(!resolved.text.is_empty());
         assert_eq!(client.referenced_by(&inner, 1).await, Ok(vec![id]));
     }

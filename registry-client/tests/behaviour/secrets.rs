@@ -16,51 +16,23 @@ const PAIR: &str = "dXNlcjpodW50ZXIyLcO8bnNhZmU=";
 
 async fn sent(builder: RegistryClientBuilder) -> HeaderMap {
     let server = Server::start().await;
-    builder
-        .url(&server.url)
-        .build()
-        .expect("a client")
-        .subjects(Listing::Live)
-        .await
-        .expect("answers");
-    server
-        .traffic
-        .lock()
-        .expect("unpoisoned")
-        .headers
-        .pop()
-        .expect("a request")
+    builder.url(&server.url).build().expect("a client").subjects(Listing::Live).await.expect("answers");
+    server.traffic.lock().expect("unpoisoned").headers.pop().expect("a request")
 }
 
 #[tokio::test]
 async fn credentials_and_headers_are_sent() {
     let headers = sent(quick().basic_auth("user", PASSWORD)).await;
     assert_eq!(headers["authorization"], format!("Basic {PAIR}"));
-    assert!(
-        headers["accept"]
-            .to_str()
-            .expect("text")
-            .contains("application/vnd.schemaregistry.v1+json")
-    );
+    assert!(headers["accept"].to_str().expect("text").contains("application/vnd.schemaregistry.v1+json"));
 
-    let headers = sent(
-        quick()
-            .bearer_token("t0ken")
-            .header("target-sr-cluster", "lsrc-1"),
-    )
-    .await;
+    let headers = sent(quick().bearer_token("t0ken").header("target-sr-cluster", "lsrc-1")).await;
     assert_eq!(headers["authorization"], "Bearer t0ken");
     assert_eq!(headers["target-sr-cluster"], "lsrc-1");
 
     let server = Server::start().await;
     let url = server.url.replace("http://", "http://user:hunter2-%C3%BCnsafe@");
-    quick()
-        .url(url)
-        .build()
-        .expect("a client")
-        .subjects(Listing::Live)
-        .await
-        .expect("answers");
+    quick().url(url).build().expect("a client").subjects(Listing::Live).await.expect("answers");
     assert_eq!(
         server.traffic.lock().expect("unpoisoned").headers[0]["authorization"],
         format!("Basic {PAIR}")
@@ -82,10 +54,7 @@ async fn secrets_are_never_shown() {
     let mut shown = vec![format!("{:?}", builder())];
     let client = builder().build().expect("a client");
     for status in [200, 400, 401, 403, 404, 409, 422, 501, 503] {
-        for body in [
-            echo.clone(),
-            format!("{{\"error_code\":{status},\"message\":\"{echo}\"}}"),
-        ] {
+        for body in [echo.clone(), format!("{{\"error_code\":{status},\"message\":\"{echo}\"}}")] {
             server.fail_always(Some(Fault::Body(status, body)));
             let error = client.schema(1).await.expect_err("an error");
             shown.push(format!("{error} {error:?}"));
@@ -104,20 +73,9 @@ async fn secrets_are_never_shown() {
 fn contradicting_settings_are_refused_without_secrets() {
     let errors = [
         quick().build(),
-        quick()
-            .url("http://u:hunter2@h")
-            .basic_auth("u", "hunter3")
-            .build(),
-        quick()
-            .url("http://h")
-            .basic_auth("u", "hunter2")
-            .bearer_token("hunter2")
-            .build(),
-        quick()
-            .url("http://h")
-            .bearer_token("hunter2")
-            .header("Authorization", "hunter2")
-            .build(),
+        quick().url("http://u:hunter2@h").basic_auth("u", "hunter3").build(),
+        quick().url("http://h").basic_auth("u", "hunter2").bearer_token("hunter2").build(),
+        quick().url("http://h").bearer_token("hunter2").header("Authorization", "hunter2").build(),
         quick().url("http://h").bearer_token("hunter2\n").build(),
         quick().url("http://h").header("x key", "hunter2").build(),
         quick().url("http://h").root_certificates_pem("hunter2").build(),
@@ -131,10 +89,5 @@ fn contradicting_settings_are_refused_without_secrets() {
         assert!(!format!("{error} {error:?}").contains("hunter"), "{error}");
     }
     // The same credentials everywhere are no contradiction.
-    quick()
-        .url("http://u:p@a")
-        .url("http://u:p@b")
-        .url("http://c")
-        .build()
-        .expect("a client");
+    quick().url("http://u:p@a").url("http://u:p@b").url("http://c").build().expect("a client");
 }

@@ -65,9 +65,7 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let layer = axum::middleware::from_fn_with_state(Arc::clone(&traffic), inject);
         let routes = registry.router().layer(layer);
-        let routes = axum::Router::new()
-            .nest("/apis/ccompat/v7", routes.clone())
-            .fallback_service(routes);
+        let routes = axum::Router::new().nest("/apis/ccompat/v7", routes.clone()).fallback_service(routes);
         let task = tokio::spawn(async move { axum::serve(listener, routes).await.expect("serves") });
         Self { url, traffic, task }
     }
@@ -100,9 +98,7 @@ impl Server {
 
 /// Waits and timeouts short enough for tests.
 pub(crate) fn quick() -> RegistryClientBuilder {
-    RegistryClient::builder()
-        .request_timeout(Duration::from_secs(5))
-        .retry(quick_retry())
+    RegistryClient::builder().request_timeout(Duration::from_secs(5)).retry(quick_retry())
 }
 
 pub(crate) fn quick_retry() -> RetryPolicy {
@@ -126,11 +122,7 @@ async fn inject(State(traffic): State<Arc<Mutex<Traffic>>>, request: Request, ne
         let path = request.uri().path_and_query().map_or("", |path| path.as_str());
         traffic.requests.push(format!("{} {path}", request.method()));
         traffic.headers.push(request.headers().clone());
-        traffic
-            .faults
-            .pop_front()
-            .or_else(|| traffic.sticky.clone())
-            .unwrap_or(Fault::Pass)
+        traffic.faults.pop_front().or_else(|| traffic.sticky.clone()).unwrap_or(Fault::Pass)
     };
     let status = |status| axum::http::StatusCode::from_u16(status).expect("a status");
     match fault {

@@ -12,13 +12,8 @@ fn subject() -> impl Strategy<Value = String> {
         "/", "%", "%2F", "..", ".", "?", "#", " ", "+", "\\", "\0", "\n", ":", ";", "&", "=", "ü", "🦀",
         "\u{202e}", "@",
     ]);
-    prop_oneof![
-        any::<String>(),
-        prop::collection::vec(awkward, 1..6).prop_map(|parts| parts.concat()),
-    ]
-    .prop_filter("names no URL can carry", |name| {
-        !matches!(name.as_str(), "" | "." | "..")
-    })
+    prop_oneof![any::<String>(), prop::collection::vec(awkward, 1..6).prop_map(|parts| parts.concat()),]
+        .prop_filter("names no URL can carry", |name| !matches!(name.as_str(), "" | "." | ".."))
 }
 
 #[test]
@@ -31,32 +26,22 @@ fn subjects_of_any_unicode_round_trip() {
     let server = runtime.block_on(Server::start());
     let client = server.client();
     let schema = Schema::avro("\"string\"");
-    TestRunner::new(Config {
-        cases: 300,
-        failure_persistence: None,
-        ..Config::default()
-    })
-    .run(&subject(), |subject| {
-        runtime.block_on(async {
-            let id = client.register(&subject, &schema).await.expect("registers");
-            let latest = client.latest(&subject).await.expect("is there");
-            prop_assert_eq!(
-                (latest.subject.as_str(), latest.version, latest.id),
-                (subject.as_str(), 1, id)
-            );
-            let found = client.lookup(&subject, &schema).await.expect("is found");
-            prop_assert_eq!(&found.subject, &subject);
-            prop_assert!(
-                client
-                    .subjects(Listing::Live)
-                    .await
-                    .expect("answers")
-                    .contains(&subject)
-            );
-            Ok(())
+    TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() })
+        .run(&subject(), |subject| {
+            runtime.block_on(async {
+                let id = client.register(&subject, &schema).await.expect("registers");
+                let latest = client.latest(&subject).await.expect("is there");
+                prop_assert_eq!(
+                    (latest.subject.as_str(), latest.version, latest.id),
+                    (subject.as_str(), 1, id)
+                );
+                let found = client.lookup(&subject, &schema).await.expect("is found");
+                prop_assert_eq!(&found.subject, &subject);
+                prop_assert!(client.subjects(Listing::Live).await.expect("answers").contains(&subject));
+                Ok(())
+            })
         })
-    })
-    .expect("every subject round-trips");
+        .expect("every subject round-trips");
 }
 
 #[tokio::test]

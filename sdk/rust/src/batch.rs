@@ -35,11 +35,7 @@ pub struct Batch<T> {
 
 impl<T: AvroType> Batch<T> {
     pub(crate) fn take(batch: &mut wire::Batch) -> Self {
-        Self {
-            schema: batch.schema,
-            rows: std::mem::take(&mut batch.rows),
-            record: PhantomData,
-        }
+        Self { schema: batch.schema, rows: std::mem::take(&mut batch.rows), record: PhantomData }
     }
 
     /// How many records.
@@ -114,11 +110,7 @@ impl<T: AvroType> Batch<T> {
 
     fn root(&self, root: Option<u32>) -> Result<ColumnRef<'_>> {
         let index = root.ok_or(NO_ROOT)?;
-        Ok(ColumnRef {
-            columns: &self.rows.columns,
-            index,
-            len: self.len(),
-        })
+        Ok(ColumnRef { columns: &self.rows.columns, index, len: self.len() })
     }
 }
 
@@ -192,24 +184,14 @@ impl<'a> ColumnRef<'a> {
     /// When the column does not have the shape of the type.
     pub fn read<T: Read<'a>>(self) -> Result<Values<'a, T>> {
         let columns = Columns::new(self.columns, Pass::All);
-        let validity = if T::KIND.has_validity() {
-            columns.validity(self.index, self.len)?
-        } else {
-            Validity::none()
-        };
-        Ok(Values {
-            validity,
-            reader: T::reader(columns, self.index, self.len)?,
-            len: self.len,
-        })
+        let validity =
+            if T::KIND.has_validity() { columns.validity(self.index, self.len)? } else { Validity::none() };
+        Ok(Values { validity, reader: T::reader(columns, self.index, self.len)?, len: self.len })
     }
 }
 
 /// The rows of a column as values of a type.
-#[allow(
-    missing_debug_implementations,
-    reason = "the reader of a type need not have it"
-)]
+#[allow(missing_debug_implementations, reason = "the reader of a type need not have it")]
 pub struct Values<'a, T: Read<'a>> {
     validity: Validity<'a>,
     reader: T::Reader,

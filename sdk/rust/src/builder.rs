@@ -46,11 +46,7 @@ pub fn put(columns: &mut [Column], index: u32, column: Column) {
 
 /// Appends a column without children.
 pub(crate) fn append(columns: &mut Vec<Column>, buffers: Vec<Vec<u8>>, null_count: u32) -> u32 {
-    columns.push(Column {
-        buffers,
-        children: Vec::new(),
-        null_count,
-    });
+    columns.push(Column { buffers, children: Vec::new(), null_count });
     (columns.len() - 1) as u32
 }
 
@@ -157,10 +153,7 @@ impl<B: Builder> Builder for NullableBuilder<B> {
     }
 
     fn finish(&mut self, _: Nulls, columns: &mut Vec<Column>) -> Result<u32> {
-        let nulls = Nulls {
-            bits: self.bits.take(),
-            count: self.nulls,
-        };
+        let nulls = Nulls { bits: self.bits.take(), count: self.nulls };
         self.len = 0;
         self.nulls = 0;
         self.values.finish(nulls, columns)
@@ -242,11 +235,7 @@ impl BytesBuilder {
 impl Builder for BytesBuilder {
     fn reserve(&mut self, rows: usize) {
         self.offsets.reserve_exact(rows + 1);
-        self.bytes.reserve(if self.last == 0 {
-            rows * 16
-        } else {
-            self.last + self.last / 8
-        });
+        self.bytes.reserve(if self.last == 0 { rows * 16 } else { self.last + self.last / 8 });
     }
 
     fn placeholder(&mut self) {
@@ -303,9 +292,7 @@ mod tests {
     #[test]
     fn empty_text_column_has_one_offset() {
         let mut columns = Vec::new();
-        BytesBuilder::default()
-            .finish(Nulls::default(), &mut columns)
-            .expect("small");
+        BytesBuilder::default().finish(Nulls::default(), &mut columns).expect("small");
         assert_eq!(columns[0].buffers, [vec![], vec![0; 4], vec![]]);
     }
 }

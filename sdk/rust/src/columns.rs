@@ -144,9 +144,7 @@ impl<'a> Validity<'a> {
             return Ok(Self(None));
         }
         let bits = column.buffers.first().ok_or(BUFFERS)?;
-        bits.get(..len.div_ceil(8))
-            .map(|bits| Self(Some(bits)))
-            .ok_or(SHORT)
+        bits.get(..len.div_ceil(8)).map(|bits| Self(Some(bits))).ok_or(SHORT)
     }
 
     /// Whether the row is null.
@@ -167,9 +165,7 @@ impl<'a> Validity<'a> {
 /// A bit of a bitmap, least significant first.
 #[inline(always)]
 pub(crate) fn bit(bits: &[u8], row: usize) -> Result<bool, ColumnError> {
-    bits.get(row >> 3)
-        .map(|byte| (byte >> (row & 7)) & 1 == 1)
-        .ok_or(OUT_OF_RANGE)
+    bits.get(row >> 3).map(|byte| (byte >> (row & 7)) & 1 == 1).ok_or(OUT_OF_RANGE)
 }
 
 /// Where each row's values begin and end: `len + 1` offsets.
@@ -207,10 +203,7 @@ impl<'a> BytesReader<'a> {
     pub(crate) fn new(columns: Columns<'a>, index: u32, len: usize) -> Result<Self, ColumnError> {
         let column = columns.get(index, 3, 0)?;
         let bytes = column.buffers.get(2).ok_or(BUFFERS)?;
-        Ok(Self {
-            offsets: Offsets::of(column, 1, len)?,
-            bytes,
-        })
+        Ok(Self { offsets: Offsets::of(column, 1, len)?, bytes })
     }
 
     #[inline(always)]
@@ -244,10 +237,7 @@ impl<'a> TextReader<'a> {
         }
         let used = reader.bytes.get(..reader.offsets.end()).ok_or(SHORT)?;
         let text = std::str::from_utf8(used).map_err(|_| NOT_UTF8)?;
-        Ok(Self::Whole(WholeText {
-            offsets: reader.offsets,
-            text,
-        }))
+        Ok(Self::Whole(WholeText { offsets: reader.offsets, text }))
     }
 
     #[inline(always)]

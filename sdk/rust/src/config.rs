@@ -19,10 +19,7 @@ impl Config {
     /// The text of a key; none if it is not set.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.entries
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value.as_str())
+        self.entries.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
     /// The value of a key.
@@ -83,8 +80,7 @@ parsed! {
 
 impl FromConfig for String {
     fn from_config(text: Option<&str>) -> Result<Self, String> {
-        text.map(str::to_owned)
-            .ok_or_else(|| "is not set; a text is expected".to_owned())
+        text.map(str::to_owned).ok_or_else(|| "is not set; a text is expected".to_owned())
     }
 }
 
@@ -117,10 +113,7 @@ mod tests {
             ("flag".into(), "yes".into()),
         ]);
         assert_eq!(config.parse::<f64>("limit").expect("a number"), 5.5);
-        assert_eq!(
-            config.parse::<Vec<String>>("names").expect("a list"),
-            ["a", "b", "c"]
-        );
+        assert_eq!(config.parse::<Vec<String>>("names").expect("a list"), ["a", "b", "c"]);
         assert_eq!(config.parse::<Option<i64>>("absent").expect("optional"), None);
         assert_eq!(config.parse_or::<i64>("absent", Some("7")).expect("a default"), 7);
         let error = config.parse::<bool>("flag").expect_err("yes is no boolean");

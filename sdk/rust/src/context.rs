@@ -46,12 +46,8 @@ impl<'a> Context<'a> {
         let mut context = Self::of_batch(batch, port, host);
         let rows = &batch.rows;
         context.columns = &rows.columns;
-        context.roots = Roots {
-            key: rows.key,
-            timestamp: rows.timestamp,
-            headers: rows.headers,
-            offset: rows.offset,
-        };
+        context.roots =
+            Roots { key: rows.key, timestamp: rows.timestamp, headers: rows.headers, offset: rows.offset };
         context
     }
 
@@ -133,8 +129,7 @@ impl<'a> Context<'a> {
     /// When the input does not declare `headers`.
     pub fn headers(&self) -> Result<Vec<Header<'a>>> {
         if self.port.headers {
-            self.root::<Vec<Header<'a>>>(self.roots.headers, "headers")
-                .map(Option::unwrap_or_default)
+            self.root::<Vec<Header<'a>>>(self.roots.headers, "headers").map(Option::unwrap_or_default)
         } else {
             Err(undeclared(self.port, "headers"))
         }
@@ -154,14 +149,10 @@ impl<'a> Context<'a> {
 
     fn root<T: Read<'a>>(&self, root: Option<u32>, name: &str) -> Result<Option<T>> {
         let Some(row) = self.row else {
-            return Err(Error::fatal(format!(
-                "no row is at hand: read the {name} from the batch"
-            )));
+            return Err(Error::fatal(format!("no row is at hand: read the {name} from the batch")));
         };
         let Some(root) = root else {
-            return Err(Error::fatal(format!(
-                "the host left out the declared {name} column"
-            )));
+            return Err(Error::fatal(format!("the host left out the declared {name} column")));
         };
         let columns = Columns::new(self.columns, Pass::One);
         let (row, count) = (row as usize, self.count as usize);
@@ -221,13 +212,7 @@ impl<'a> Context<'a> {
     pub fn reject_rows(&mut self, rows: &[u32], reason: impl Into<String>) {
         let reason = reason.into();
         let rows = rows.iter().map(|row| row.to_le_bytes());
-        match self
-            .rejections
-            .iter_mut()
-            .rev()
-            .take(8)
-            .find(|(known, _)| *known == reason)
-        {
+        match self.rejections.iter_mut().rev().take(8).find(|(known, _)| *known == reason) {
             Some((_, rejected)) => rejected.extend(rows),
             None => self.rejections.push((reason, rows.collect())),
         }

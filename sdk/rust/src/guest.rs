@@ -14,13 +14,7 @@ use crate::wire::Rows;
 use crate::wire::SchemaId;
 
 /// Generated from the WIT package.
-#[allow(
-    unsafe_code,
-    unreachable_pub,
-    missing_docs,
-    missing_debug_implementations,
-    clippy::all
-)]
+#[allow(unsafe_code, unreachable_pub, missing_docs, missing_debug_implementations, clippy::all)]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit",
@@ -68,9 +62,7 @@ pub fn process(batch: wire::Batch) -> Result<(), wire::Failure> {
     follow_level();
     INSTANCE.with_borrow_mut(|instance| match instance {
         Some(instance) => instance.process(batch, &mut Imports),
-        None => Err(wire::Failure::Fatal(
-            "`process` was called before `open`".to_owned(),
-        )),
+        None => Err(wire::Failure::Fatal("`process` was called before `open`".to_owned())),
     })
 }
 

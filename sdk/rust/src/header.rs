@@ -14,9 +14,6 @@ pub struct Header<'a> {
 impl<'a> Header<'a> {
     /// A header with a value.
     pub fn new(key: &'a str, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
-        Self {
-            key,
-            value: Some(value.as_ref()),
-        }
+        Self { key, value: Some(value.as_ref()) }
     }
 }

@@ -30,9 +30,7 @@ impl fmt::Display for JsonError {
 
 impl Json {
     pub(crate) fn parse(text: &str) -> Result<Self, JsonError> {
-        let mut parser = Parser {
-            chars: text.chars().peekable(),
-        };
+        let mut parser = Parser { chars: text.chars().peekable() };
         let value = parser.value(0)?;
         match parser.next_token() {
             None => Ok(value),
@@ -43,10 +41,7 @@ impl Json {
     /// The value of a key of an object.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         match self {
-            Self::Object(entries) => entries
-                .iter()
-                .find(|(name, _)| name == key)
-                .map(|(_, value)| value),
+            Self::Object(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, value)| value),
             _ => None,
         }
     }
@@ -67,20 +62,13 @@ struct Parser<'a> {
 impl Parser<'_> {
     /// The next character that is no white space, left in place.
     fn next_token(&mut self) -> Option<char> {
-        while self
-            .chars
-            .next_if(|c| matches!(c, ' ' | '\t' | '\n' | '\r'))
-            .is_some()
-        {}
+        while self.chars.next_if(|c| matches!(c, ' ' | '\t' | '\n' | '\r')).is_some() {}
         self.chars.peek().copied()
     }
 
     fn expect(&mut self, expected: char, message: &'static str) -> Result<(), JsonError> {
         self.next_token();
-        self.chars
-            .next_if_eq(&expected)
-            .map(|_| ())
-            .ok_or(JsonError(message))
+        self.chars.next_if_eq(&expected).map(|_| ()).ok_or(JsonError(message))
     }
 
     fn value(&mut self, depth: usize) -> Result<Json, JsonError> {
@@ -101,18 +89,15 @@ impl Parser<'_> {
 
     fn word(&mut self, word: &str, value: Json) -> Result<Json, JsonError> {
         for expected in word.chars() {
-            self.chars
-                .next_if_eq(&expected)
-                .ok_or(JsonError("expected null, true or false"))?;
+            self.chars.next_if_eq(&expected).ok_or(JsonError("expected null, true or false"))?;
         }
         Ok(value)
     }
 
     fn number(&mut self) -> Json {
         let mut text = String::new();
-        while let Some(c) = self
-            .chars
-            .next_if(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'))
+        while let Some(c) =
+            self.chars.next_if(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'))
         {
             text.push(c);
         }
@@ -192,10 +177,7 @@ impl Parser<'_> {
         }
         self.chars.next_if_eq(&'\\').ok_or(ESCAPE)?;
         self.chars.next_if_eq(&'u').ok_or(ESCAPE)?;
-        let low = self
-            .hex()
-            .filter(|low| (0xdc00..0xe000).contains(low))
-            .ok_or(ESCAPE)?;
+        let low = self.hex().filter(|low| (0xdc00..0xe000).contains(low)).ok_or(ESCAPE)?;
         char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)).ok_or(ESCAPE)
     }
 
@@ -216,31 +198,16 @@ mod tests {
     fn values_are_read() {
         let text = " {\"a\" : [1, -2.5e3, null,true ,false], \"b\":{\"\\u00e4\\ud83d\\ude00\\n\":\"\"} } ";
         let json = Json::parse(text).expect("valid");
-        let Some(Json::Array(items)) = json.get("a") else {
-            panic!("no array: {json:?}")
-        };
+        let Some(Json::Array(items)) = json.get("a") else { panic!("no array: {json:?}") };
         assert_eq!(items.len(), 5);
         assert_eq!(items[1], Json::Number("-2.5e3".into()));
-        assert_eq!(
-            json.get("b").and_then(|b| b.get("ä😀\n")).and_then(Json::str),
-            Some("")
-        );
+        assert_eq!(json.get("b").and_then(|b| b.get("ä😀\n")).and_then(Json::str), Some(""));
     }
 
     #[test]
     fn broken_texts_are_refused() {
-        for bad in [
-            "",
-            "{",
-            "[1,]",
-            "{\"a\"}",
-            "\"\\x\"",
-            "\"\\ud800\"",
-            "nul",
-            "1 2",
-            "{\"a\":1,}",
-            "\"abc",
-        ] {
+        for bad in ["", "{", "[1,]", "{\"a\"}", "\"\\x\"", "\"\\ud800\"", "nul", "1 2", "{\"a\":1,}", "\"abc"]
+        {
             assert!(Json::parse(bad).is_err(), "{bad}");
         }
         assert!(Json::parse(&"[".repeat(100_000)).is_err());

@@ -17,11 +17,7 @@ impl Part {
     /// The part that carries a type.
     #[must_use]
     pub const fn of<T: AvroType>() -> Self {
-        Self {
-            kind: T::KIND,
-            schema: T::schema,
-            text: SchemaWriter::schema_of::<T>,
-        }
+        Self { kind: T::KIND, schema: T::schema, text: SchemaWriter::schema_of::<T> }
     }
 
     /// The Avro schema.
@@ -122,11 +118,9 @@ impl Declaration {
             open(&mut out, "name", port.name, port.description);
             part(&mut out, "key", port.key.as_ref());
             part(&mut out, "value", Some(value));
-            for (name, wanted) in [
-                ("timestamp", port.timestamp),
-                ("headers", port.headers),
-                ("offset", port.offset),
-            ] {
+            for (name, wanted) in
+                [("timestamp", port.timestamp), ("headers", port.headers), ("offset", port.offset)]
+            {
                 if wanted {
                     out.push_str(",\"");
                     out.push_str(name);

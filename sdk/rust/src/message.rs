@@ -68,13 +68,7 @@ impl<B: Builder, Q: Write<Builder = B>> MessageKey<B> for Given<Q> {
 
 impl<'o, T: Write, K: OutputKey, R> Message<'o, T, K, R, Copied> {
     pub(crate) fn new(output: &'o mut Output<T, K>, value: Option<R>) -> Self {
-        Self {
-            output,
-            value,
-            key: Copied,
-            timestamp: None,
-            headers: None,
-        }
+        Self { output, value, key: Copied, timestamp: None, headers: None }
     }
 }
 
@@ -90,20 +84,8 @@ impl<'o, T: Write, K: Write, R, Q> Message<'o, T, K, R, Q> {
     }
 
     fn with_key<P>(self, key: P) -> Message<'o, T, K, R, P> {
-        let Self {
-            output,
-            value,
-            timestamp,
-            headers,
-            ..
-        } = self;
-        Message {
-            output,
-            value,
-            key,
-            timestamp,
-            headers,
-        }
+        let Self { output, value, timestamp, headers, .. } = self;
+        Message { output, value, key, timestamp, headers }
     }
 }
 
@@ -143,19 +125,8 @@ where
     /// # Errors
     /// When the columns of the batch are full.
     pub fn send(self) -> Result<()> {
-        let Self {
-            output,
-            value,
-            key,
-            timestamp,
-            headers,
-        } = self;
+        let Self { output, value, key, timestamp, headers } = self;
         let write_key = |keys: &mut NullableBuilder<K::Builder>| key.write_key(keys);
-        output.collect(
-            value.as_ref(),
-            Q::PRESENT.then_some(write_key),
-            timestamp,
-            headers.as_ref(),
-        )
+        output.collect(value.as_ref(), Q::PRESENT.then_some(write_key), timestamp, headers.as_ref())
     }
 }

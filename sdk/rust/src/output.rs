@@ -47,9 +47,7 @@ pub struct Output<T: Write, K: OutputKey = SourceKey> {
 
 impl<T: Write, K: OutputKey> std::fmt::Debug for Output<T, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Output")
-            .field("index", &self.index)
-            .finish_non_exhaustive()
+        f.debug_struct("Output").field("index", &self.index).finish_non_exhaustive()
     }
 }
 
@@ -221,11 +219,7 @@ impl<T: Write, K: OutputKey> Output<T, K> {
             }
             Sources::Unknown => SealedSources::Rows(Vec::new()),
         };
-        self.sealed.push(Sealed {
-            schema,
-            rows: Rows { offset: None, ..rows },
-            sources,
-        });
+        self.sealed.push(Sealed { schema, rows: Rows { offset: None, ..rows }, sources });
     }
 
     /// Collects one record.
@@ -273,10 +267,7 @@ impl<T: Write, K: OutputKey> Output<T, K> {
         if self.sources.is_empty() {
             return Ok(());
         }
-        let mut rows = Rows {
-            count: self.sources.len() as u32,
-            ..Rows::default()
-        };
+        let mut rows = Rows { count: self.sources.len() as u32, ..Rows::default() };
         let columns = &mut rows.columns;
         rows.value = Some(self.values.finish(Nulls::default(), columns)?);
         if shape.has(Shape::KEY) {
@@ -289,11 +280,7 @@ impl<T: Write, K: OutputKey> Output<T, K> {
             rows.headers = Some(self.headers.finish(Nulls::default(), columns)?);
         }
         let sources = std::mem::take(&mut self.sources).into_flattened();
-        self.sealed.push(Sealed {
-            schema: None,
-            rows,
-            sources: SealedSources::Rows(sources),
-        });
+        self.sealed.push(Sealed { schema: None, rows, sources: SealedSources::Rows(sources) });
         Ok(())
     }
 }
@@ -333,8 +320,7 @@ impl<T: Write, K: OutputKey> Port for Output<T, K> {
                 SealedSources::Rows(sources) => Cow::Owned(sources),
                 SealedSources::Same => {
                     let count = sealed.rows.count;
-                    self.same
-                        .extend((self.same.len() as u32..count).map(u32::to_le_bytes));
+                    self.same.extend((self.same.len() as u32..count).map(u32::to_le_bytes));
                     let same = self.same.get(..count as usize).unwrap_or_default();
                     Cow::Borrowed(same.as_flattened())
                 }
@@ -351,9 +337,7 @@ impl<T: Write, K: OutputKey> Port for Output<T, K> {
             (Some(_), None) => false,
         };
         if T::KIND == crate::avro_type::Kind::Dynamic {
-            return Err(Error::fatal(
-                "a dynamic output takes no single tombstones: emit rows",
-            ));
+            return Err(Error::fatal("a dynamic output takes no single tombstones: emit rows"));
         }
         if same {
             self.tombstone().send()?;

@@ -73,15 +73,10 @@ impl<'a, T: Read<'a>> Input<'a> for T {
         let batch: &'a wire::Batch = batch;
         let count = batch.rows.count;
         let columns = Columns::new(&batch.rows.columns, Pass::All);
-        let root = batch
-            .rows
-            .value
-            .ok_or_else(|| Error::fatal("the host left out the declared value column"))?;
-        let tombstones = if T::KIND.has_validity() {
-            columns.validity(root, count as usize)?
-        } else {
-            Validity::none()
-        };
+        let root =
+            batch.rows.value.ok_or_else(|| Error::fatal("the host left out the declared value column"))?;
+        let tombstones =
+            if T::KIND.has_validity() { columns.validity(root, count as usize)? } else { Validity::none() };
         let reader = T::reader(columns, root, count as usize)?;
         let mut ctx = Context::of_rows(batch, port, host);
         for row in 0..count {
@@ -144,7 +139,5 @@ pub fn input_part<'a, S: Process<T>, T: Input<'a>>() -> Part {
 #[cold]
 #[must_use]
 pub fn unknown_input(port: u32) -> Error {
-    Error::fatal(format!(
-        "the host sent a batch for input port {port}, which the manifest does not declare"
-    ))
+    Error::fatal(format!("the host sent a batch for input port {port}, which the manifest does not declare"))
 }

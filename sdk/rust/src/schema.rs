@@ -61,11 +61,7 @@ impl Schema {
     /// children of a map are found behind its entries.
     #[must_use]
     pub fn child_columns(&self, columns: &[crate::wire::Column], index: u32) -> Vec<u32> {
-        let children = |index: u32| {
-            columns
-                .get(index as usize)
-                .map(|column| column.children.as_slice())
-        };
+        let children = |index: u32| columns.get(index as usize).map(|column| column.children.as_slice());
         match self.kind {
             Kind::Map => {
                 let entries = children(index).and_then(|children| children.first().copied());
@@ -140,22 +136,11 @@ impl Names {
             let Some(other) = schemas.pop() else {
                 return wrong("a union is empty");
             };
-            return Ok(Schema {
-                nullable: true,
-                ..other
-            });
+            return Ok(Schema { nullable: true, ..other });
         }
-        let children = schemas
-            .into_iter()
-            .map(|schema| SchemaChild {
-                name: String::new(),
-                schema,
-            })
-            .collect();
-        Ok(Schema {
-            children,
-            ..Schema::of(Kind::Union)
-        })
+        let children =
+            schemas.into_iter().map(|schema| SchemaChild { name: String::new(), schema }).collect();
+        Ok(Schema { children, ..Schema::of(Kind::Union) })
     }
 
     fn object(&mut self, json: &Json, namespace: &str) -> Result<Schema, SchemaParseError> {
@@ -170,14 +155,7 @@ impl Names {
                     return wrong("an enum has no symbols");
                 };
                 let symbols = symbols.iter().filter_map(Json::str).map(str::to_owned).collect();
-                self.define(
-                    json,
-                    namespace,
-                    Schema {
-                        symbols,
-                        ..Schema::of(Kind::Enum)
-                    },
-                )?
+                self.define(json, namespace, Schema { symbols, ..Schema::of(Kind::Enum) })?
             }
             Some("fixed") => {
                 let size = match json.get("size") {
@@ -189,15 +167,7 @@ impl Names {
                 };
                 let kind = logical_kind(Kind::Fixed, logical, size, json);
                 let logical = logical.map(str::to_owned);
-                self.define(
-                    json,
-                    namespace,
-                    Schema {
-                        size,
-                        logical,
-                        ..Schema::of(kind)
-                    },
-                )?
+                self.define(json, namespace, Schema { size, logical, ..Schema::of(kind) })?
             }
             Some("array") => self.container(Kind::Array, json, "items", namespace)?,
             Some("map") => self.container(Kind::Map, json, "values", namespace)?,
@@ -220,22 +190,13 @@ impl Names {
         let Some(inner) = json.get(key) else {
             return wrong(format!("an array or map has no `{key}`"));
         };
-        let child = SchemaChild {
-            name: String::new(),
-            schema: self.parse(inner, namespace)?,
-        };
-        Ok(Schema {
-            children: vec![child],
-            ..Schema::of(kind)
-        })
+        let child = SchemaChild { name: String::new(), schema: self.parse(inner, namespace)? };
+        Ok(Schema { children: vec![child], ..Schema::of(kind) })
     }
 
     fn record(&mut self, json: &Json, namespace: &str) -> Result<Schema, SchemaParseError> {
         let full = name_of(json, namespace)?;
-        let inner = full
-            .rsplit_once('.')
-            .map_or("", |(namespace, _)| namespace)
-            .to_owned();
+        let inner = full.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
         self.0.push((full.clone(), None));
         let Some(Json::Array(fields)) = json.get("fields") else {
             return wrong("a record has no fields");
@@ -245,28 +206,15 @@ impl Names {
             let (Some(name), Some(ty)) = (field.get("name").and_then(Json::str), field.get("type")) else {
                 return wrong(format!("a field of `{full}` has no name or no type"));
             };
-            children.push(SchemaChild {
-                name: name.to_owned(),
-                schema: self.parse(ty, &inner)?,
-            });
+            children.push(SchemaChild { name: name.to_owned(), schema: self.parse(ty, &inner)? });
         }
         self.0.retain(|(name, _)| *name != full);
-        self.define(
-            json,
-            namespace,
-            Schema {
-                children,
-                ..Schema::of(Kind::Record)
-            },
-        )
+        self.define(json, namespace, Schema { children, ..Schema::of(Kind::Record) })
     }
 
     fn define(&mut self, json: &Json, namespace: &str, schema: Schema) -> Result<Schema, SchemaParseError> {
         let full = name_of(json, namespace)?;
-        let schema = Schema {
-            name: Some(full.clone()),
-            ..schema
-        };
+        let schema = Schema { name: Some(full.clone()), ..schema };
         self.0.push((full, Some(schema.clone())));
         Ok(schema)
     }
@@ -292,18 +240,11 @@ fn name_of(json: &Json, namespace: &str) -> Result<String, SchemaParseError> {
     let Some(name) = json.get("name").and_then(Json::str) else {
         return wrong("a named type has no name");
     };
-    Ok(full_name(
-        name,
-        json.get("namespace").and_then(Json::str).unwrap_or(namespace),
-    ))
+    Ok(full_name(name, json.get("namespace").and_then(Json::str).unwrap_or(namespace)))
 }
 
 fn full_name(name: &str, namespace: &str) -> String {
-    if name.contains('.') || namespace.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{namespace}.{name}")
-    }
+    if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
 }
 
 #[cfg(test)]
@@ -326,14 +267,8 @@ mod tests {
         use Kind::{Decimal256, Enum, Long, Map, String, Union, Uuid};
         assert_eq!(kinds, [String, Map, Uuid, Union, Decimal256, Long, Enum]);
         assert!(schema.children[0].schema.nullable);
-        assert_eq!(
-            schema.children[3].schema.children[0].schema.name.as_deref(),
-            Some("n.F")
-        );
-        assert_eq!(
-            schema.children[5].schema.logical.as_deref(),
-            Some("timestamp-millis")
-        );
+        assert_eq!(schema.children[3].schema.children[0].schema.name.as_deref(), Some("n.F"));
+        assert_eq!(schema.children[5].schema.logical.as_deref(), Some("timestamp-millis"));
         assert_eq!(schema.children[6].schema.symbols, ["A", "B"]);
     }
 

@@ -84,11 +84,7 @@ impl SchemaWriter {
 
     /// A decimal on bytes, or on a fixed type if the field says so.
     pub fn decimal(&mut self, precision: u32, scale: u32) {
-        if let Some(Fixed {
-            name,
-            size: Some(size),
-        }) = self.hints.fixed
-        {
+        if let Some(Fixed { name, size: Some(size) }) = self.hints.fixed {
             self.hints.fixed = None;
             let attributes =
                 format!(",\"logicalType\":\"decimal\",\"precision\":{precision},\"scale\":{scale}");
@@ -111,9 +107,7 @@ impl SchemaWriter {
     /// A fixed type, under the name that the field gives or else `name`.
     pub fn fixed(&mut self, name: &str, size: usize, logical: Option<&str>) {
         let hint = self.hints.fixed.take();
-        let attribute = logical
-            .map(|logical| format!(",\"logicalType\":\"{logical}\""))
-            .unwrap_or_default();
+        let attribute = logical.map(|logical| format!(",\"logicalType\":\"{logical}\"")).unwrap_or_default();
         self.named_fixed(hint.map_or(name, |fixed| fixed.name), size, &attribute);
     }
 

@@ -37,11 +37,7 @@ impl<'a, const N: usize> UnionReader<'a, N> {
             let (_, rows) = branches.get_mut(usize::from(*branch)).ok_or(NO_BRANCH)?;
             *rows = (*rows).max(u32::from_le_bytes(*offset) as usize + 1);
         }
-        Ok(Self {
-            types,
-            offsets,
-            branches,
-        })
+        Ok(Self { types, offsets, branches })
     }
 
     /// The column of a branch and how many rows it has.
@@ -104,24 +100,14 @@ impl<const N: usize> UnionBuilder<N> {
         children: impl FnOnce(&mut Vec<Column>) -> Result<[u32; N]>,
     ) -> Result<u32> {
         if nulls.count > 0 {
-            return Err(Error::fatal(
-                "a union column has no null rows: a value of a union is no tombstone",
-            ));
+            return Err(Error::fatal("a union column has no null rows: a value of a union is no tombstone"));
         }
         let index = builder::place(columns);
         let types = std::mem::take(&mut self.types);
         let offsets = std::mem::take(&mut self.offsets).into_flattened();
         self.rows.clear();
         let children = children(columns)?.to_vec();
-        builder::put(
-            columns,
-            index,
-            Column {
-                buffers: vec![types, offsets],
-                children,
-                null_count: 0,
-            },
-        );
+        builder::put(columns, index, Column { buffers: vec![types, offsets], children, null_count: 0 });
         Ok(index)
     }
 

@@ -58,15 +58,9 @@ fn batch() -> wire::Batch {
     values.push(&everything(1, Choice::Text("a".into())));
     values.push(&everything(2, Choice::Number(4)));
     values.push(&everything(3, Choice::Nothing));
-    let mut rows = Rows {
-        count: 3,
-        ..Rows::default()
-    };
+    let mut rows = Rows { count: 3, ..Rows::default() };
     rows.value = Some(values.finish(&mut rows.columns).expect("small"));
-    wire::Batch {
-        rows,
-        ..wire::Batch::default()
-    }
+    wire::Batch { rows, ..wire::Batch::default() }
 }
 
 fn run(batch: wire::Batch) -> Result<(), Failure> {
@@ -102,16 +96,10 @@ fn missing_parts_are_noticed() {
     for column in 0..sound.rows.columns.len() {
         let mut broken = sound.clone();
         broken.rows.columns[column].buffers.push(Vec::new());
-        assert!(
-            matches!(run(broken), Err(Failure::Fatal(_))),
-            "a buffer more in column {column}"
-        );
+        assert!(matches!(run(broken), Err(Failure::Fatal(_))), "a buffer more in column {column}");
         let mut broken = sound.clone();
         if broken.rows.columns[column].children.pop().is_some() {
-            assert!(
-                matches!(run(broken), Err(Failure::Fatal(_))),
-                "a child less in column {column}"
-            );
+            assert!(matches!(run(broken), Err(Failure::Fatal(_))), "a child less in column {column}");
         }
     }
     let mut broken = sound.clone();
@@ -120,10 +108,7 @@ fn missing_parts_are_noticed() {
     let mut broken = sound.clone();
     broken.rows.value = None;
     assert!(matches!(run(broken), Err(Failure::Fatal(_))));
-    assert!(matches!(
-        run(wire::Batch { port: 7, ..sound }),
-        Err(Failure::Fatal(_))
-    ));
+    assert!(matches!(run(wire::Batch { port: 7, ..sound }), Err(Failure::Fatal(_))));
 }
 
 #[test]

@@ -56,10 +56,7 @@ fn hex(columns: &[Column]) -> String {
 
 /// The buffers of an example as the contract has them: everything between backticks.
 fn documented(avro: &str) -> String {
-    let examples = CONTRACT
-        .rsplit_once("| Avro type | rows | buffers |")
-        .expect("the table")
-        .1;
+    let examples = CONTRACT.rsplit_once("| Avro type | rows | buffers |").expect("the table").1;
     let row = examples
         .lines()
         .find(|line| line.contains(&format!("| {avro} |")))
@@ -110,10 +107,7 @@ fn primitive_examples_hold() {
 
 #[test]
 fn logical_examples_hold() {
-    check(
-        "`decimal`, scale 2",
-        &[Decimal::<9, 2>::new(-123).expect("few digits")],
-    );
+    check("`decimal`, scale 2", &[Decimal::<9, 2>::new(-123).expect("few digits")]);
     let wide = columns(&[Some(WideDecimal::<40, 2>::from(123))]);
     assert_eq!(wide[0].buffers[1][0], 0x7b);
     assert_eq!(wide[0].buffers[1][1..], [0; 31]);
@@ -135,16 +129,8 @@ fn logical_examples_hold() {
 fn nested_examples_hold() {
     check("`array` of int", &[vec![7, 8], vec![]]);
     check("`map` of int", &[vec![("k", 7)]]);
-    check(
-        "`record` of x: int, y: boolean",
-        &[Point { x: 7, y: true }, Point { x: 8, y: false }],
-    );
-    let rows = [
-        Choice::Text("a".into()),
-        Choice::Number(7),
-        Choice::Nothing,
-        Choice::Number(8),
-    ];
+    check("`record` of x: int, y: boolean", &[Point { x: 7, y: true }, Point { x: 8, y: false }]);
+    let rows = [Choice::Text("a".into()), Choice::Number(7), Choice::Nothing, Choice::Number(8)];
     check("`[int, string, null]`", &rows);
     let nullable = columns(&[Some(7), None, Some(8)]);
     assert_eq!(nullable[0].null_count, 1);

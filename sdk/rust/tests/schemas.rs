@@ -29,12 +29,7 @@ macro_rules! schema_of {
 }
 
 #[derive(Record)]
-#[record(
-    rename = "Shipment",
-    namespace = "com.example",
-    alias = "Parcel",
-    rename_all = "camelCase"
-)]
+#[record(rename = "Shipment", namespace = "com.example", alias = "Parcel", rename_all = "camelCase")]
 struct RustName {
     tracking_number: String,
     #[record(rename = "weight_g", alias = "weight", default = -1)]
@@ -134,8 +129,5 @@ fn two_types_under_one_name_are_refused() {
 #[test]
 fn roots_need_no_record() {
     assert_eq!(schema_of!(String), "\"string\"");
-    assert_eq!(
-        schema_of!(Vec<Option<i64>>),
-        r#"{"type":"array","items":["null","long"]}"#
-    );
+    assert_eq!(schema_of!(Vec<Option<i64>>), r#"{"type":"array","items":["null","long"]}"#);
 }

@@ -47,11 +47,7 @@ impl Process<Order<'_>> for NoteTaker {
             reject!("{} is too much for {}", order.amount, order.customer);
         }
         let key = ctx.key::<&str>()?.unwrap_or("nobody");
-        let headers: Vec<_> = ctx
-            .headers()?
-            .iter()
-            .map(|header| header.key.to_owned())
-            .collect();
+        let headers: Vec<_> = ctx.headers()?.iter().map(|header| header.key.to_owned()).collect();
         let text = format!(
             "{}{key} at {:?} offset {} headers {headers:?} digits {}",
             self.prefix,
@@ -59,12 +55,7 @@ impl Process<Order<'_>> for NoteTaker {
             ctx.offset()?,
             self.digits
         );
-        self.notes
-            .message(Note { text })
-            .key(order.customer)
-            .timestamp(1)
-            .header("by", "test")
-            .send()?;
+        self.notes.message(Note { text }).key(order.customer).timestamp(1).header("by", "test").send()?;
         self.raw.emit(order.customer.as_bytes())
     }
 }
@@ -80,9 +71,7 @@ impl Process<Customer> for NoteTaker {
             }
             _ => {}
         }
-        self.notes.emit(Note {
-            text: format!("{} from {}", customer.name, ctx.port()),
-        })
+        self.notes.emit(Note { text: format!("{} from {}", customer.name, ctx.port()) })
     }
 
     fn tombstone(&mut self, ctx: &mut Context<'_>) -> Result<()> {
@@ -92,17 +81,12 @@ impl Process<Customer> for NoteTaker {
 }
 
 fn customer(name: &str) -> Customer {
-    Customer {
-        name: name.to_owned(),
-    }
+    Customer { name: name.to_owned() }
 }
 
 fn texts(harness: &TestHarness) -> Vec<String> {
     let notes = harness.outputs::<Note>("all-notes");
-    notes
-        .into_iter()
-        .map(|note| note.value.map_or("-".to_owned(), |note| note.text))
-        .collect()
+    notes.into_iter().map(|note| note.value.map_or("-".to_owned(), |note| note.text)).collect()
 }
 
 #[test]
@@ -112,11 +96,7 @@ fn the_context_knows_the_record() {
     harness.send_to(
         "orders",
         [
-            order("ann")
-                .key("k-1".to_owned())
-                .timestamp(5)
-                .header("a", "1")
-                .null_header("a"),
+            order("ann").key("k-1".to_owned()).timestamp(5).header("a", "1").null_header("a"),
             order("bob").null_key(),
         ],
     );
@@ -141,20 +121,10 @@ fn the_context_knows_the_record() {
 #[test]
 fn an_error_rejects_its_record_alone() {
     let mut harness = TestHarness::with_config::<NoteTaker>(&[("max-amount", "10"), ("prefix", "")]);
-    let order = |amount| {
-        TestRecord::new(Order {
-            customer: "ann",
-            amount,
-        })
-        .key("k".to_owned())
-    };
+    let order = |amount| TestRecord::new(Order { customer: "ann", amount }).key("k".to_owned());
     harness.send_to("orders", [order(11), order(10), order(12)]);
     assert_eq!(texts(&harness).len(), 1);
-    let reasons: Vec<_> = harness
-        .rejected()
-        .iter()
-        .map(|rejected| rejected.reason.as_str())
-        .collect();
+    let reasons: Vec<_> = harness.rejected().iter().map(|rejected| rejected.reason.as_str()).collect();
     assert_eq!(reasons, ["11 is too much for ann", "12 is too much for ann"]);
     assert_eq!(harness.rejected()[1].record, 2);
 }
@@ -162,14 +132,8 @@ fn an_error_rejects_its_record_alone() {
 #[test]
 fn a_rejected_record_loses_what_it_emitted() {
     let mut harness = TestHarness::new::<NoteTaker>();
-    harness.send_to(
-        "customer-changes",
-        [customer("x"), customer("reject"), customer("y")],
-    );
-    assert_eq!(
-        texts(&harness),
-        ["x from customer-changes", "y from customer-changes"]
-    );
+    harness.send_to("customer-changes", [customer("x"), customer("reject"), customer("y")]);
+    assert_eq!(texts(&harness), ["x from customer-changes", "y from customer-changes"]);
     assert_eq!(harness.rejected()[0].reason, "said so");
 }
 
@@ -188,9 +152,7 @@ fn a_failure_drops_the_batch() {
 fn an_undeclared_key_is_a_clear_failure() {
     let mut harness = TestHarness::new::<NoteTaker>();
     let failure = harness.try_send_to("customer-changes", [customer("unknown key")]);
-    let Err(Failure::Fatal(reason)) = failure else {
-        panic!("{failure:?}")
-    };
+    let Err(Failure::Fatal(reason)) = failure else { panic!("{failure:?}") };
     assert_eq!(
         reason,
         "input `customer-changes` does not declare it: write #[input(\"customer-changes\", key = ..)] above the transform"
@@ -202,16 +164,9 @@ fn records_keep_their_order_when_their_parts_differ() {
     let mut harness = TestHarness::new::<NoteTaker>();
     harness.send_to(
         "customer-changes",
-        [
-            TestRecord::new(customer("a")),
-            TestRecord::tombstone(),
-            TestRecord::new(customer("b")),
-        ],
+        [TestRecord::new(customer("a")), TestRecord::tombstone(), TestRecord::new(customer("b"))],
     );
-    assert_eq!(
-        texts(&harness),
-        ["a from customer-changes", "-", "b from customer-changes"]
-    );
+    assert_eq!(texts(&harness), ["a from customer-changes", "-", "b from customer-changes"]);
     assert_eq!(harness.logs()[0].message, "row 1 is gone");
     assert_eq!(harness.logs()[0].target, "transforms");
 }
@@ -219,10 +174,7 @@ fn records_keep_their_order_when_their_parts_differ() {
 #[test]
 fn a_tombstone_goes_to_every_output_with_its_key_schema() {
     let mut harness = TestHarness::new::<NoteTaker>();
-    harness.send_to(
-        "orders",
-        [TestRecord::<Order<'_>>::tombstone().key("k".to_owned())],
-    );
+    harness.send_to("orders", [TestRecord::<Order<'_>>::tombstone().key("k".to_owned())]);
     // The notes have the key schema of the orders, and raw values keep the key.
     assert_eq!(texts(&harness), ["-"]);
     assert_eq!(harness.outputs::<Raw<'_>>("raw")[0].value, None);
@@ -278,10 +230,7 @@ impl Process<Batch<Order<'_>>> for Total {
             }
         }
         totals.push(&total);
-        let mut rows = Rows {
-            count: 1,
-            ..Rows::default()
-        };
+        let mut rows = Rows { count: 1, ..Rows::default() };
         rows.value = Some(totals.finish(&mut rows.columns)?);
         let last = batch.len() as u32 - 1;
         self.totals.emit_rows(rows, Sources::Rows(vec![last]))
@@ -291,19 +240,9 @@ impl Process<Batch<Order<'_>>> for Total {
 #[test]
 fn a_batch_can_be_taken_as_columns() {
     let mut harness = TestHarness::new::<Total>();
-    let order = |amount| {
-        TestRecord::new(Order {
-            customer: "ann",
-            amount,
-        })
-    };
+    let order = |amount| TestRecord::new(Order { customer: "ann", amount });
     let tombstone = TestRecord::<Order<'_>>::tombstone();
-    harness.send_all([
-        order(1).key(1_i64),
-        tombstone.key(2),
-        order(5).null_key(),
-        order(10).key(4),
-    ]);
+    harness.send_all([order(1).key(1_i64), tombstone.key(2), order(5).null_key(), order(10).key(4)]);
     let totals = harness.outputs::<i64>("totals");
     assert_eq!(totals[0].value, Some(11));
     assert_eq!(totals[0].key::<i64>(), Some(4));

@@ -28,9 +28,6 @@ pub fn guest(name: &str) -> Result<PathBuf> {
     };
     let component = dir.join(format!("{name}.wasm"));
     component.is_file().then_some(component).with_context(|| {
-        format!(
-            "no guest `{name}` in {}: is it a member of guests/Cargo.toml?",
-            dir.display()
-        )
+        format!("no guest `{name}` in {}: is it a member of guests/Cargo.toml?", dir.display())
     })
 }

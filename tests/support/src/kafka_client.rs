@@ -33,9 +33,7 @@ pub struct KafkaClient {
 impl KafkaClient {
     /// `address` as of `bootstrap.servers`.
     pub fn new(address: impl Into<String>) -> Self {
-        Self {
-            address: address.into(),
-        }
+        Self { address: address.into() }
     }
 
     /// `127.0.0.1:PORT`.
@@ -112,10 +110,7 @@ impl KafkaClient {
     pub fn partitions(&self, topic: &str) -> Result<i32> {
         let consumer: BaseConsumer = self.settings().create()?;
         let metadata = consumer.fetch_metadata(Some(topic), REQUEST_LIMIT)?;
-        let partitions = metadata
-            .topics()
-            .first()
-            .map_or(0, |topic| topic.partitions().len());
+        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
         Ok(i32::try_from(partitions)?)
     }
 
@@ -124,10 +119,7 @@ impl KafkaClient {
     /// # Errors
     /// There is no such partition, or the broker does not answer.
     pub fn offsets(&self, topic: &str, partition: i32) -> Result<(i64, i64)> {
-        let consumer: BaseConsumer = self
-            .settings()
-            .set("isolation.level", "read_uncommitted")
-            .create()?;
+        let consumer: BaseConsumer = self.settings().set("isolation.level", "read_uncommitted").create()?;
         watermarks(&consumer, topic, partition)
     }
 
@@ -140,9 +132,7 @@ impl KafkaClient {
         let mut asked = TopicPartitionList::new();
         asked.add_partition(topic, partition);
         let committed = consumer.committed_offsets(asked, REQUEST_LIMIT)?;
-        let offset = committed
-            .find_partition(topic, partition)
-            .map(|element| element.offset());
+        let offset = committed.find_partition(topic, partition).map(|element| element.offset());
         Ok(match offset {
             Some(Offset::Offset(offset)) => Some(offset),
             _ => None,
@@ -189,9 +179,7 @@ impl KafkaClient {
                 let options = AdminOptions::new().operation_timeout(Some(REQUEST_LIMIT));
                 request(&admin, &options)
             });
-            asked
-                .join()
-                .map_err(|_| anyhow!("the thread of a request to the broker panicked"))?
+            asked.join().map_err(|_| anyhow!("the thread of a request to the broker panicked"))?
         })
     }
 }
@@ -227,10 +215,8 @@ pub(crate) fn passes(error: &KafkaError) -> bool {
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("start a runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
     Ok(runtime.block_on(future))
 }
 

@@ -65,10 +65,7 @@ impl KafkaClient {
         let mut records = Vec::with_capacity(count);
         while records.len() < count {
             if Instant::now() > deadline {
-                bail!(
-                    "{topic} has {} committed records of {count} awaited after {limit:?}",
-                    records.len()
-                );
+                bail!("{topic} has {} committed records of {count} awaited after {limit:?}", records.len());
             }
             // A broker that restarts meanwhile is no reason to stop waiting.
             if let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) {
@@ -152,19 +149,14 @@ impl KafkaClient {
             let (first, _) = watermarks(&consumer, topic, partition)?;
             assignment.add_partition_offset(topic, partition, Offset::Offset(first))?;
         }
-        consumer
-            .assign(&assignment)
-            .with_context(|| format!("read {topic}"))?;
+        consumer.assign(&assignment).with_context(|| format!("read {topic}"))?;
         Ok((consumer, partitions))
     }
 }
 
 fn consumed(message: &BorrowedMessage<'_>) -> ConsumedRecord {
     let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers
-            .iter()
-            .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
-            .collect()
+        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
     });
     ConsumedRecord {
         partition: message.partition(),

@@ -52,9 +52,7 @@ impl KafkaClient {
         let deliveries = Deliveries::default();
         let producer = self.producer(&deliveries, None)?;
         send(&producer, topic, records)?;
-        producer
-            .flush(REQUEST_LIMIT)
-            .with_context(|| format!("write to {topic}"))?;
+        producer.flush(REQUEST_LIMIT).with_context(|| format!("write to {topic}"))?;
         deliveries.check(topic)
     }
 
@@ -70,9 +68,7 @@ impl KafkaClient {
     ) -> Result<()> {
         let deliveries = Deliveries::default();
         let producer = self.producer(&deliveries, Some(transactional_id))?;
-        producer
-            .init_transactions(REQUEST_LIMIT)
-            .context("start a transactional producer")?;
+        producer.init_transactions(REQUEST_LIMIT).context("start a transactional producer")?;
         producer.begin_transaction().context("begin a transaction")?;
         send(&producer, topic, records)?;
         producer
@@ -93,18 +89,12 @@ impl KafkaClient {
     ) -> Result<()> {
         let deliveries = Deliveries::default();
         let producer = self.producer(&deliveries, Some(transactional_id))?;
-        producer
-            .init_transactions(REQUEST_LIMIT)
-            .context("start a transactional producer")?;
+        producer.init_transactions(REQUEST_LIMIT).context("start a transactional producer")?;
         producer.begin_transaction().context("begin a transaction")?;
         send(&producer, topic, records)?;
-        producer
-            .flush(REQUEST_LIMIT)
-            .with_context(|| format!("write to {topic}"))?;
+        producer.flush(REQUEST_LIMIT).with_context(|| format!("write to {topic}"))?;
         deliveries.check(topic)?;
-        producer
-            .abort_transaction(REQUEST_LIMIT)
-            .with_context(|| format!("abort a transaction on {topic}"))
+        producer.abort_transaction(REQUEST_LIMIT).with_context(|| format!("abort a transaction on {topic}"))
     }
 
     fn producer(
@@ -120,13 +110,9 @@ impl KafkaClient {
         match transactional_id {
             Some(id) => settings.set("transactional.id", id),
             // In order without idempotence, which costs half a second at the start.
-            None => settings
-                .set("acks", "all")
-                .set("max.in.flight.requests.per.connection", "1"),
+            None => settings.set("acks", "all").set("max.in.flight.requests.per.connection", "1"),
         };
-        settings
-            .create_with_context(deliveries.clone())
-            .context("start a producer")
+        settings.create_with_context(deliveries.clone()).context("start a producer")
     }
 }
 
@@ -147,10 +133,7 @@ fn send(
     for record in records {
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
-            headers = headers.insert(Header {
-                key,
-                value: value.as_deref(),
-            });
+            headers = headers.insert(Header { key, value: value.as_deref() });
         }
         let mut pending: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
         pending.partition = record.partition;

@@ -11,11 +11,7 @@ pub fn unique_name(prefix: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // The process id keeps test binaries apart, the random part keeps runs on a kept server apart.
     let random: u32 = rand::random();
-    format!(
-        "{prefix}-{:x}-{random:08x}-{}",
-        std::process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    )
+    format!("{prefix}-{:x}-{random:08x}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A loopback TCP port that is free, and that no other caller on this machine gets while this process lives.

@@ -69,7 +69,13 @@ impl PaymentsPipeline {
     ///
     /// # Errors
     /// When the guest cannot be built.
-    pub fn plan(&self, dir: &Path, kafka: &KafkaClient, registry: &RegistryApi, host: &str) -> Result<SidecarPlan> {
+    pub fn plan(
+        &self,
+        dir: &Path,
+        kafka: &KafkaClient,
+        registry: &RegistryApi,
+        host: &str,
+    ) -> Result<SidecarPlan> {
         Ok(SidecarPlan {
             dir: dir.to_owned(),
             brokers: kafka.address().to_owned(),
@@ -107,7 +113,8 @@ impl PaymentsPipeline {
         let mut first: Option<Vec<u8>> = None;
         for record in records {
             let value = record.value.as_deref().context("an output without a value")?;
-            let (header, body) = value.split_at_checked(frame(0).len()).context("an output without a frame")?;
+            let (header, body) =
+                value.split_at_checked(frame(0).len()).context("an output without a frame")?;
             let first = first.get_or_insert_with(|| header.to_vec());
             anyhow::ensure!(first == header, "outputs of two schemas: {first:?} and {header:?}");
             let key = record.key.clone().context("an output without a key")?;

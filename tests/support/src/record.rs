@@ -18,27 +18,17 @@ pub struct TestRecord {
 impl TestRecord {
     /// A record with this key and value.
     pub fn new(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
-        Self {
-            key: Some(key.into()),
-            value: Some(value.into()),
-            ..Self::default()
-        }
+        Self { key: Some(key.into()), value: Some(value.into()), ..Self::default() }
     }
 
     /// A record with this value and a null key.
     pub fn unkeyed(value: impl Into<Vec<u8>>) -> Self {
-        Self {
-            value: Some(value.into()),
-            ..Self::default()
-        }
+        Self { value: Some(value.into()), ..Self::default() }
     }
 
     /// A record with this key and a null value.
     pub fn tombstone(key: impl Into<Vec<u8>>) -> Self {
-        Self {
-            key: Some(key.into()),
-            ..Self::default()
-        }
+        Self { key: Some(key.into()), ..Self::default() }
     }
 
     /// The same on a partition of the test's choice.

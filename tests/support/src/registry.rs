@@ -94,15 +94,10 @@ impl RegistryApi {
     /// # Errors
     /// The registry refuses it; the message carries its answer.
     pub fn register_avro(&self, subject: &str, schema: &str) -> Result<u32> {
-        let answer = self.call(
-            "POST",
-            &format!("/subjects/{subject}/versions"),
-            Some(json!({ "schema": schema })),
-        )?;
+        let answer =
+            self.call("POST", &format!("/subjects/{subject}/versions"), Some(json!({ "schema": schema })))?;
         let id = answer.get("id").and_then(Value::as_u64);
-        Ok(u32::try_from(id.with_context(|| {
-            format!("the registry answered without an id: {answer}")
-        })?)?)
+        Ok(u32::try_from(id.with_context(|| format!("the registry answered without an id: {answer}"))?)?)
     }
 
     /// The text of the schema with this id.
@@ -112,9 +107,7 @@ impl RegistryApi {
     pub fn schema_text(&self, id: u32) -> Result<String> {
         let answer = self.call("GET", &format!("/schemas/ids/{id}"), None)?;
         let text = answer.get("schema").and_then(Value::as_str);
-        Ok(text
-            .with_context(|| format!("the registry answered without a schema: {answer}"))?
-            .to_owned())
+        Ok(text.with_context(|| format!("the registry answered without a schema: {answer}"))?.to_owned())
     }
 
     /// The versions of a subject, in order.
@@ -131,12 +124,7 @@ impl RegistryApi {
     /// # Errors
     /// The registry refuses.
     pub fn set_compatibility(&self, subject: &str, rule: &str) -> Result<()> {
-        self.call(
-            "PUT",
-            &format!("/config/{subject}"),
-            Some(json!({ "compatibility": rule })),
-        )
-        .map(drop)
+        self.call("PUT", &format!("/config/{subject}"), Some(json!({ "compatibility": rule }))).map(drop)
     }
 
     /// Any call: `path` starts with a slash. Returns the parsed answer.
@@ -148,14 +136,10 @@ impl RegistryApi {
         // On a thread of its own: the caller may be inside an asynchronous runtime, which refuses to block.
         std::thread::scope(|scope| {
             let asked = scope.spawn(|| -> Result<Value> {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()?;
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 runtime.block_on(send(method, &url, body))
             });
-            asked
-                .join()
-                .map_err(|_| anyhow!("the thread of a request to the registry panicked"))?
+            asked.join().map_err(|_| anyhow!("the thread of a request to the registry panicked"))?
         })
     }
 }
@@ -163,10 +147,7 @@ impl RegistryApi {
 async fn send(method: &str, url: &str, body: Option<Value>) -> Result<Value> {
     // The client insists on a TLS provider, although loopback needs none. It fails when there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .timeout(std::time::Duration::from_secs(10))
-        .no_proxy()
-        .build()?;
+    let client = reqwest::Client::builder().timeout(std::time::Duration::from_secs(10)).no_proxy().build()?;
     let mut request = client
         .request(method.parse()?, url)
         .header("Content-Type", "application/vnd.schemaregistry.v1+json")

@@ -8,10 +8,7 @@ use anyhow::Context;
 use anyhow::Result;
 
 /// Where Homebrew puts a Java that it does not link into `PATH`.
-const HOMEBREW: [&str; 2] = [
-    "/opt/homebrew/opt/openjdk/bin/java",
-    "/usr/local/opt/openjdk/bin/java",
-];
+const HOMEBREW: [&str; 2] = ["/opt/homebrew/opt/openjdk/bin/java", "/usr/local/opt/openjdk/bin/java"];
 
 /// `JAVA_HOME`'s java, else Homebrew's, else the one in `PATH`.
 pub(crate) fn program() -> PathBuf {
@@ -35,13 +32,15 @@ pub(super) fn command(archive: Option<&Path>) -> Command {
         "-Djava.awt.headless=true",
     ]);
     if let Some(archive) = archive {
-        java.arg("-Xshare:auto")
-            .arg(format!("-XX:SharedArchiveFile={}", archive.display()));
+        java.arg("-Xshare:auto").arg(format!("-XX:SharedArchiveFile={}", archive.display()));
         // Otherwise it comments on every class that it may not share.
         java.arg("-Xlog:disable").arg("-Xlog:all=error:stderr");
     }
     java
 }
+
+/// Added to [`command`] for a server that is to be fast rather than soon there. The later flag wins.
+pub(super) const FULL_SPEED: [&str; 2] = ["-XX:TieredStopAtLevel=4", "-Xmx1g"];
 
 /// Java that writes the classes it has loaded to `archive` when it ends in good order.
 pub(super) fn recording(archive: &Path) -> Command {
@@ -60,8 +59,5 @@ pub(super) fn archive_name() -> Result<String> {
     let output = java.arg("-version").output().context(
         "start `java -version`: the test servers need Java 17 or newer; run `cargo xtask setup --for test`",
     )?;
-    Ok(format!(
-        "classes-{}.jsa",
-        crate::cache::fingerprint(&output.stderr)
-    ))
+    Ok(format!("classes-{}.jsa", crate::cache::fingerprint(&output.stderr)))
 }

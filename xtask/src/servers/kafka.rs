@@ -53,6 +53,18 @@ impl KafkaServer {
         Self::start_with(&home, &java::command(Some(&archive)), data)
     }
 
+    /// As [`Self::start`], for measurements: what the broker executes often is compiled with every
+    /// optimisation. A restart does without.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub fn start_at_full_speed() -> Result<Self> {
+        let home = install()?;
+        let mut java = java::command(Some(&home.join(java::archive_name()?)));
+        java.args(java::FULL_SPEED);
+        Self::start_with(&home, &java, None)
+    }
+
     fn start_with(home: &Path, java: &Command, data: Option<&Path>) -> Result<Self> {
         let (data, scratch) = match data {
             Some(data) => (data.to_path_buf(), None),
@@ -147,9 +159,7 @@ impl KafkaServer {
 
         let mut command = Command::new(java.get_program());
         command.args(java.get_args());
-        class_path(&mut command, &self.home)
-            .arg("kafka.Kafka")
-            .arg(&properties);
+        class_path(&mut command, &self.home).arg("kafka.Kafka").arg(&properties);
         let from = fs::metadata(&self.log).map_or(0, |meta| meta.len());
         let mut process = ServerProcess::start("Kafka", &command, &self.log)?;
         process.wait_until(START_LIMIT, || says_ready(&self.log, from))?;
@@ -183,10 +193,7 @@ pub fn install() -> Result<PathBuf> {
 }
 
 fn class_path<'a>(java: &'a mut Command, home: &Path) -> &'a mut Command {
-    java.arg(format!(
-        "-Dlog4j2.configurationFile={}",
-        home.join("log4j2.yaml").display()
-    ));
+    java.arg(format!("-Dlog4j2.configurationFile={}", home.join("log4j2.yaml").display()));
     java.arg("-cp").arg(home.join("libs").join("*"))
 }
 
@@ -206,11 +213,7 @@ fn format_template(home: &Path) -> Result<()> {
         tool
     };
     let id = crate::command::output(tool().arg("random-uuid"))?;
-    crate::command::output(
-        tool()
-            .args(["format", "--cluster-id", id.trim(), "--config"])
-            .arg(&properties),
-    )?;
+    crate::command::output(tool().args(["format", "--cluster-id", id.trim(), "--config"]).arg(&properties))?;
     fs::remove_file(&properties).with_context(|| format!("remove {}", properties.display()))
 }
 
@@ -247,7 +250,5 @@ fn record_archive(home: &Path, archive: &Path) -> Result<()> {
 fn says_ready(log: &Path, from: u64) -> bool {
     let Ok(bytes) = fs::read(log) else { return false };
     let from = usize::try_from(from).unwrap_or(usize::MAX);
-    bytes
-        .get(from..)
-        .is_some_and(|new| String::from_utf8_lossy(new).contains(READY))
+    bytes.get(from..).is_some_and(|new| String::from_utf8_lossy(new).contains(READY))
 }

@@ -30,14 +30,10 @@ impl PortLease {
     pub fn take() -> Result<Self> {
         let dir = crate::cache::dir()?.join("ports");
         std::fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut seed = u64::from(now.subsec_nanos()) ^ (u64::from(std::process::id()) << 32);
         for _ in 0..ATTEMPTS {
-            seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let Ok(port) = u16::try_from(FIRST + (seed >> 33) % COUNT) else {
                 continue;
             };
@@ -47,10 +43,7 @@ impl PortLease {
                 return Ok(Self { port, _lock: lock });
             }
         }
-        bail!(
-            "no free port found on 127.0.0.1 between {FIRST} and {} in {ATTEMPTS} attempts",
-            FIRST + COUNT
-        )
+        bail!("no free port found on 127.0.0.1 between {FIRST} and {} in {ATTEMPTS} attempts", FIRST + COUNT)
     }
 
     /// The port's number.

@@ -40,14 +40,9 @@ impl ServerProcess {
             .append(true)
             .open(log)
             .with_context(|| format!("open the log file {}", log.display()))?;
-        let err = out
-            .try_clone()
-            .with_context(|| format!("share the log file {}", log.display()))?;
+        let err = out.try_clone().with_context(|| format!("share the log file {}", log.display()))?;
         let mut watched = Command::new("sh");
-        watched
-            .args(["-c", WATCHED, name])
-            .arg(command.get_program())
-            .args(command.get_args());
+        watched.args(["-c", WATCHED, name]).arg(command.get_program()).args(command.get_args());
         if let Some(dir) = command.get_current_dir() {
             watched.current_dir(dir);
         }
@@ -57,11 +52,7 @@ impl ServerProcess {
             .stderr(err)
             .spawn()
             .with_context(|| format!("start {name}: `{}`", crate::command::line(command)))?;
-        Ok(Self {
-            child,
-            name,
-            log: log.to_path_buf(),
-        })
+        Ok(Self { child, name, log: log.to_path_buf() })
     }
 
     /// The operating system's id of the server.
@@ -79,11 +70,7 @@ impl ServerProcess {
             if ready() {
                 return Ok(());
             }
-            if let Some(status) = self
-                .child
-                .try_wait()
-                .with_context(|| format!("wait for {}", self.name))?
-            {
+            if let Some(status) = self.child.try_wait().with_context(|| format!("wait for {}", self.name))? {
                 bail!(
                     "{} ended while it started ({status}); its log ends with:\n{}",
                     self.name,
@@ -91,11 +78,7 @@ impl ServerProcess {
                 );
             }
             if Instant::now() > deadline {
-                bail!(
-                    "{} was not ready after {limit:?}; its log ends with:\n{}",
-                    self.name,
-                    self.log_end()
-                );
+                bail!("{} was not ready after {limit:?}; its log ends with:\n{}", self.name, self.log_end());
             }
             std::thread::sleep(Duration::from_millis(25));
         }
@@ -105,16 +88,8 @@ impl ServerProcess {
     pub(super) fn wait(&mut self) -> Result<()> {
         // `Child::wait` would close the pipe first and so end what it waits for.
         loop {
-            if let Some(status) = self
-                .child
-                .try_wait()
-                .with_context(|| format!("wait for {}", self.name))?
-            {
-                bail!(
-                    "{} ended ({status}); its log is {}",
-                    self.name,
-                    self.log.display()
-                );
+            if let Some(status) = self.child.try_wait().with_context(|| format!("wait for {}", self.name))? {
+                bail!("{} ended ({status}); its log is {}", self.name, self.log.display());
             }
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -123,9 +98,7 @@ impl ServerProcess {
     /// SIGKILL: the server gets no chance to tidy up.
     pub(super) fn kill(&mut self) -> Result<()> {
         self.child.kill().with_context(|| format!("kill {}", self.name))?;
-        self.child
-            .wait()
-            .with_context(|| format!("wait for {}", self.name))?;
+        self.child.wait().with_context(|| format!("wait for {}", self.name))?;
         Ok(())
     }
 
@@ -136,12 +109,7 @@ impl ServerProcess {
         crate::command::run(&mut terminate)?;
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
-            if self
-                .child
-                .try_wait()
-                .with_context(|| format!("wait for {}", self.name))?
-                .is_some()
-            {
+            if self.child.try_wait().with_context(|| format!("wait for {}", self.name))?.is_some() {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(25));
@@ -155,12 +123,7 @@ impl ServerProcess {
         };
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<&str> = log.lines().collect();
-        lines
-            .iter()
-            .skip(lines.len().saturating_sub(20))
-            .copied()
-            .collect::<Vec<_>>()
-            .join("\n")
+        lines.iter().skip(lines.len().saturating_sub(20)).copied().collect::<Vec<_>>().join("\n")
     }
 }
 

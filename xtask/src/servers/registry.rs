@@ -122,10 +122,7 @@ impl RegistryServer {
             .arg(format!("-Dquarkus.http.port={port}"))
             .arg("-Dquarkus.banner.enabled=false")
             .arg("-jar")
-            .arg(
-                self.home
-                    .join(format!("{ARTIFACT}-{REGISTRY_VERSION}.Final-runner.jar")),
-            );
+            .arg(self.home.join(format!("{ARTIFACT}-{REGISTRY_VERSION}.Final-runner.jar")));
         let mut process = ServerProcess::start("the schema registry", &command, &self.log)?;
         process.wait_until(START_LIMIT, || answers(port).unwrap_or(false))?;
         self.process = Some(process);
@@ -142,10 +139,7 @@ pub fn install() -> Result<PathBuf> {
     let home = crate::cache::entry(&format!("registry-{REGISTRY_VERSION}"), |dir| {
         eprintln!("Fetching the schema registry Apicurio {REGISTRY_VERSION} from Maven Central (142 MB)");
         let name = format!("{ARTIFACT}-{REGISTRY_VERSION}.Final-all.tar.gz");
-        maven::copy_artifact(
-            &format!("io.apicurio:{ARTIFACT}:{REGISTRY_VERSION}.Final:tar.gz:all"),
-            dir,
-        )?;
+        maven::copy_artifact(&format!("io.apicurio:{ARTIFACT}:{REGISTRY_VERSION}.Final:tar.gz:all"), dir)?;
         let packed = dir.join(name);
         crate::command::run(Command::new("tar").arg("-xzf").arg(&packed).arg("-C").arg(dir))?;
         fs::remove_file(&packed).with_context(|| format!("remove {}", packed.display()))

@@ -26,19 +26,11 @@ impl Scratch {
         let dir = crate::cache::dir()?.join("run");
         fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         sweep(&dir);
-        let unique = format!(
-            "{name}-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let unique = format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let (path, lock_path) = (dir.join(&unique), dir.join(format!("{unique}.lock")));
         let lock = crate::cache::lock(&lock_path)?;
         fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
-        Ok(Self {
-            path,
-            lock_path,
-            _lock: lock,
-        })
+        Ok(Self { path, lock_path, _lock: lock })
     }
 
     /// The folder.

@@ -51,11 +51,7 @@ pub fn run(purpose: Purpose) -> Result<()> {
 }
 
 fn names(missing: &[Requirement]) -> String {
-    missing
-        .iter()
-        .map(Requirement::name)
-        .collect::<Vec<_>>()
-        .join(", ")
+    missing.iter().map(Requirement::name).collect::<Vec<_>>().join(", ")
 }
 
 fn install(missing: &[Requirement]) -> Result<()> {
@@ -63,27 +59,18 @@ fn install(missing: &[Requirement]) -> Result<()> {
     let packages = requirement::packages(missing, system);
     eprintln!("Missing: {}", names(missing));
     if !system.can_install() {
-        bail!(
-            "missing: {}. Install with:\n\n    {}\n",
-            names(missing),
-            system.install_line(&packages)
-        );
+        bail!("missing: {}. Install with:\n\n    {}\n", names(missing), system.install_line(&packages));
     }
     system::apt_get_install(&packages)
 }
 
 /// rustup's minimal profile has neither rustfmt nor clippy.
 fn components() -> Result<()> {
-    for (component, arguments) in [
-        ("rustfmt", ["fmt", "--version"]),
-        ("clippy", ["clippy", "--version"]),
-    ] {
+    for (component, arguments) in [("rustfmt", ["fmt", "--version"]), ("clippy", ["clippy", "--version"])] {
         let mut probe = command::cargo();
         if command::output(probe.args(arguments)).is_err() {
             let mut rustup = std::process::Command::new("rustup");
-            rustup
-                .args(["component", "add", component])
-                .current_dir(crate::checkout::root());
+            rustup.args(["component", "add", component]).current_dir(crate::checkout::root());
             command::run(&mut rustup)?;
         }
     }

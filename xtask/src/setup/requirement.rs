@@ -64,17 +64,7 @@ const ALL: &[Requirement] = &[
         name: "Perl with its core modules (for OpenSSL)",
         only_for: None,
         is_there: || {
-            succeeds(
-                "perl",
-                &[
-                    "-MFindBin",
-                    "-MIPC::Cmd",
-                    "-MFile::Compare",
-                    "-MTime::Piece",
-                    "-e",
-                    "1",
-                ],
-            )
+            succeeds("perl", &["-MFindBin", "-MIPC::Cmd", "-MFile::Compare", "-MTime::Piece", "-e", "1"])
         },
         debian: &["perl"],
         fedora: &["perl-core"],
@@ -118,11 +108,7 @@ pub(super) fn packages(missing: &[Requirement], system: System) -> Vec<&'static 
         };
         for name in names {
             // Ubuntu 22.04's default Java is too old, and not every release has every other.
-            let name = if *name == "default-jdk-headless" {
-                debian_java()
-            } else {
-                name
-            };
+            let name = if *name == "default-jdk-headless" { debian_java() } else { name };
             if !packages.contains(&name) {
                 packages.push(name);
             }
@@ -139,10 +125,7 @@ fn debian_java() -> &'static str {
 }
 
 fn java_is_there() -> bool {
-    let Ok(said) = Command::new(crate::servers::java_program())
-        .arg("-version")
-        .output()
-    else {
+    let Ok(said) = Command::new(crate::servers::java_program()).arg("-version").output() else {
         return false;
     };
     java_version(&String::from_utf8_lossy(&said.stderr)).is_some_and(|version| version >= JAVA_VERSION_MIN)
@@ -176,20 +159,8 @@ mod tests {
         let fedora = packages(&all, System::Fedora);
         assert_eq!(
             fedora,
-            [
-                "gcc",
-                "gcc-c++",
-                "make",
-                "cmake",
-                "perl-core",
-                "java-latest-openjdk-devel",
-                "maven"
-            ]
+            ["gcc", "gcc-c++", "make", "cmake", "perl-core", "java-latest-openjdk-devel", "maven"]
         );
-        assert!(
-            packages(&all, System::Debian)
-                .iter()
-                .any(|name| name.contains("jdk-headless"))
-        );
+        assert!(packages(&all, System::Debian).iter().any(|name| name.contains("jdk-headless")));
     }
 }

@@ -68,11 +68,7 @@ impl System {
 pub(super) fn apt_get_install(packages: &[&str]) -> Result<()> {
     eprintln!("Installing: {}", packages.join(" "));
     crate::command::run(apt_get().args(["update", "-qq"]))?;
-    crate::command::run(
-        apt_get()
-            .args(["install", "-y", "-qq", "--no-install-recommends"])
-            .args(packages),
-    )
+    crate::command::run(apt_get().args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages))
 }
 
 fn apt_get() -> Command {
@@ -87,18 +83,9 @@ mod tests {
 
     #[test]
     fn systems_are_known_by_their_family() {
-        assert_eq!(
-            System::from_os_release("NAME=\"Debian\"\nID=debian\n"),
-            System::Debian
-        );
-        assert_eq!(
-            System::from_os_release("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n"),
-            System::Debian
-        );
-        assert_eq!(
-            System::from_os_release("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"),
-            System::Fedora
-        );
+        assert_eq!(System::from_os_release("NAME=\"Debian\"\nID=debian\n"), System::Debian);
+        assert_eq!(System::from_os_release("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n"), System::Debian);
+        assert_eq!(System::from_os_release("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"), System::Fedora);
         assert_eq!(System::from_os_release("ID=arch\n"), System::Other);
     }
 
@@ -108,10 +95,7 @@ mod tests {
             System::Debian.install_line(&["g++", "make"]),
             "sudo apt-get update && sudo apt-get install -y g++ make"
         );
-        assert_eq!(
-            System::Fedora.install_line(&["gcc-c++"]),
-            "sudo dnf install -y gcc-c++"
-        );
+        assert_eq!(System::Fedora.install_line(&["gcc-c++"]), "sudo dnf install -y gcc-c++");
         assert_eq!(System::MacOs.install_line(&[]), "xcode-select --install");
     }
 }

@@ -9,6 +9,7 @@ use crate::command;
 use crate::guests;
 use crate::setup;
 use crate::setup::Purpose;
+use crate::task::optimizing_cargo;
 
 /// The guest that the demo uploads.
 const GUEST: &str = "payments-filter";
@@ -20,17 +21,11 @@ const GUEST: &str = "payments-filter";
 pub fn demo(arguments: &[String]) -> Result<()> {
     setup::run(Purpose::Demo)?;
     let components = guests::build(Some(GUEST))?;
-    let component = components
-        .first()
-        .with_context(|| format!("no component was built of {GUEST}"))?;
+    let component = components.first().with_context(|| format!("no component was built of {GUEST}"))?;
     eprintln!("Building wasmill");
-    command::run(command::cargo().args(["build", "--package", "wasmill", "--bin", "wasmill"]))?;
+    command::run(optimizing_cargo().args(["build", "--package", "wasmill", "--bin", "wasmill"]))?;
     let mut wasmill = Command::new(checkout::target_dir().join("debug/wasmill"));
-    wasmill
-        .arg("demo")
-        .arg("--component")
-        .arg(component)
-        .args(arguments);
+    wasmill.arg("demo").arg("--component").arg(component).args(arguments);
     // In place of this process: signals and the exit code are the demo's own.
     Err(wasmill.exec()).with_context(|| format!("start `{}`", command::line(&wasmill)))
 }

@@ -8,8 +8,6 @@ use crate::command;
 /// The documentation does not build.
 pub fn doc() -> Result<()> {
     let mut cargo = command::cargo();
-    cargo
-        .args(["doc", "--workspace", "--no-deps"])
-        .env("RUSTDOCFLAGS", "-D warnings");
+    cargo.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
     command::run(&mut cargo)
 }

@@ -12,9 +12,6 @@ use crate::servers::KafkaServer;
 pub fn kafka(data: Option<&Path>) -> Result<()> {
     let mut server = KafkaServer::start(data)?;
     println!("{}", server.address());
-    eprintln!(
-        "Kafka {KAFKA_VERSION}, data in {}; ctrl-c stops it",
-        server.data().display()
-    );
+    eprintln!("Kafka {KAFKA_VERSION}, data in {}; ctrl-c stops it", server.data().display());
     server.wait()
 }

@@ -23,16 +23,7 @@ pub fn lint() -> Result<()> {
     step("licences and sources of dependencies");
     licences::check(checkout::root())?;
     step("clippy");
-    let clippy = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"];
     command::run(command::cargo().args(clippy))?;
     if let Some(mut cargo) = guests_cargo("clippy") {
         step("clippy of the guests");

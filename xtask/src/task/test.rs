@@ -51,9 +51,8 @@ pub fn test(arguments: &[String]) -> Result<bool> {
 fn cargo_test(arguments: &[String]) -> Command {
     let mut cargo = command::cargo();
     cargo.args(["test", "--no-fail-fast"]);
-    let narrowed = arguments
-        .iter()
-        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+    let narrowed =
+        arguments.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
     if !narrowed {
         cargo.arg("--workspace");
     }
@@ -63,24 +62,15 @@ fn cargo_test(arguments: &[String]) -> Command {
 
 /// Cargo's own arguments: those of the test binaries come after `--`.
 fn for_cargo(arguments: &[String]) -> &[String] {
-    arguments
-        .split(|argument| argument == "--")
-        .next()
-        .unwrap_or_default()
+    arguments.split(|argument| argument == "--").next().unwrap_or_default()
 }
 
 /// Runs `tests`, shows what it prints as it comes, and counts.
 fn stream(tests: &mut Command, tally: &mut Tally) -> Result<()> {
     let before = tally.failed;
     let line = command::line(tests);
-    let mut child = tests
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("start `{line}`"))?;
-    let output = child
-        .stdout
-        .take()
-        .with_context(|| format!("read the output of `{line}`"))?;
+    let mut child = tests.stdout(Stdio::piped()).spawn().with_context(|| format!("start `{line}`"))?;
+    let output = child.stdout.take().with_context(|| format!("read the output of `{line}`"))?;
     for printed in BufReader::new(output).split(b'\n') {
         let printed = printed.with_context(|| format!("read the output of `{line}`"))?;
         let printed = String::from_utf8_lossy(&printed);

@@ -4,20 +4,13 @@ use super::sources::SourceFile;
 use super::violation::Violation;
 
 /// The modules that handle records.
-const MODULES: &[&str] = &[
-    "codec", "kafka", "model", "pipeline", "sink", "source", "wasm", "worker",
-];
+const MODULES: &[&str] = &["codec", "kafka", "model", "pipeline", "sink", "source", "wasm", "worker"];
 
 const LINTS: &[&str] = &["unwrap_used", "expect_used", "indexing_slicing"];
 
 /// The lints may be denied for the whole package, the whole crate, or in each module.
 pub(super) fn check(files: &[SourceFile]) -> Vec<Violation> {
-    let text = |path: &str| {
-        files
-            .iter()
-            .find(|file| file.path == path)
-            .map(|file| file.text.as_str())
-    };
+    let text = |path: &str| files.iter().find(|file| file.path == path).map(|file| file.text.as_str());
     let manifest = text("host/Cargo.toml").unwrap_or_default();
     let root = text("host/src/lib.rs").unwrap_or_default();
     let mut found = Vec::new();
@@ -27,11 +20,8 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Violation> {
         let denied = |lint: &&str| {
             in_manifest(manifest, lint) || in_attribute(root, lint) || in_attribute(source, lint)
         };
-        let open: Vec<String> = LINTS
-            .iter()
-            .filter(|lint| !denied(lint))
-            .map(|lint| format!("clippy::{lint}"))
-            .collect();
+        let open: Vec<String> =
+            LINTS.iter().filter(|lint| !denied(lint)).map(|lint| format!("clippy::{lint}")).collect();
         if !open.is_empty() {
             let open = open.join(", ");
             let what = format!("`{module}` is on the data path and does not deny {open}");
@@ -64,20 +54,14 @@ mod tests {
     use super::check;
 
     fn open(manifest: &str, root: &str, module: &str) -> String {
-        let file = |path: &str, text: &str| SourceFile {
-            path: path.into(),
-            text: text.into(),
-        };
+        let file = |path: &str, text: &str| SourceFile { path: path.into(), text: text.into() };
         let files = [
             file("host/Cargo.toml", manifest),
             file("host/src/lib.rs", root),
             file("host/src/sink/mod.rs", module),
         ];
         let found = check(&files);
-        let what = found
-            .first()
-            .map(|violation| violation.what.as_str())
-            .unwrap_or_default();
+        let what = found.first().map(|violation| violation.what.as_str()).unwrap_or_default();
         what.rsplit("deny ").next().unwrap_or_default().to_owned()
     }
 

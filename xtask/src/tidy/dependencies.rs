@@ -73,9 +73,8 @@ pub(super) fn check(path: &str, code: &str) -> Vec<Violation> {
                 found.push(back_edge(path, number, module, named, allowed));
             }
         }
-        let named = line
-            .split(|c: char| !c.is_alphanumeric() && c != '_')
-            .any(|word| word == REGISTRY_CLIENT);
+        let named =
+            line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == REGISTRY_CLIENT);
         if named && !MAY_NAME_REGISTRY_CLIENT.contains(&module) {
             let what = format!("`{module}` names `{REGISTRY_CLIENT}`; only `codec` and `app` may");
             found.push(Violation::new(
@@ -90,11 +89,7 @@ pub(super) fn check(path: &str, code: &str) -> Vec<Violation> {
 }
 
 fn back_edge(path: &str, line: usize, module: &str, named: &str, allowed: &[&str]) -> Violation {
-    let allowed = if allowed.is_empty() {
-        "nothing".to_owned()
-    } else {
-        allowed.join(", ")
-    };
+    let allowed = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
     Violation::new(
         path,
         line,
@@ -119,18 +114,12 @@ fn after<'a, 'p>(line: &'a str, prefix: &'p str) -> impl Iterator<Item = &'a str
     line.match_indices(prefix).filter_map(|(at, _)| {
         let before = line.get(..at)?.chars().next_back();
         let starts = before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':' && c != '$');
-        if starts {
-            line.get(at + prefix.len()..)
-        } else {
-            None
-        }
+        if starts { line.get(at + prefix.len()..) } else { None }
     })
 }
 
 fn first_word(path: &str) -> &str {
-    let end = path
-        .find(|c: char| !c.is_alphanumeric() && c != '_')
-        .unwrap_or(path.len());
+    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
     path.get(..end).unwrap_or_default()
 }
 
@@ -145,11 +134,8 @@ mod tests {
     #[test]
     fn arrows_that_point_forward_are_fine() {
         assert!(
-            violations(
-                "host/src/sink/producer.rs",
-                "use crate::kafka::Client;\nuse crate::model::Offset;"
-            )
-            .is_empty()
+            violations("host/src/sink/producer.rs", "use crate::kafka::Client;\nuse crate::model::Offset;")
+                .is_empty()
         );
         assert!(violations("host/src/app.rs", "crate::wasm::Engine::new(); crate::codec::x()").is_empty());
         assert!(violations("host/src/main.rs", "fn main() { wasmill::cli::run() }").is_empty());
@@ -162,49 +148,29 @@ mod tests {
     fn adapters_never_name_each_other() {
         let found = violations("host/src/codec/avro.rs", "\nuse crate::wasm::Engine;");
         assert_eq!(found.len(), 1);
-        assert!(
-            found[0].starts_with("host/src/codec/avro.rs:2: `codec` names `wasm`"),
-            "{}",
-            found[0]
-        );
+        assert!(found[0].starts_with("host/src/codec/avro.rs:2: `codec` names `wasm`"), "{}", found[0]);
     }
 
     #[test]
     fn the_core_names_no_adapter_and_the_model_names_nothing() {
         assert_eq!(
-            violations(
-                "host/src/pipeline/commit.rs",
-                "fn f(sink: &crate::sink::Producer) {}"
-            )
-            .len(),
+            violations("host/src/pipeline/commit.rs", "fn f(sink: &crate::sink::Producer) {}").len(),
             1
         );
-        assert_eq!(
-            violations("host/src/model/ids.rs", "use crate::telemetry::FIELD;").len(),
-            1
-        );
+        assert_eq!(violations("host/src/model/ids.rs", "use crate::telemetry::FIELD;").len(), 1);
         assert_eq!(violations("host/src/main.rs", "use wasmill::app::App;").len(), 1);
     }
 
     #[test]
     fn climbing_out_of_a_module_counts() {
-        assert_eq!(
-            violations("host/src/codec/mod.rs", "use super::wasm::Engine;").len(),
-            1
-        );
-        assert_eq!(
-            violations("host/src/codec/avro.rs", "use super::super::sink::Producer;").len(),
-            1
-        );
+        assert_eq!(violations("host/src/codec/mod.rs", "use super::wasm::Engine;").len(), 1);
+        assert_eq!(violations("host/src/codec/avro.rs", "use super::super::sink::Producer;").len(), 1);
         assert!(violations("host/src/codec/avro.rs", "use super::wire_format::read;").is_empty());
     }
 
     #[test]
     fn the_registry_client_belongs_to_the_codec() {
-        assert_eq!(
-            violations("host/src/sink/mod.rs", "use wasmill_registry_client::Client;").len(),
-            1
-        );
+        assert_eq!(violations("host/src/sink/mod.rs", "use wasmill_registry_client::Client;").len(), 1);
     }
 
     #[test]

@@ -11,12 +11,7 @@ const MAP: &str = "ARCHITECTURE.md";
 pub(super) fn check(files: &[SourceFile]) -> Vec<Violation> {
     let Some(map) = files.iter().find(|file| file.path == MAP) else {
         let what = "there is no map of the modules";
-        return vec![Violation::new(
-            MAP,
-            1,
-            what,
-            "write it: every folder under host/src with its purpose",
-        )];
+        return vec![Violation::new(MAP, 1, what, "write it: every folder under host/src with its purpose")];
     };
     let folders = folders(files);
     let mut found = Vec::new();
@@ -24,33 +19,19 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<Violation> {
         let name = folder.rsplit('/').next().unwrap_or(folder);
         if !map.text.lines().any(|line| names(line, &format!("{name}/"))) {
             let what = format!("the map does not name the module {HOST}{folder}/");
-            found.push(Violation::new(
-                MAP,
-                1,
-                what,
-                format!("add a line `{name}/` with its purpose"),
-            ));
+            found.push(Violation::new(MAP, 1, what, format!("add a line `{name}/` with its purpose")));
         }
     }
     for (number, line) in (1..).zip(map.text.lines()) {
         for named in line.split(HOST).skip(1) {
-            let end = named
-                .find(|c: char| !c.is_alphanumeric() && !"_/.".contains(c))
-                .unwrap_or(named.len());
+            let end = named.find(|c: char| !c.is_alphanumeric() && !"_/.".contains(c)).unwrap_or(named.len());
             let named = named.get(..end).unwrap_or_default().trim_end_matches(['/', '.']);
             let exists = named.is_empty()
                 || folders.contains(named)
-                || files
-                    .iter()
-                    .any(|file| file.path.strip_prefix(HOST) == Some(named));
+                || files.iter().any(|file| file.path.strip_prefix(HOST) == Some(named));
             if !exists {
                 let what = format!("the map names {HOST}{named}, which does not exist");
-                found.push(Violation::new(
-                    MAP,
-                    number,
-                    what,
-                    "correct the name, or delete it",
-                ));
+                found.push(Violation::new(MAP, number, what, "correct the name, or delete it"));
             }
         }
     }
@@ -68,11 +49,7 @@ fn names(line: &str, folder: &str) -> bool {
 fn folders(files: &[SourceFile]) -> BTreeSet<String> {
     let mut folders = BTreeSet::new();
     for file in files {
-        let Some(inside) = file
-            .path
-            .strip_prefix(HOST)
-            .filter(|inside| inside.ends_with(".rs"))
-        else {
+        let Some(inside) = file.path.strip_prefix(HOST).filter(|inside| inside.ends_with(".rs")) else {
             continue;
         };
         let mut folder = inside;
@@ -90,20 +67,14 @@ mod tests {
     use super::check;
 
     fn found(map: &str) -> Vec<String> {
-        let file = |path: &str, text: &str| SourceFile {
-            path: path.into(),
-            text: text.into(),
-        };
+        let file = |path: &str, text: &str| SourceFile { path: path.into(), text: text.into() };
         let files = [
             file("ARCHITECTURE.md", map),
             file("host/src/wasm/mod.rs", ""),
             file("host/src/wasm/imports/log.rs", ""),
             file("host/src/app.rs", ""),
         ];
-        check(&files)
-            .into_iter()
-            .map(|violation| violation.what)
-            .collect()
+        check(&files).into_iter().map(|violation| violation.what).collect()
     }
 
     #[test]

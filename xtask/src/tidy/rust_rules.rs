@@ -15,12 +15,7 @@ pub(super) fn check(path: &str, text: &str, code: &str) -> Vec<Violation> {
     for (number, line) in (1..).zip(code.lines()) {
         if line.trim_start().starts_with("#[ignore]") {
             let mend = "say why: #[ignore = \"...\"], or delete the test";
-            found.push(Violation::new(
-                path,
-                number,
-                "a test is ignored without a reason",
-                mend,
-            ));
+            found.push(Violation::new(path, number, "a test is ignored without a reason", mend));
         }
         for name in ["todo", "unimplemented"] {
             if calls_macro(line, name) {
@@ -66,12 +61,7 @@ fn grouped_imports(path: &str, code: &str) -> Vec<Violation> {
         }
         if statement.contains('{') {
             let mend = "write one `use crate::a::B;` for each item";
-            found.push(Violation::new(
-                path,
-                number,
-                "a grouped import of our own items",
-                mend,
-            ));
+            found.push(Violation::new(path, number, "a grouped import of our own items", mend));
         }
     }
     found
@@ -89,9 +79,7 @@ fn error_names(path: &str, code: &str) -> Vec<Violation> {
     for (number, line) in (1..).zip(code.lines()) {
         let line = line.trim();
         if let Some(list) = line.strip_prefix("#[derive(") {
-            derived |= list
-                .split(|c: char| !c.is_alphanumeric() && c != '_')
-                .any(|word| word == "Error");
+            derived |= list.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "Error");
         }
         let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
         let keyword = words.next();
@@ -103,21 +91,14 @@ fn error_names(path: &str, code: &str) -> Vec<Violation> {
         let is_named = name.ends_with("Error") || name.ends_with("Failure");
         if keyword == Some("enum") && is_error && !is_named {
             let what = format!("the error `{name}` is not named as one");
-            found.push(Violation::new(
-                path,
-                number,
-                what,
-                "end its name in `Error` or `Failure`",
-            ));
+            found.push(Violation::new(path, number, what, "end its name in `Error` or `Failure`"));
         }
     }
     found
 }
 
 fn first_word(text: &str) -> &str {
-    let end = text
-        .find(|c: char| !c.is_alphanumeric() && c != '_')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     text.get(..end).unwrap_or_default()
 }
 
@@ -127,10 +108,7 @@ mod tests {
 
     fn whats(text: &str) -> Vec<String> {
         let code = blank_comments_and_strings(text);
-        super::check("a.rs", text, &code)
-            .into_iter()
-            .map(|violation| violation.what)
-            .collect()
+        super::check("a.rs", text, &code).into_iter().map(|violation| violation.what).collect()
     }
 
     #[test]
@@ -165,17 +143,11 @@ mod tests {
 
     #[test]
     fn errors_are_named_as_such() {
-        assert_eq!(
-            whats("#[derive(Debug, thiserror::Error)]\npub enum Trouble {}").len(),
-            1
-        );
+        assert_eq!(whats("#[derive(Debug, thiserror::Error)]\npub enum Trouble {}").len(), 1);
         assert!(whats("#[derive(Debug, Error)]\n#[non_exhaustive]\npub enum SinkError { A }").is_empty());
         assert!(whats("#[derive(Debug)]\npub enum Blame {}").is_empty());
         assert!(whats("#[derive(Debug, Error)]\npub struct Outage;\npub enum Blame {}").is_empty());
-        assert_eq!(
-            whats("pub(crate) enum Trouble {}\nimpl std::error::Error for Trouble {}").len(),
-            1
-        );
+        assert_eq!(whats("pub(crate) enum Trouble {}\nimpl std::error::Error for Trouble {}").len(), 1);
         assert!(whats("enum Failure {}\nimpl std::error::Error for Failure {}").is_empty());
     }
 }

@@ -17,8 +17,7 @@ pub(super) struct SourceFile {
 /// What git tracks or would track; without git, all files but build output. Files that are no text are left out.
 pub(super) fn tracked(root: &Path) -> Result<Vec<SourceFile>> {
     let mut git = Command::new("git");
-    git.args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(root);
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(root);
     let mut paths: Vec<String> = match crate::command::output(&mut git) {
         Ok(list) => list.lines().map(str::to_owned).collect(),
         Err(_) => walk(root)?,
@@ -70,11 +69,7 @@ pub(super) fn blank_comments_and_strings(source: &str) -> String {
             continue;
         }
         code.extend(
-            chars
-                .get(at..end)
-                .unwrap_or_default()
-                .iter()
-                .map(|c| if *c == '\n' { '\n' } else { ' ' }),
+            chars.get(at..end).unwrap_or_default().iter().map(|c| if *c == '\n' { '\n' } else { ' ' }),
         );
         at = end;
     }
@@ -84,16 +79,9 @@ pub(super) fn blank_comments_and_strings(source: &str) -> String {
 /// Where the comment or literal that starts at `at` ends; `at` itself if none starts there.
 fn skipped(chars: &[char], at: usize) -> usize {
     let is = |offset: usize, wanted: char| chars.get(at + offset) == Some(&wanted);
-    let in_word = at > 0
-        && chars
-            .get(at - 1)
-            .is_some_and(|c| c.is_alphanumeric() || *c == '_');
+    let in_word = at > 0 && chars.get(at - 1).is_some_and(|c| c.is_alphanumeric() || *c == '_');
     if is(0, '/') && is(1, '/') {
-        return chars
-            .iter()
-            .skip(at)
-            .position(|c| *c == '\n')
-            .map_or(chars.len(), |length| at + length);
+        return chars.iter().skip(at).position(|c| *c == '\n').map_or(chars.len(), |length| at + length);
     }
     if is(0, '/') && is(1, '*') {
         return block_comment(chars, at);
@@ -145,19 +133,9 @@ fn raw_string(chars: &[char], at: usize) -> Option<usize> {
     }
     let closes = |quote: &usize| {
         chars.get(*quote) == Some(&'"')
-            && chars
-                .iter()
-                .skip(quote + 1)
-                .take(hashes)
-                .filter(|c| **c == '#')
-                .count()
-                == hashes
+            && chars.iter().skip(quote + 1).take(hashes).filter(|c| **c == '#').count() == hashes
     };
-    Some(
-        (open + 1..chars.len())
-            .find(closes)
-            .map_or(chars.len(), |quote| quote + 1 + hashes),
-    )
+    Some((open + 1..chars.len()).find(closes).map_or(chars.len(), |quote| quote + 1 + hashes))
 }
 
 #[cfg(test)]
@@ -165,10 +143,7 @@ mod tests {
     use super::blank_comments_and_strings;
 
     fn words(source: &str) -> String {
-        blank_comments_and_strings(source)
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
+        blank_comments_and_strings(source).split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -178,10 +153,7 @@ mod tests {
 
     #[test]
     fn literals_go_and_lifetimes_stay() {
-        assert_eq!(
-            words(r##"f("a \" b", 'c', '\'', b"d", r#"e " f"#, br"g") h"##),
-            "f( , , , b , , b ) h"
-        );
+        assert_eq!(words(r##"f("a \" b", 'c', '\'', b"d", r#"e " f"#, br"g") h"##), "f( , , , b , , b ) h");
         assert_eq!(words("fn x<'a>(y: &'a str) {}"), "fn x<'a>(y: &'a str) {}");
         assert_eq!(words("for r in rows { r#type }"), "for r in rows { r#type }");
     }

@@ -23,9 +23,7 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Violation> {
 fn names(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(at, _)| {
         let before = line.get(..at).and_then(|before| before.chars().next_back());
-        let after = line
-            .get(at + folder.len()..)
-            .and_then(|after| after.chars().next());
+        let after = line.get(at + folder.len()..).and_then(|after| after.chars().next());
         let starts = before.is_none_or(|c| !c.is_alphanumeric() && !"_-./~}*$)]".contains(c));
         let ends = after.is_none_or(|c| !c.is_alphanumeric() && !"_-.".contains(c));
         starts && ends

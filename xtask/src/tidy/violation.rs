@@ -15,21 +15,12 @@ pub struct Violation {
 
 impl Violation {
     pub(super) fn new(file: &str, line: usize, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line,
-            what: what.into(),
-            mend: mend.into(),
-        }
+        Self { file: file.to_owned(), line, what: what.into(), mend: mend.into() }
     }
 }
 
 impl std::fmt::Display for Violation {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            out,
-            "{}:{}: {}; mend: {}",
-            self.file, self.line, self.what, self.mend
-        )
+        write!(out, "{}:{}: {}; mend: {}", self.file, self.line, self.what, self.mend)
     }
 }

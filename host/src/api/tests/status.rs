@@ -6,11 +6,11 @@ use crate::model::failure::Stop;
 use crate::model::position::Offset;
 use crate::model::position::Partition;
 use crate::model::position::TopicPartition;
-use crate::pipeline::phase::TaskPhase;
-use crate::pipeline::status::PastError;
-use crate::pipeline::status::TaskStatus;
-use crate::pipeline::status::Waiting;
-use crate::pipeline::status::WorkerStatus;
+use crate::model::status::PastError;
+use crate::model::status::TaskStatus;
+use crate::model::status::Waiting;
+use crate::model::status::WorkerStatus;
+use crate::model::task_phase::TaskPhase;
 
 fn task(partition: i32, lag: Option<u64>) -> TaskStatus {
     TaskStatus {

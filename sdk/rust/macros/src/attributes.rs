@@ -36,17 +36,11 @@ pub(crate) struct RecordAttributes {
 impl RecordAttributes {
     pub(crate) fn parse(attributes: &[Attribute], place: Place) -> syn::Result<Self> {
         let mut out = Self::default();
-        for attribute in attributes
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("record"))
-        {
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("record")) {
             attribute.parse_nested_meta(|meta| out.take(&meta, place))?;
         }
         if let (Some(size), None) = (&out.size, &out.fixed) {
-            return Err(syn::Error::new_spanned(
-                size,
-                "`size` needs `fixed = \"Name\"` beside it",
-            ));
+            return Err(syn::Error::new_spanned(size, "`size` needs `fixed = \"Name\"` beside it"));
         }
         Ok(out)
     }
@@ -85,9 +79,7 @@ fn name(meta: &ParseNestedMeta<'_>, place: Place) -> syn::Result<LitStr> {
     let name: LitStr = meta.value()?.parse()?;
     let text = name.value();
     let valid = |part: &str| {
-        part.chars()
-            .next()
-            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        part.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
     let ok = match place {

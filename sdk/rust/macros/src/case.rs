@@ -53,9 +53,7 @@ impl Case {
             Self::ScreamingSnake => words.join("_").to_uppercase(),
             Self::Pascal => words.iter().map(capital).collect(),
             Self::Camel => {
-                let (first, rest) = words
-                    .split_first()
-                    .map_or(("", [].as_slice()), |(f, r)| (f.as_str(), r));
+                let (first, rest) = words.split_first().map_or(("", [].as_slice()), |(f, r)| (f.as_str(), r));
                 first.to_owned() + &rest.iter().map(capital).collect::<String>()
             }
         }

@@ -42,14 +42,7 @@ impl Field {
         };
         let ty = field.ty.to_token_stream();
         let ty_static = lifetimes::to_static(ty.clone());
-        Ok(Self {
-            ident,
-            slot: format_ident!("field{index}"),
-            ty,
-            ty_static,
-            name,
-            attributes,
-        })
+        Ok(Self { ident, slot: format_ident!("field{index}"), ty, ty_static, name, attributes })
     }
 
     /// The statement that writes the field into the schema.
@@ -60,10 +53,7 @@ impl Field {
         let logical = option(self.attributes.logical.as_ref());
         let size = option(self.attributes.size.as_ref());
         let fixed = option(
-            self.attributes
-                .fixed
-                .as_ref()
-                .map(|name| quote!(__sdk::Fixed { name: #name, size: #size })),
+            self.attributes.fixed.as_ref().map(|name| quote!(__sdk::Fixed { name: #name, size: #size })),
         );
         quote! {
             writer.field::<#ty>(__sdk::FieldSchema {
@@ -99,11 +89,7 @@ impl Field {
                     ));
                 }
             };
-            let message = format!(
-                "the logical type {} needs i32 or i64 (Avro: {})",
-                logical.value(),
-                kind
-            );
+            let message = format!("the logical type {} needs i32 or i64 (Avro: {})", logical.value(), kind);
             checks.extend(quote_spanned! { logical.span() =>
                 const _: () = ::core::assert!(
                     ::core::matches!(<#ty as __sdk::AvroType>::KIND, __sdk::Kind::#kind),

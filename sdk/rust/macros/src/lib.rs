@@ -35,9 +35,7 @@ use syn::parse_macro_input;
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    record::derive(&input)
-        .unwrap_or_else(syn::Error::into_compile_error)
-        .into()
+    record::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Makes a struct a transform.

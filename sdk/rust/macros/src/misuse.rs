@@ -5,15 +5,11 @@ use quote::quote;
 
 fn derive_error(item: TokenStream) -> String {
     let input = syn::parse2(item).expect("Rust");
-    crate::record::derive(&input)
-        .expect_err("it must be refused")
-        .to_string()
+    crate::record::derive(&input).expect_err("it must be refused").to_string()
 }
 
 fn transform_error(arguments: TokenStream, item: TokenStream) -> String {
-    crate::transform::expand(arguments, item)
-        .expect_err("it must be refused")
-        .to_string()
+    crate::transform::expand(arguments, item).expect_err("it must be refused").to_string()
 }
 
 #[test]
@@ -56,10 +52,7 @@ fn records_say_what_they_can_be() {
             ),
             "at least one variant",
         ),
-        (
-            quote!(union A { a: i32 }),
-            "an Avro union is an enum with payloads",
-        ),
+        (quote!(union A { a: i32 }), "an Avro union is an enum with payloads"),
         (
             quote!(
                 struct A {

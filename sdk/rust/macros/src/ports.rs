@@ -29,15 +29,8 @@ pub(crate) struct InputPort {
 impl Parse for InputPort {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let name = port_name(input)?;
-        let ty = if input.parse::<Option<Token![:]>>()?.is_some() {
-            Some(input.parse()?)
-        } else {
-            None
-        };
-        let mut port = Self {
-            ty,
-            ..Self::unnamed()
-        };
+        let ty = if input.parse::<Option<Token![:]>>()?.is_some() { Some(input.parse()?) } else { None };
+        let mut port = Self { ty, ..Self::unnamed() };
         port.name = name;
         while input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
             let option: Ident = input.parse()?;
@@ -73,10 +66,7 @@ fn port_name(input: ParseStream<'_>) -> syn::Result<LitStr> {
         return input.parse();
     }
     let ident: Ident = input.parse()?;
-    Ok(LitStr::new(
-        ident.to_string().trim_start_matches("r#"),
-        ident.span(),
-    ))
+    Ok(LitStr::new(ident.to_string().trim_start_matches("r#"), ident.span()))
 }
 
 impl InputPort {
@@ -96,10 +86,7 @@ impl InputPort {
     /// The ports that the attributes of a struct declare.
     pub(crate) fn all(attributes: &[Attribute]) -> syn::Result<Vec<Self>> {
         let mut ports: Vec<Self> = Vec::new();
-        for attribute in attributes
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("input"))
-        {
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("input")) {
             let port: Self = attribute.parse_args()?;
             if ports.iter().any(|other| other.name.value() == port.name.value()) {
                 return Err(syn::Error::new(
@@ -117,21 +104,12 @@ impl InputPort {
 
     /// The type of the values, or `_` for the compiler to infer.
     pub(crate) fn ty(&self) -> TokenStream {
-        self.ty
-            .as_ref()
-            .map_or_else(|| quote!(_), ToTokens::to_token_stream)
+        self.ty.as_ref().map_or_else(|| quote!(_), ToTokens::to_token_stream)
     }
 
     /// The `InputPort` in generated code.
     pub(crate) fn tokens(&self) -> TokenStream {
-        let Self {
-            name,
-            description,
-            timestamp,
-            headers,
-            offset,
-            ..
-        } = self;
+        let Self { name, description, timestamp, headers, offset, .. } = self;
         let key = fields::option(self.key.as_ref().map(|key| quote!(__sdk::Part::of::<#key>())));
         quote! {
             __sdk::InputPort {
@@ -178,10 +156,7 @@ impl ConfigKey {
             Ok(())
         })?;
         if out.required && out.default.is_some() {
-            return Err(syn::Error::new_spanned(
-                attribute,
-                "a key with a default is never required",
-            ));
+            return Err(syn::Error::new_spanned(attribute, "a key with a default is never required"));
         }
         Ok(out)
     }
@@ -189,16 +164,10 @@ impl ConfigKey {
     /// The keys that the attributes of a struct declare.
     pub(crate) fn all(attributes: &[Attribute]) -> syn::Result<Vec<Self>> {
         let mut keys = Vec::new();
-        for attribute in attributes
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("config"))
-        {
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("config")) {
             let key = Self::parse(attribute)?;
             if key.key.is_none() {
-                return Err(syn::Error::new_spanned(
-                    attribute,
-                    "expected `#[config(key = \"..\")]` here",
-                ));
+                return Err(syn::Error::new_spanned(attribute, "expected `#[config(key = \"..\")]` here"));
             }
             keys.push(key);
         }
@@ -224,10 +193,7 @@ fn text(input: ParseStream<'_>) -> syn::Result<String> {
     }
     let minus = input.parse::<Option<Token![-]>>()?.map_or("", |_| "-");
     let literal: syn::Lit = input.parse().map_err(|error| {
-        syn::Error::new(
-            error.span(),
-            "the default of a config key is a literal: 500.0, true or \"text\"",
-        )
+        syn::Error::new(error.span(), "the default of a config key is a literal: 500.0, true or \"text\"")
     })?;
     Ok(match literal {
         syn::Lit::Int(number) => format!("{minus}{}", number.base10_digits()),
@@ -235,10 +201,7 @@ fn text(input: ParseStream<'_>) -> syn::Result<String> {
         syn::Lit::Bool(value) => value.value.to_string(),
         syn::Lit::Char(value) => value.value().to_string(),
         other => {
-            return Err(syn::Error::new_spanned(
-                other,
-                "expected a number, a boolean or a text",
-            ));
+            return Err(syn::Error::new_spanned(other, "expected a number, a boolean or a text"));
         }
     })
 }
@@ -246,23 +209,13 @@ fn text(input: ParseStream<'_>) -> syn::Result<String> {
 /// The text of the doc comments among some attributes.
 pub(crate) fn docs(attributes: &[Attribute]) -> String {
     let mut lines = Vec::new();
-    for attribute in attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("doc"))
-    {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("doc")) {
         if let syn::Meta::NameValue(meta) = &attribute.meta
-            && let syn::Expr::Lit(syn::ExprLit {
-                lit: syn::Lit::Str(line),
-                ..
-            }) = &meta.value
+            && let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(line), .. }) = &meta.value
         {
             lines.push(line.value().trim().to_owned());
         }
     }
     // The first paragraph is what a list of transforms has room for.
-    lines
-        .split(String::is_empty)
-        .next()
-        .map(|paragraph| paragraph.join(" "))
-        .unwrap_or_default()
+    lines.split(String::is_empty).next().map(|paragraph| paragraph.join(" ")).unwrap_or_default()
 }

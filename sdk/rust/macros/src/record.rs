@@ -48,10 +48,7 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let target = Target {
         input,
         attributes: RecordAttributes::parse(&input.attrs, Place::Type)?,
-        generics: lifetime
-            .as_ref()
-            .map(|lifetime| quote!(<#lifetime>))
-            .unwrap_or_default(),
+        generics: lifetime.as_ref().map(|lifetime| quote!(<#lifetime>)).unwrap_or_default(),
         lifetime: lifetime.unwrap_or_else(|| syn::parse_quote!('__batch)),
     };
     let body = match &input.data {
@@ -65,17 +62,9 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
             }
         },
         Data::Enum(data) if data.variants.is_empty() => {
-            return Err(syn::Error::new_spanned(
-                &input.ident,
-                "an enum needs at least one variant",
-            ));
+            return Err(syn::Error::new_spanned(&input.ident, "an enum needs at least one variant"));
         }
-        Data::Enum(data)
-            if data
-                .variants
-                .iter()
-                .all(|variant| matches!(variant.fields, Fields::Unit)) =>
-        {
+        Data::Enum(data) if data.variants.iter().all(|variant| matches!(variant.fields, Fields::Unit)) => {
             symbols::derive(&target, data)?
         }
         Data::Enum(data) => union::derive(&target, data)?,
@@ -131,17 +120,11 @@ fn record(target: &Target<'_>, fields: &Fields) -> syn::Result<TokenStream> {
     }
     let count = parsed.len();
     let schemas = parsed.iter().map(Field::schema);
-    let checks = parsed
-        .iter()
-        .map(Field::checks)
-        .collect::<syn::Result<TokenStream>>()?;
+    let checks = parsed.iter().map(Field::checks).collect::<syn::Result<TokenStream>>()?;
     let idents: Vec<_> = parsed.iter().map(|field| &field.ident).collect();
     let slots: Vec<_> = parsed.iter().map(|field| &field.slot).collect();
     let types: Vec<_> = parsed.iter().map(|field| field.spanned(&field.ty)).collect();
-    let statics: Vec<_> = parsed
-        .iter()
-        .map(|field| field.spanned(&field.ty_static))
-        .collect();
+    let statics: Vec<_> = parsed.iter().map(|field| field.spanned(&field.ty_static)).collect();
     Ok(quote! {
         #checks
 

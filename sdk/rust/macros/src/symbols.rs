@@ -12,10 +12,7 @@ use crate::record::Target;
 pub(crate) fn derive(target: &Target<'_>, data: &DataEnum) -> syn::Result<TokenStream> {
     let name = &target.input.ident;
     if let Some(lifetime) = target.input.generics.lifetimes().next() {
-        return Err(syn::Error::new_spanned(
-            lifetime,
-            "an enum without payloads has no lifetime",
-        ));
+        return Err(syn::Error::new_spanned(lifetime, "an enum without payloads has no lifetime"));
     }
     let mut symbols: Vec<String> = Vec::new();
     let mut default = None;
@@ -28,16 +25,10 @@ pub(crate) fn derive(target: &Target<'_>, data: &DataEnum) -> syn::Result<TokenS
             (None, None) => plain,
         };
         if symbols.contains(&symbol) {
-            return Err(syn::Error::new_spanned(
-                variant,
-                format!("two symbols are named `{symbol}`"),
-            ));
+            return Err(syn::Error::new_spanned(variant, format!("two symbols are named `{symbol}`")));
         }
         if attributes.is_default && default.replace(symbol.clone()).is_some() {
-            return Err(syn::Error::new_spanned(
-                variant,
-                "an enum has at most one default symbol",
-            ));
+            return Err(syn::Error::new_spanned(variant, "an enum has at most one default symbol"));
         }
         symbols.push(symbol);
     }

@@ -54,12 +54,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let mut output_names: Vec<String> = Vec::new();
     for field in fields {
         match field {
-            TransformField::Output {
-                ident,
-                ty,
-                name,
-                description,
-            } => {
+            TransformField::Output { ident, ty, name, description } => {
                 if output_names.contains(&name.value()) {
                     let message = format!("two outputs are named `{}`", name.value());
                     return Err(syn::Error::new(name.span(), message));
@@ -78,9 +73,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     duplicate_keys(&keys)?;
 
     let ident = &item.ident;
-    let statics: Vec<_> = (0..inputs.len())
-        .map(|index| format_ident!("INPUT_{index}"))
-        .collect();
+    let statics: Vec<_> = (0..inputs.len()).map(|index| format_ident!("INPUT_{index}")).collect();
     let input_tokens = inputs.iter().map(InputPort::tokens);
     let types: Vec<_> = inputs.iter().map(InputPort::ty).collect();
     let indexes: Vec<u32> = (0..).take(inputs.len()).collect();
@@ -160,11 +153,7 @@ fn name(arguments: TokenStream, item: &ItemStruct) -> syn::Result<String> {
 fn duplicate_keys(keys: &[ConfigKey]) -> syn::Result<()> {
     for (index, key) in keys.iter().enumerate() {
         let value = key.key.as_ref().map(LitStr::value);
-        if keys
-            .iter()
-            .take(index)
-            .any(|other| other.key.as_ref().map(LitStr::value) == value)
-        {
+        if keys.iter().take(index).any(|other| other.key.as_ref().map(LitStr::value) == value) {
             return Err(syn::Error::new_spanned(
                 &key.key,
                 format!("the config key `{}` is declared twice", value.unwrap_or_default()),

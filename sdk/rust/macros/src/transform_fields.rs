@@ -15,21 +15,9 @@ use crate::ports;
 use crate::ports::ConfigKey;
 
 pub(crate) enum TransformField {
-    Output {
-        ident: Ident,
-        ty: TokenStream,
-        name: LitStr,
-        description: String,
-    },
-    Config {
-        ident: Ident,
-        ty: Type,
-        key: ConfigKey,
-    },
-    Open {
-        ident: Ident,
-        function: Expr,
-    },
+    Output { ident: Ident, ty: TokenStream, name: LitStr, description: String },
+    Config { ident: Ident, ty: Type, key: ConfigKey },
+    Open { ident: Ident, function: Expr },
 }
 
 impl TransformField {
@@ -39,12 +27,7 @@ impl TransformField {
             return Err(syn::Error::new_spanned(field, "a transform has named fields"));
         };
         let description = ports::docs(&field.attrs);
-        let attribute = |name: &str| {
-            field
-                .attrs
-                .iter()
-                .find(|attribute| attribute.path().is_ident(name))
-        };
+        let attribute = |name: &str| field.attrs.iter().find(|attribute| attribute.path().is_ident(name));
         let taken = if is_output(&field.ty) {
             let plain = ident.to_string().trim_start_matches("r#").to_owned();
             let mut name = LitStr::new(&plain, ident.span());
@@ -59,29 +42,17 @@ impl TransformField {
             }
             let ty = lifetimes::to_static(field.ty.to_token_stream());
             field.ty = Type::Verbatim(ty.clone());
-            Self::Output {
-                ident,
-                ty,
-                name,
-                description,
-            }
+            Self::Output { ident, ty, name, description }
         } else if let Some(attribute) = attribute("config") {
             let mut key = ConfigKey::parse(attribute)?;
             let plain = ident.to_string().trim_start_matches("r#").to_owned();
             key.key.get_or_insert_with(|| LitStr::new(&plain, ident.span()));
             key.description.get_or_insert(description);
             key.required = key.default.is_none() && !is_named(&field.ty, "Option");
-            Self::Config {
-                ident,
-                ty: field.ty.clone(),
-                key,
-            }
+            Self::Config { ident, ty: field.ty.clone(), key }
         } else if let Some(attribute) = attribute("open") {
             let function = attribute.parse_args().map_err(|error| {
-                syn::Error::new(
-                    error.span(),
-                    "expected `#[open(function)]`, a `fn(&Config) -> Result<T>`",
-                )
+                syn::Error::new(error.span(), "expected `#[open(function)]`, a `fn(&Config) -> Result<T>`")
             })?;
             Self::Open { ident, function }
         } else {
@@ -93,9 +64,7 @@ impl TransformField {
             ));
         };
         field.attrs.retain(|attribute| {
-            !["output", "config", "open"]
-                .iter()
-                .any(|name| attribute.path().is_ident(name))
+            !["output", "config", "open"].iter().any(|name| attribute.path().is_ident(name))
         });
         Ok(taken)
     }

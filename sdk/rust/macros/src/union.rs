@@ -37,13 +37,7 @@ pub(crate) fn derive(target: &Target<'_>, data: &DataEnum) -> syn::Result<TokenS
     let types: Vec<_> = branches.iter().map(|branch| &branch.ty).collect();
     let statics: Vec<_> = branches.iter().map(|branch| &branch.ty_static).collect();
     let reads = branches.iter().zip(&indexes).map(|(branch, index)| {
-        let Branch {
-            ident,
-            slot,
-            ty,
-            null,
-            ..
-        } = branch;
+        let Branch { ident, slot, ty, null, .. } = branch;
         if *null {
             quote!(#index => ::core::result::Result::Ok(Self::#ident),)
         } else {
@@ -51,18 +45,8 @@ pub(crate) fn derive(target: &Target<'_>, data: &DataEnum) -> syn::Result<TokenS
         }
     });
     let writes = branches.iter().zip(&indexes).map(|(branch, index)| {
-        let Branch {
-            ident,
-            slot,
-            ty,
-            null,
-            ..
-        } = branch;
-        let (pattern, value) = if *null {
-            (quote!(), quote!(&()))
-        } else {
-            (quote!((value)), quote!(value))
-        };
+        let Branch { ident, slot, ty, null, .. } = branch;
+        let (pattern, value) = if *null { (quote!(), quote!(&())) } else { (quote!((value)), quote!(value)) };
         quote! {
             Self::#ident #pattern => {
                 builder.union.push(#index);
@@ -177,11 +161,9 @@ fn branches(target: &Target<'_>, data: &DataEnum) -> syn::Result<Vec<Branch>> {
         RecordAttributes::parse(&variant.attrs, Place::Branch)?;
         let ty = match &variant.fields {
             Fields::Unit => quote!(()),
-            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => fields
-                .unnamed
-                .first()
-                .map(|field| field.ty.to_token_stream())
-                .unwrap_or_default(),
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
+                fields.unnamed.first().map(|field| field.ty.to_token_stream()).unwrap_or_default()
+            }
             Fields::Unnamed(_) | Fields::Named(_) => {
                 return Err(syn::Error::new_spanned(
                     variant,

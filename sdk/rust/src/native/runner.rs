@@ -66,15 +66,9 @@ impl Runner {
     /// # Errors
     /// When a value is missing or cannot be parsed.
     pub fn open<T: Transform>(config: &[(&str, &str)]) -> Result<Self> {
-        let entries = config
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
+        let entries = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let instance = Box::new(T::open(&Config::new(entries))?);
-        Ok(Self {
-            instance,
-            host: NativeHost::default(),
-        })
+        Ok(Self { instance, host: NativeHost::default() })
     }
 
     /// One invocation.
@@ -125,20 +119,12 @@ impl Host for NativeHost {
         sources: Cow<'_, [u8]>,
     ) -> Result<()> {
         let (rows, sources) = (rows.into_owned(), sources.into_owned());
-        self.processed.emissions.push(Emission {
-            port,
-            schema,
-            rows,
-            sources,
-        });
+        self.processed.emissions.push(Emission { port, schema, rows, sources });
         Ok(())
     }
 
     fn reject(&mut self, rows: &[u8], reason: &str) -> Result<()> {
-        self.processed.rejections.push(Rejection {
-            rows: rows.to_vec(),
-            reason: reason.to_owned(),
-        });
+        self.processed.rejections.push(Rejection { rows: rows.to_vec(), reason: reason.to_owned() });
         Ok(())
     }
 

@@ -146,8 +146,7 @@ impl TestHarness {
     /// # Panics
     /// As [`send`](Self::send), or when there is no such port.
     pub fn send_to(&mut self, port: &str, records: impl IntoIterator<Item = impl IntoTestRecord>) {
-        self.try_send_to(port, records)
-            .unwrap_or_else(|failure| panic!("the transform failed: {failure}"));
+        self.try_send_to(port, records).unwrap_or_else(|failure| panic!("the transform failed: {failure}"));
     }
 
     /// Sends records to an input port, as one batch.
@@ -183,11 +182,7 @@ impl TestHarness {
     }
 
     fn input(&self, port: &str) -> (usize, Part) {
-        let found = self
-            .declaration
-            .inputs
-            .iter()
-            .position(|(input, _)| input.name == port);
+        let found = self.declaration.inputs.iter().position(|(input, _)| input.name == port);
         let index = found.unwrap_or_else(|| panic!("`{}` has no input port `{port}`", self.declaration.name));
         (index, self.declaration.inputs[index].1)
     }
@@ -223,10 +218,7 @@ impl TestHarness {
                 let row = u32::from_le_bytes(*row);
                 if gone.insert(row) {
                     let record = first as u64 + u64::from(row);
-                    self.rejected.push(Rejected {
-                        record,
-                        reason: rejection.reason.clone(),
-                    });
+                    self.rejected.push(Rejected { record, reason: rejection.reason.clone() });
                 }
             }
         }
@@ -242,14 +234,7 @@ impl TestHarness {
                 let source = sources.get(row).map(|source| u32::from_le_bytes(*source));
                 if source.is_none_or(|source| !gone.contains(&source)) {
                     let (port, schema, rows) = (emission.port, emission.schema, rows.clone());
-                    staged.push(Emitted {
-                        port,
-                        schema,
-                        rows,
-                        row,
-                        input: self.inputs.len() - 1,
-                        source,
-                    });
+                    staged.push(Emitted { port, schema, rows, row, input: self.inputs.len() - 1, source });
                 }
             }
         }
@@ -263,21 +248,14 @@ impl TestHarness {
     /// When there is no such port, or its records have another type.
     #[must_use]
     pub fn outputs<'h, T: Read<'h>>(&'h self, port: &str) -> Vec<TestOutput<'h, T>> {
-        let found = self
-            .declaration
-            .outputs
-            .iter()
-            .position(|output| output.name == port);
+        let found = self.declaration.outputs.iter().position(|output| output.name == port);
         let index =
             found.unwrap_or_else(|| panic!("`{}` has no output port `{port}`", self.declaration.name));
         let value = self.declaration.outputs[index].value;
         if value.kind != Kind::Dynamic {
             check("value", port, &value, T::KIND, SchemaWriter::schema_of::<T>);
         }
-        let of_port = self
-            .outputs
-            .iter()
-            .filter(|emitted| emitted.port as usize == index);
+        let of_port = self.outputs.iter().filter(|emitted| emitted.port as usize == index);
         of_port.map(|emitted| self.output(port, emitted)).collect()
     }
 
@@ -285,28 +263,17 @@ impl TestHarness {
         if let Some(schema) = emitted.schema {
             let found = self.runner.schema_text(schema).unwrap_or("unknown");
             let expected = SchemaWriter::schema_of::<T>();
-            assert_eq!(
-                found, expected,
-                "a record of the dynamic port `{port}` has another schema"
-            );
+            assert_eq!(found, expected, "a record of the dynamic port `{port}` has another schema");
         }
         let rows = &*emitted.rows;
-        let root = rows
-            .value
-            .unwrap_or_else(|| panic!("`{port}` was emitted without values"));
+        let root = rows.value.unwrap_or_else(|| panic!("`{port}` was emitted without values"));
         let column = ColumnRef::new(&rows.columns, root, rows.count as usize);
         let value = column
             .read::<T>()
             .and_then(|values| values.get(emitted.row))
             .unwrap_or_else(|error| panic!("`{port}` was emitted with columns of another shape: {error}"));
         let input = &self.inputs[emitted.input];
-        TestOutput {
-            value,
-            source: emitted.source,
-            row: emitted.row,
-            rows,
-            input,
-        }
+        TestOutput { value, source: emitted.source, row: emitted.row, rows, input }
     }
 
     /// Every value that was emitted to an output port so far.
@@ -316,9 +283,7 @@ impl TestHarness {
     #[must_use]
     pub fn values<'h, T: Read<'h>>(&'h self, port: &str) -> Vec<T> {
         let value = |output: TestOutput<'h, T>| {
-            output
-                .value
-                .unwrap_or_else(|| panic!("`{port}` has a tombstone: look at `outputs`"))
+            output.value.unwrap_or_else(|| panic!("`{port}` has a tombstone: look at `outputs`"))
         };
         self.outputs(port).into_iter().map(value).collect()
     }

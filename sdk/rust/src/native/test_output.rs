@@ -44,8 +44,7 @@ impl<'h, T> TestOutput<'h, T> {
     /// The headers.
     #[must_use]
     pub fn headers(&self) -> Vec<Header<'h>> {
-        self.part(self.rows.headers, self.input.headers)
-            .unwrap_or_default()
+        self.part(self.rows.headers, self.input.headers).unwrap_or_default()
     }
 
     /// A part of the record itself, or else of its source.

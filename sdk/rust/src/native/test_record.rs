@@ -51,23 +51,13 @@ impl<R> TestRecord<R> {
     /// A record with a value.
     #[must_use]
     pub fn new(value: R) -> Self {
-        Self {
-            value: Some(value),
-            key: None,
-            timestamp: None,
-            headers: Vec::new(),
-        }
+        Self { value: Some(value), key: None, timestamp: None, headers: Vec::new() }
     }
 
     /// A record with a null value.
     #[must_use]
     pub fn tombstone() -> Self {
-        Self {
-            value: None,
-            key: None,
-            timestamp: None,
-            headers: Vec::new(),
-        }
+        Self { value: None, key: None, timestamp: None, headers: Vec::new() }
     }
 }
 
@@ -75,35 +65,15 @@ impl<R, K> TestRecord<R, K> {
     /// Sets the key.
     #[must_use]
     pub fn key<P>(self, key: P) -> TestRecord<R, P> {
-        let Self {
-            value,
-            timestamp,
-            headers,
-            ..
-        } = self;
-        TestRecord {
-            value,
-            key: Some(key),
-            timestamp,
-            headers,
-        }
+        let Self { value, timestamp, headers, .. } = self;
+        TestRecord { value, key: Some(key), timestamp, headers }
     }
 
     /// Sets the null key, of the type that the other records of the batch have.
     #[must_use]
     pub fn null_key<P>(self) -> TestRecord<R, P> {
-        let Self {
-            value,
-            timestamp,
-            headers,
-            ..
-        } = self;
-        TestRecord {
-            value,
-            key: None,
-            timestamp,
-            headers,
-        }
+        let Self { value, timestamp, headers, .. } = self;
+        TestRecord { value, key: None, timestamp, headers }
     }
 
     /// Sets the timestamp, in milliseconds since the Unix epoch.
@@ -139,21 +109,12 @@ pub(crate) fn rows<R: Write, K: Write>(records: &[TestRecord<R, K>], first_offse
         push(&mut values, record.value.as_ref());
         push(&mut keys, record.key.as_ref());
         push(&mut timestamps, record.timestamp.as_ref());
-        let of_record: Vec<Header<'_>> = record
-            .headers
-            .iter()
-            .map(|(key, value)| Header {
-                key,
-                value: value.as_deref(),
-            })
-            .collect();
+        let of_record: Vec<Header<'_>> =
+            record.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() }).collect();
         headers.push(&of_record);
         offsets.push(&offset);
     }
-    let mut rows = Rows {
-        count: records.len() as u32,
-        ..Rows::default()
-    };
+    let mut rows = Rows { count: records.len() as u32, ..Rows::default() };
     rows.value = Some(values.finish(&mut rows.columns)?);
     if <K as AvroType>::KIND != Kind::Null {
         rows.key = Some(keys.finish(&mut rows.columns)?);

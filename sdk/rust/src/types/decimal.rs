@@ -57,10 +57,7 @@ impl<const PRECISION: u32, const SCALE: u32> Decimal<PRECISION, SCALE> {
         if unscaled.unsigned_abs() < 10_u128.pow(PRECISION) {
             Ok(Self(unscaled))
         } else {
-            Err(DecimalError {
-                unscaled,
-                precision: PRECISION,
-            })
+            Err(DecimalError { unscaled, precision: PRECISION })
         }
     }
 
@@ -79,13 +76,7 @@ impl<const PRECISION: u32, const SCALE: u32> fmt::Display for Decimal<PRECISION,
         if SCALE == 0 {
             return write!(f, "{sign}{digits}");
         }
-        write!(
-            f,
-            "{sign}{}.{:0width$}",
-            digits / unit,
-            digits % unit,
-            width = SCALE as usize
-        )
+        write!(f, "{sign}{}.{:0width$}", digits / unit, digits % unit, width = SCALE as usize)
     }
 }
 

@@ -34,12 +34,7 @@ pub struct DurationError(u32);
 
 impl fmt::Display for DurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "a duration of {} months or days: {} is the most",
-            self.0,
-            i32::MAX
-        )
+        write!(f, "a duration of {} months or days: {} is the most", self.0, i32::MAX)
     }
 }
 
@@ -52,11 +47,7 @@ impl Duration {
     /// When months or days are over 2^31 - 1.
     pub fn new(months: u32, days: u32, millis: u32) -> Result<Self, DurationError> {
         let most = months.max(days);
-        if most > i32::MAX as u32 {
-            Err(DurationError(most))
-        } else {
-            Ok(Self { months, days, millis })
-        }
+        if most > i32::MAX as u32 { Err(DurationError(most)) } else { Ok(Self { months, days, millis }) }
     }
 
     /// Months.

@@ -41,18 +41,11 @@ impl<'a, T: Read<'a>> Read<'a> for Vec<T> {
         let column = columns.get(index, 2, 1)?;
         let offsets = Offsets::of(column, 1, len)?;
         let child = *column.children.first().ok_or(NO_CHILD)?;
-        Ok(ListReader {
-            offsets,
-            items: T::reader(columns, child, offsets.end())?,
-        })
+        Ok(ListReader { offsets, items: T::reader(columns, child, offsets.end())? })
     }
 
     fn read(reader: &Self::Reader, row: usize) -> Result<Self, ColumnError> {
-        reader
-            .offsets
-            .range(row)?
-            .map(|item| T::read(&reader.items, item))
-            .collect()
+        reader.offsets.range(row)?.map(|item| T::read(&reader.items, item)).collect()
     }
 }
 
@@ -105,11 +98,8 @@ impl<B: Builder> Builder for ListBuilder<B> {
         let index = builder::place(columns);
         let offsets = builder::finish_offsets(&mut self.offsets, std::mem::take(&mut self.end))?;
         let child = self.items.finish(Nulls::default(), columns)?;
-        let column = Column {
-            buffers: vec![nulls.bits, offsets],
-            children: vec![child],
-            null_count: nulls.count,
-        };
+        let column =
+            Column { buffers: vec![nulls.bits, offsets], children: vec![child], null_count: nulls.count };
         builder::put(columns, index, column);
         Ok(index)
     }

@@ -56,11 +56,7 @@ impl<'a, V> MapReader<'a, V> {
         let [keys, values] = columns.fields(*column.children.first().ok_or(NO_ENTRIES)?)?;
         let end = offsets.end();
         let keys = TextReader::new(columns, keys, end)?;
-        Ok(Self {
-            offsets,
-            keys,
-            values: T::reader(columns, values, end)?,
-        })
+        Ok(Self { offsets, keys, values: T::reader(columns, values, end)? })
     }
 
     fn read<T, K, C>(&self, row: usize) -> Result<C, ColumnError>
@@ -134,11 +130,8 @@ impl<V: Builder> Builder for EntryBuilder<V> {
         let index = builder::place(columns);
         let keys = self.keys.finish(Nulls::default(), columns)?;
         let values = self.values.finish(Nulls::default(), columns)?;
-        let column = Column {
-            buffers: vec![nulls.bits],
-            children: vec![keys, values],
-            null_count: nulls.count,
-        };
+        let column =
+            Column { buffers: vec![nulls.bits], children: vec![keys, values], null_count: nulls.count };
         builder::put(columns, index, column);
         Ok(index)
     }
@@ -188,8 +181,6 @@ macro_rules! map {
     };
 }
 
-map!(Vec<(K, V)>, [], [], |entries| entries
-    .iter()
-    .map(|(key, value)| (key, value)));
+map!(Vec<(K, V)>, [], [], |entries| entries.iter().map(|(key, value)| (key, value)));
 map!(BTreeMap<K, V>, [], [+ Ord], |map| map.iter());
 map!(HashMap<K, V, S>, [, S: BuildHasher + Default], [+ Eq + Hash], |map| map.iter());

@@ -33,10 +33,7 @@ impl<'a, T: Read<'a> + NotNull> Read<'a> for Option<T> {
 
     fn reader(columns: Columns<'a>, index: u32, len: usize) -> Result<Self::Reader, ColumnError> {
         let validity = Validity::of(columns.any(index)?, len)?;
-        Ok(OptionReader {
-            validity,
-            values: T::reader(columns, index, len)?,
-        })
+        Ok(OptionReader { validity, values: T::reader(columns, index, len)? })
     }
 
     #[inline(always)]

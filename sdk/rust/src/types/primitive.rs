@@ -104,11 +104,7 @@ impl Builder for BooleanBuilder {
     }
 
     fn finish(&mut self, nulls: Nulls, columns: &mut Vec<Column>) -> Result<u32> {
-        Ok(builder::append(
-            columns,
-            vec![nulls.bits, self.0.take()],
-            nulls.count,
-        ))
+        Ok(builder::append(columns, vec![nulls.bits, self.0.take()], nulls.count))
     }
 
     fn clear(&mut self) {

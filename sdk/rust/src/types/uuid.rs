@@ -84,10 +84,7 @@ impl FromStr for Uuid {
         let mut groups = text.split('-');
         let mut filled = bytes.iter_mut();
         for digits in [8, 4, 4, 4, 12] {
-            let group = groups
-                .next()
-                .filter(|group| group.len() == digits)
-                .ok_or(ParseUuidError)?;
+            let group = groups.next().filter(|group| group.len() == digits).ok_or(ParseUuidError)?;
             for pair in group.as_bytes().as_chunks::<2>().0 {
                 let pair = std::str::from_utf8(pair).map_err(|_| ParseUuidError)?;
                 if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -97,11 +94,7 @@ impl FromStr for Uuid {
                 *byte = u8::from_str_radix(pair, 16).map_err(|_| ParseUuidError)?;
             }
         }
-        if groups.next().is_some() {
-            Err(ParseUuidError)
-        } else {
-            Ok(Self(bytes))
-        }
+        if groups.next().is_some() { Err(ParseUuidError) } else { Ok(Self(bytes)) }
     }
 }
 
