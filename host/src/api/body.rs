@@ -1,5 +1,8 @@
 //! Bodies of requests: of a known type, and of a bounded size.
 
+use std::time::Duration;
+
+use axum::body::BodyDataStream;
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
@@ -13,6 +16,10 @@ use crate::api::state::ApiState;
 use crate::api::state::DocumentFormat;
 
 const COMPONENT_TYPES: [&str; 2] = ["application/octet-stream", "application/wasm"];
+
+/// How much of a body that is refused is still read, and for how long.
+const DISCARD_BYTES_MAX: usize = 256 << 20;
+const DISCARD_MAX: Duration = Duration::from_secs(10);
 
 /// A component. The caller holds a permit for an upload.
 pub(crate) async fn component(state: &ApiState, request: Request) -> Result<Bytes, Problem> {
@@ -53,21 +60,42 @@ pub(crate) async fn document(state: &ApiState, request: Request) -> Result<Json,
 async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    // Such a client sends nothing before it is told to go on.
+    let asks_first = request.headers().contains_key(header::EXPECT);
+    let mut stream = request.into_body().into_data_stream();
     if declared.is_some_and(|declared: u64| declared > bytes_max as u64) {
+        if !asks_first {
+            discard(&mut stream).await;
+        }
         return Err(too_large(declared, bytes_max));
     }
-    let mut stream = request.into_body().into_data_stream();
     let mut body = Vec::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| {
             Problem::malformed("body-incomplete", format!("The body broke off: {error}."))
         })?;
         if chunk.len() > bytes_max - body.len() {
+            drop(body);
+            discard(&mut stream).await;
             return Err(too_large(None, bytes_max));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.into())
+}
+
+/// Reads what is left of a body that is refused, and forgets it: a client that is still writing when
+/// the connection is closed sees a broken pipe, and never the answer.
+async fn discard(stream: &mut BodyDataStream) {
+    let all = async {
+        let mut left = DISCARD_BYTES_MAX;
+        while let Some(Ok(chunk)) = stream.next().await {
+            let Some(less) = left.checked_sub(chunk.len()) else { return };
+            left = less;
+        }
+    };
+    // Whoever sends more, or slower, does without the answer.
+    let _ = tokio::time::timeout(DISCARD_MAX, all).await;
 }
 
 fn too_large(declared: Option<u64>, bytes_max: usize) -> Problem {
