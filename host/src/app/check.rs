@@ -32,13 +32,16 @@ pub struct CheckReport {
     pub digest: Option<String>,
 }
 
-/// Every check of an upload on a local component; nothing is stored but compiled code.
+/// Every check of an upload on a local component; nothing is stored.
 ///
 /// # Errors
 /// When the file cannot be read or the checks cannot be run.
 pub fn check_component(settings: &Settings, file: &Path) -> Result<CheckReport> {
     let mut report = CheckReport::default();
-    let loader = loader(settings)?;
+    // A check leaves nothing behind, compiled code included.
+    let scratch = tempfile::tempdir()?;
+    let settings = Settings { data_dir: scratch.path().to_owned(), ..settings.clone() };
+    let loader = loader(&settings)?;
     // As an upload does: what counts is the component, also when the file is a core module.
     let loaded = read_file(file)
         .and_then(|bytes| Ok(componentize(&bytes)?))
