@@ -8,6 +8,7 @@ use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaError;
 use serde_json::Value;
 use serde_json::json;
 use wasmill_test_support::KafkaClient;
@@ -121,10 +122,7 @@ impl Progress {
     }
 
     /// Whether every partition is committed to its end.
-    ///
-    /// # Errors
-    /// When the broker does not answer.
-    pub fn is_done(&self) -> anyhow::Result<bool> {
+    fn is_done(&self) -> Result<bool, KafkaError> {
         let committed = self.consumer.committed_offsets(self.list.clone(), REQUEST_MAX)?;
         let committed = committed.elements();
         let offsets = committed.iter().map(|element| match element.offset() {
@@ -134,7 +132,7 @@ impl Progress {
         Ok(offsets.zip(&self.ends).all(|(offset, end)| offset >= *end))
     }
 
-    /// Waits for that, looking after `is_alive` meanwhile.
+    /// Waits until every partition is committed to its end, looking after `is_alive` meanwhile.
     ///
     /// # Errors
     /// When it takes longer than `limit`, or `is_alive` fails.
@@ -144,12 +142,19 @@ impl Progress {
         mut is_alive: impl FnMut() -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let until = Instant::now() + limit;
-        while !self.is_done()? {
+        loop {
+            // A broker that has just started has no coordinator for a moment.
+            let answer = self.is_done();
+            if let Ok(true) = answer {
+                return Ok(());
+            }
             is_alive()?;
-            anyhow::ensure!(Instant::now() < until, "the group has not read its topic within {limit:?}");
+            if Instant::now() > until {
+                answer.context("the broker does not tell the group's offsets")?;
+                anyhow::bail!("the group has not read its topic within {limit:?}");
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(())
     }
 }
 
