@@ -106,6 +106,7 @@ fn a_record_for_which_a_whole_batch_is_refused_is_found() {
         for attempt in 0.. {
             assert!(attempt < 12, "not found: {set_aside:?}");
             sink.begin().expect("begin");
+            let mut early = None;
             for token in (0..2000_u64).filter(|token| !set_aside.contains(token)) {
                 let timestamp = Some(if token == 123 || token == 1600 { far } else { 1000 });
                 let value = token.to_string();
@@ -113,10 +114,18 @@ fn a_record_for_which_a_whole_batch_is_refused_is_found() {
                 // After the first refusal the transaction takes no more.
                 match sink.send(&OutputRecord { token, timestamp, ..record }) {
                     Ok(()) | Err(SendFailure::Sink(SinkFailure::Outage(_))) => {}
+                    Err(SendFailure::Abort { refused, reason }) => {
+                        early = Some(if refused.is_empty() {
+                            CommitFailure::Abort(reason)
+                        } else {
+                            CommitFailure::Refused(refused)
+                        });
+                        break;
+                    }
                     Err(failure) => panic!("{failure:?}"),
                 }
             }
-            match sink.commit(&[], &group) {
+            match early.map_or_else(|| sink.commit(&[], &group), Err) {
                 Ok(()) => break,
                 Err(CommitFailure::Refused(refused)) => {
                     assert!(refused.iter().all(|refused| refused.cause.code.0 == "record-timestamp-refused"));
