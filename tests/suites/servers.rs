@@ -84,6 +84,9 @@ fn a_killed_broker_comes_back_with_its_data_and_takes_transactions() {
     let address = broker.address();
     kafka.create_topic("survivor", 1, &[]).expect("create a topic");
     write_both_ways(&kafka, "survivor", "before");
+    // Its transactions have settled: a broker that dies before their markers are written needs the
+    // transaction timeout to end them.
+    assert_eq!(values(&kafka.read_committed("survivor").expect("read")), ["kept before"]);
 
     broker.kill().expect("kill -9");
     let reached = std::net::TcpStream::connect(&address);
