@@ -10,6 +10,7 @@ use axum::http::header;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::Value as Json;
+use tokio::sync::SemaphorePermit;
 
 use crate::api::problem::Problem;
 use crate::api::state::ApiState;
@@ -21,18 +22,34 @@ const COMPONENT_TYPES: [&str; 2] = ["application/octet-stream", "application/was
 const DISCARD_BYTES_MAX: usize = 256 << 20;
 const DISCARD_MAX: Duration = Duration::from_secs(10);
 
-/// A component. The caller holds a permit for an upload.
-pub(crate) async fn component(state: &ApiState, request: Request) -> Result<Bytes, Problem> {
+/// A component in memory. Few are held at once.
+pub(crate) struct Upload<'a> {
+    pub(crate) bytes: Bytes,
+    /// To be kept for as long as the component is.
+    pub(crate) permit: SemaphorePermit<'a>,
+}
+
+/// A component. Waits until there is room for another one, unless it is refused for its headers.
+pub(crate) async fn component(state: &ApiState, request: Request) -> Result<Upload<'_>, Problem> {
     match media_type(request.headers()) {
         Some(found) if COMPONENT_TYPES.contains(&found.as_str()) => {}
         found => return Err(wrong_type(found, "`application/octet-stream` or `application/wasm`")),
     }
-    let body = read(request, state.limits.upload_bytes_max).await?;
-    if body.is_empty() {
+    let bytes_max = state.limits.upload_bytes_max;
+    let mut stream = open(request, bytes_max).await?;
+    let permit = state.uploads.acquire().await.map_err(|_| Problem::internal())?;
+    let bytes = match collect(&mut stream, bytes_max, state.limits.body_stall_max).await {
+        Ok(bytes) => bytes,
+        Err(failure) => {
+            drop(permit);
+            return Err(failure.answer(stream, bytes_max).await);
+        }
+    };
+    if bytes.is_empty() {
         let detail = "The body is empty, expected a component. With curl: --data-binary @transform.wasm";
         return Err(Problem::malformed("empty-body", detail));
     }
-    Ok(body)
+    Ok(Upload { bytes, permit })
 }
 
 /// A document of a pipeline.
@@ -44,7 +61,12 @@ pub(crate) async fn document(state: &ApiState, request: Request) -> Result<Json,
             return Err(wrong_type(found.map(str::to_owned), "`application/json` or `application/yaml`"));
         }
     };
-    let body = read(request, state.limits.document_bytes_max).await?;
+    let bytes_max = state.limits.document_bytes_max;
+    let mut stream = open(request, bytes_max).await?;
+    let body = match collect(&mut stream, bytes_max, state.limits.body_stall_max).await {
+        Ok(body) => body,
+        Err(failure) => return Err(failure.answer(stream, bytes_max).await),
+    };
     let text = std::str::from_utf8(&body).map_err(|error| {
         let at = error.valid_up_to();
         Problem::malformed("not-utf8", format!("The document is not UTF-8: byte {at} begins no character."))
@@ -57,7 +79,8 @@ pub(crate) async fn document(state: &ApiState, request: Request) -> Result<Json,
     })
 }
 
-async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+/// The body of a request that does not say that it is too large.
+async fn open(request: Request, bytes_max: usize) -> Result<BodyDataStream, Problem> {
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     // Such a client sends nothing before it is told to go on.
@@ -69,19 +92,54 @@ async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
         }
         return Err(too_large(declared, bytes_max));
     }
+    Ok(stream)
+}
+
+/// Why a body was not read to its end.
+enum Failure {
+    TooLarge,
+    BrokeOff(axum::Error),
+    Stalled(Duration),
+}
+
+impl Failure {
+    async fn answer(self, mut stream: BodyDataStream, bytes_max: usize) -> Problem {
+        match self {
+            Self::TooLarge => {
+                discard(&mut stream).await;
+                too_large(None, bytes_max)
+            }
+            Self::BrokeOff(error) => {
+                Problem::malformed("body-incomplete", format!("The body broke off: {error}."))
+            }
+            Self::Stalled(stall_max) => Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body-stalled",
+                "The body does not come",
+                format!(
+                    "Nothing of the body came for {} ms. Send it without pauses, or over a better connection.",
+                    stall_max.as_millis()
+                ),
+            ),
+        }
+    }
+}
+
+async fn collect(
+    stream: &mut BodyDataStream,
+    bytes_max: usize,
+    stall_max: Duration,
+) -> Result<Bytes, Failure> {
     let mut body = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| {
-            Problem::malformed("body-incomplete", format!("The body broke off: {error}."))
-        })?;
+    loop {
+        let next = tokio::time::timeout(stall_max, stream.next()).await;
+        let Some(chunk) = next.map_err(|_| Failure::Stalled(stall_max))? else { return Ok(body.into()) };
+        let chunk = chunk.map_err(Failure::BrokeOff)?;
         if chunk.len() > bytes_max - body.len() {
-            drop(body);
-            discard(&mut stream).await;
-            return Err(too_large(None, bytes_max));
+            return Err(Failure::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.into())
 }
 
 /// Reads what is left of a body that is refused, and forgets it: a client that is still writing when

@@ -36,9 +36,8 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     responses((status = 200, body = CheckView, description = "It passes every check")),
 )]
 async fn check(State(state): State<ApiState>, request: Request) -> Result<Json<CheckView>, Problem> {
-    let _permit = state.uploads.acquire().await.map_err(|_| Problem::internal())?;
-    let component = body::component(&state, request).await?;
-    let inspected = state.control.check_component(component).await?;
+    let body::Upload { bytes, permit: _permit } = body::component(&state, request).await?;
+    let inspected = state.control.check_component(bytes).await?;
     Ok(Json(CheckView {
         digest: inspected.digest,
         size_bytes: inspected.component.len(),

@@ -7,8 +7,10 @@ pub mod router;
 pub mod server;
 pub mod state;
 
+mod admission;
 mod body;
 mod check;
+mod connection;
 mod guard;
 mod health;
 mod parameters;

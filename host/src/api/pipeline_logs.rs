@@ -18,12 +18,14 @@ use futures_util::Stream;
 use futures_util::stream;
 use serde::Deserialize;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::admission;
 use crate::api::parameters::InPath;
 use crate::api::parameters::InQuery;
 use crate::api::problem::Problem;
@@ -34,8 +36,8 @@ use crate::telemetry::guest_logs::LogLevel;
 use crate::telemetry::guest_logs::LogLine;
 use crate::telemetry::guest_logs::PAGE_LINES_MAX;
 
-/// How often a stream looks whether a pipeline that never ran has begun to.
-const BEGIN_POLL: Duration = Duration::from_secs(1);
+/// How often an idle stream looks whether its pipeline has begun to run, is gone, or is another one.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -133,7 +135,9 @@ async fn logs(
             (None, Some(lines), Some(logs)) => before_tail(logs, lines, query.level),
             (None, ..) => 0,
         };
-        let follower = Follower { state, name, logs, after, level: query.level, ready: VecDeque::new() };
+        let place = admission::log_stream(&state)?;
+        let (level, ready) = (query.level, VecDeque::new());
+        let follower = Follower { state, name, logs, after, level, ready, _place: place };
         return Ok(Sse::new(follower.events()).keep_alive(KeepAlive::default()).into_response());
     }
     let Some(logs) = logs else {
@@ -162,6 +166,7 @@ struct Follower {
     after: u64,
     level: LogLevel,
     ready: VecDeque<Event>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Follower {
@@ -188,11 +193,9 @@ impl Follower {
 
     /// Waits for lines. Returns whether there may be more.
     async fn fill(&mut self) -> bool {
-        let Some(logs) = &self.logs else {
-            tokio::time::sleep(BEGIN_POLL).await;
-            let Ok(logs) = self.state.control.logs(&self.name).await else { return false };
-            self.logs = logs;
-            return true;
+        let Some(logs) = self.logs.clone() else {
+            tokio::time::sleep(LOOK_EVERY).await;
+            return self.look().await;
         };
         // Before the page is read: a line that comes in between wakes at once.
         let mut wake = logs.follow();
@@ -211,9 +214,27 @@ impl Follower {
         if !self.ready.is_empty() {
             return true;
         }
-        match wake.recv().await {
-            Ok(_) | Err(RecvError::Lagged(_)) => true,
-            Err(RecvError::Closed) => false,
+        match tokio::time::timeout(LOOK_EVERY, wake.recv()).await {
+            Ok(Ok(_) | Err(RecvError::Lagged(_))) => true,
+            Ok(Err(RecvError::Closed)) | Err(_) => self.look().await,
         }
+    }
+
+    /// Finds the log that the pipeline has now. Returns whether there still is such a pipeline.
+    ///
+    /// The log itself does not tell: this follower keeps it alive.
+    async fn look(&mut self) -> bool {
+        let Ok(found) = self.state.control.logs(&self.name).await else { return false };
+        let another = match (&self.logs, &found) {
+            (Some(followed), Some(found)) => !Arc::ptr_eq(followed, found),
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if another {
+            // It was deleted and put again in between: its lines are counted anew.
+            self.after = 0;
+        }
+        self.logs = found;
+        true
     }
 }

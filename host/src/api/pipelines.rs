@@ -166,7 +166,14 @@ async fn list(
         ("If-None-Match" = Option<String>, Header, description = "`*`: the pipeline must not exist"),
     ),
     request_body(content(
-        (serde_json::Value = "application/json"),
+        (serde_json::Value = "application/json", example = json!({
+            "version": 1,
+            "name": "large-payments",
+            "transform": { "name": "payments-filter" },
+            "inputs": { "payments": { "topic": "payments", "key": "text", "value": "avro" } },
+            "outputs": { "large_payments": { "topic": "large-payments", "key": "text", "value": "avro" } },
+            "config": { "threshold": "500" },
+        })),
         (String = "application/yaml"),
     ), description = "The document; its schema is at /v1/schemas/pipeline.json"),
     responses(

@@ -10,6 +10,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::admission;
 use crate::api::auth;
 use crate::api::check;
 use crate::api::guard;
@@ -37,6 +38,7 @@ pub fn router(state: ApiState) -> Router {
         .layer(axum::Extension(document))
         .fallback(guard::no_route)
         .method_not_allowed_fallback(guard::no_method)
+        .layer(middleware::from_fn_with_state(state.clone(), admission::guard))
         .layer(middleware::from_fn_with_state(state.clone(), auth::guard))
         .layer(middleware::from_fn_with_state(timeout, guard::guard));
     router.with_state(state)

@@ -7,6 +7,9 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::api::connection::BoundedListener;
+use crate::api::connection::ConnectionLimits;
+
 /// How long requests that are under way may take once the host ends.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -39,6 +42,16 @@ impl Closing {
 /// # Errors
 /// When the listener fails for good.
 pub async fn serve(listener: TcpListener, router: Router, closing: Closing) -> io::Result<()> {
+    serve_within(listener, router, closing, ConnectionLimits::default()).await
+}
+
+pub(crate) async fn serve_within(
+    listener: TcpListener,
+    router: Router,
+    closing: Closing,
+    limits: ConnectionLimits,
+) -> io::Result<()> {
+    let listener = BoundedListener::new(listener, limits);
     let end = closing.clone();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move { end.wait().await });
     let late = async {

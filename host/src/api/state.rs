@@ -39,6 +39,12 @@ pub struct ApiLimits {
     pub document_bytes_max: usize,
     /// Uploads that are taken at once; others wait. Default 2. Each is held in memory.
     pub uploads_at_once_max: usize,
+    /// Requests that are worked on at once, but for probes and metrics; more are turned away. Default 256.
+    pub requests_at_once_max: usize,
+    /// Streams of guest logs that are open at once; more are turned away. Default 64.
+    pub log_streams_max: usize,
+    /// How long a body may pause. Default 30 s.
+    pub body_stall_max: Duration,
     /// Until the answer begins. Default 120 s: compiling a component may take a minute.
     pub request_timeout: Duration,
 }
@@ -49,6 +55,9 @@ impl Default for ApiLimits {
             upload_bytes_max: COMPONENT_BYTES_MAX,
             document_bytes_max: 1 << 20,
             uploads_at_once_max: 2,
+            requests_at_once_max: 256,
+            log_streams_max: 64,
+            body_stall_max: Duration::from_secs(30),
             request_timeout: Duration::from_secs(120),
         }
     }
@@ -91,6 +100,8 @@ pub struct Shared {
     pub(crate) health: HealthState,
     pub(crate) limits: ApiLimits,
     pub(crate) uploads: Semaphore,
+    pub(crate) requests: Semaphore,
+    pub(crate) log_streams: Arc<Semaphore>,
     pub(crate) closing: Closing,
 }
 
@@ -106,6 +117,8 @@ impl ApiState {
             health: parts.health,
             limits: parts.limits,
             uploads: Semaphore::new(parts.limits.uploads_at_once_max.max(1)),
+            requests: Semaphore::new(parts.limits.requests_at_once_max.max(1)),
+            log_streams: Arc::new(Semaphore::new(parts.limits.log_streams_max)),
             closing: parts.closing,
         }))
     }

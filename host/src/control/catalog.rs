@@ -3,6 +3,7 @@
 //! ```text
 //! tenants/default/transforms/<name>/<version>.json   written once
 //! tenants/default/pipelines/<name>.json              replaced with every change
+//! tenants/default/revision.json                      replaced with every removal of a pipeline
 //! ```
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use object_store::path::Path as Key;
 use parking_lot::RwLock;
+use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -52,6 +54,14 @@ struct Entries {
     revision: u64,
 }
 
+/// The last revision given, kept over removals: a revision that was seen of a pipeline must never
+/// be that of another one under the same name.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LastRevision {
+    last: u64,
+}
+
 impl Catalog {
     /// Reads every file. One that cannot be read or understood is told by [`Catalog::broken`] and left
     /// alone; it keeps none of the others from being read.
@@ -64,7 +74,6 @@ impl Catalog {
                 entries.broken.insert(key.to_string(), error);
             }
         }
-        entries.revision = entries.pipelines.values().map(|record| record.revision).max().unwrap_or(0);
         Ok(Self { folder, tenant, entries: RwLock::new(entries), writing: tokio::sync::Mutex::default() })
     }
 
@@ -235,6 +244,10 @@ impl Catalog {
 
     /// The caller holds `writing`.
     pub(crate) async fn remove_pipeline(&self, name: &PipelineName) -> Result<(), StorageError> {
+        // First: the file to be removed may be the only one that holds the last revision.
+        let key = revision_key(&self.tenant);
+        let last = LastRevision { last: self.entries.read().revision };
+        self.folder.replace(&key, self.encode(&key, &last)?).await?;
         self.folder.remove(&pipeline_key(&self.tenant, name)).await?;
         self.entries.write().pipelines.remove(name);
         Ok(())
@@ -262,7 +275,12 @@ impl Entries {
                 if record.name.as_str() != name {
                     return Err(misplaced());
                 }
+                self.revision = self.revision.max(record.revision);
                 self.pipelines.insert(record.name.clone(), record);
+            }
+            Some(Place::Revision) => {
+                let LastRevision { last } = decode(folder, key).await?;
+                self.revision = self.revision.max(last);
             }
             None => tracing::warn!(file = %key, "a file in the catalog's folder is not ours and is ignored"),
         }
@@ -284,13 +302,15 @@ async fn decode<T: DeserializeOwned>(folder: &Folder, key: &Key) -> Result<T, St
 enum Place<'a> {
     Version(&'a str, u32),
     Pipeline(&'a str),
+    Revision,
 }
 
 fn place(key: &str) -> Option<Place<'_>> {
     let mut parts = key.strip_suffix(".json")?.split('/').skip(2);
-    let place = match (parts.next()?, parts.next()?, parts.next()) {
-        ("transforms", name, Some(number)) => Place::Version(name, number.parse().ok()?),
-        ("pipelines", name, None) => Place::Pipeline(name),
+    let place = match (parts.next()?, parts.next(), parts.next()) {
+        ("transforms", Some(name), Some(number)) => Place::Version(name, number.parse().ok()?),
+        ("pipelines", Some(name), None) => Place::Pipeline(name),
+        ("revision", None, None) => Place::Revision,
         _ => return None,
     };
     parts.next().is_none().then_some(place)
@@ -302,6 +322,10 @@ fn version_key(tenant: &TenantName, name: &TransformName, number: u32) -> Key {
 
 fn pipeline_key(tenant: &TenantName, name: &PipelineName) -> Key {
     Key::from_iter(["tenants", tenant.as_str(), "pipelines", &format!("{name}.json")])
+}
+
+fn revision_key(tenant: &TenantName) -> Key {
+    Key::from_iter(["tenants", tenant.as_str(), "revision.json"])
 }
 
 fn full(code: &'static str, message: String, remedy: &'static str) -> ControlError {

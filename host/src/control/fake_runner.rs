@@ -192,6 +192,7 @@ impl Runner for FakeRunner {
             return Err(Outage::new("broker-away", "no broker answers"));
         }
         told.forgotten.insert(id.pipeline.to_string());
+        told.logs.remove(id.pipeline.as_str());
         Ok(())
     }
 

@@ -244,6 +244,25 @@ async fn a_deleted_pipeline_is_drained_and_forgotten_and_its_name_is_free() {
     host.control.shutdown().await;
 }
 
+/// Otherwise an `If-Match` of the pipeline that is gone would hold for another under its name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revision_is_not_given_again_after_a_deletion_and_a_restart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let first = open(dir.path()).await;
+    first.running("stays").await;
+    first.running("p").await;
+    let seen = first.control.pipeline(&pipeline("p")).expect("there").revision;
+    first.control.delete(pipeline("p"), Precondition::None).await.expect("deleted");
+    first.control.shutdown().await;
+
+    let second = open(dir.path()).await;
+    assert_eq!(second.control.broken_files(), []);
+    second.put("p", json!({ "name": "p", "other": true })).await.expect("put");
+    let found = second.control.pipeline(&pipeline("p")).expect("there").revision;
+    assert!(found > seen, "{found} after {seen}");
+    second.control.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_goes_on_after_a_restart_of_the_host() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -27,6 +27,8 @@ async fn the_openapi_document_lists_every_route_and_how_it_fails() {
         }
     }
     let name = "/v1/tenants/default/pipelines/{name}";
+    let example = &document["paths"][name]["put"]["requestBody"]["content"]["application/json"]["example"];
+    assert_eq!(example["transform"]["name"], "payments-filter");
     let expected: BTreeSet<String> = [
         "GET /healthz".to_owned(),
         "GET /metrics".to_owned(),

@@ -71,3 +71,33 @@ async fn a_stream_has_the_lines_from_a_place_on_and_those_to_come_and_ends_with_
     host.closing.close();
     assert_eq!(next().await, None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_when_its_pipeline_is_deleted() {
+    let dir = folder();
+    let host = host(dir.path(), &[]).await;
+    host.running("p").await;
+    let logs = host.runner.tell().logs["p"].clone();
+    write(&logs, LogLevel::Info, "last");
+    let mut stream = host.follow("p").await;
+    assert!(stream.next().await.expect("an event").expect("a chunk").ends_with(b"\n\n"));
+    assert_eq!(host.call("DELETE", &format!("{PIPELINES}/p")).await.status, StatusCode::NO_CONTENT);
+    let end = tokio::time::timeout(Duration::from_secs(10), stream.next()).await;
+    assert!(end.expect("before long").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_goes_on_with_the_pipeline_that_is_put_again_under_its_name() {
+    let dir = folder();
+    let host = host(dir.path(), &[]).await;
+    host.running("p").await;
+    write(&host.runner.tell().logs["p"], LogLevel::Info, "old");
+    let mut stream = host.follow("p").await;
+    stream.next().await.expect("an event").expect("a chunk");
+    let again = Arc::new(GuestLogs::new(1000));
+    write(&again, LogLevel::Info, "new");
+    host.runner.tell().logs.insert("p".to_owned(), again);
+    let event = tokio::time::timeout(Duration::from_secs(10), stream.next()).await.expect("before long");
+    let event = String::from_utf8(event.expect("an event").expect("a chunk").to_vec()).expect("text");
+    assert!(event.contains("id: 1") && event.contains("\"new\""), "{event}");
+}

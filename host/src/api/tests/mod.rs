@@ -1,5 +1,6 @@
 //! The API through its router, with a runner that does as it is told.
 
+mod busy;
 mod documents;
 mod edge;
 mod logs;
@@ -41,6 +42,7 @@ struct Host {
     runner: Arc<FakeRunner>,
     control: Control,
     closing: Closing,
+    state: ApiState,
 }
 
 struct Answer {
@@ -72,6 +74,17 @@ impl Answer {
 }
 
 async fn host(folder: &Path, tokens: &[&str]) -> Host {
+    limited(folder, tokens, |_| {}).await
+}
+
+async fn limited(folder: &Path, tokens: &[&str], limit: impl FnOnce(&mut ApiLimits)) -> Host {
+    let mut limits = ApiLimits {
+        upload_bytes_max: 1000,
+        document_bytes_max: 500,
+        request_timeout: Duration::from_secs(60),
+        ..ApiLimits::default()
+    };
+    limit(&mut limits);
     let runner = Arc::new(FakeRunner::default());
     let control =
         Control::open(folder, runner.clone(), Arc::new(fake_runner::read_spec), fake_runner::fast()).await;
@@ -95,15 +108,10 @@ async fn host(folder: &Path, tokens: &[&str]) -> Host {
             metrics: Arc::new(|| "wasmill_up 1\n".to_owned()),
             readiness: Arc::new(move || unready.tell().notices.clone()),
         },
-        limits: ApiLimits {
-            upload_bytes_max: 1000,
-            document_bytes_max: 500,
-            request_timeout: Duration::from_secs(60),
-            ..ApiLimits::default()
-        },
+        limits,
         closing: closing.clone(),
     });
-    Host { router: router(state), runner, control, closing }
+    Host { router: router(state.clone()), runner, control, closing, state }
 }
 
 impl Host {
@@ -113,6 +121,10 @@ impl Host {
         let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
         let text = String::from_utf8(body.to_vec()).expect("text");
         Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    fn uploads_free(&self) -> usize {
+        self.state.uploads.available_permits()
     }
 
     async fn call(&self, method: &str, path: &str) -> Answer {
@@ -140,6 +152,15 @@ impl Host {
         let answer = self.put(name, &[], &json!({ "name": name })).await;
         assert!(answer.status.is_success(), "{}", answer.text);
         self.until(name, "running").await;
+    }
+
+    /// The log of a pipeline as a stream.
+    async fn follow(&self, name: &str) -> axum::body::BodyDataStream {
+        let headers = [("accept", "text/event-stream")];
+        let request = request("GET", &format!("{PIPELINES}/{name}/logs"), &headers, "");
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body().into_data_stream()
     }
 
     async fn until(&self, name: &str, state: &str) {
