@@ -1,5 +1,6 @@
 //! The programs that the build and the tests call.
 
+use std::path::Path;
 use std::process::Command;
 
 use super::Purpose;
@@ -71,6 +72,14 @@ const ALL: &[Requirement] = &[
         macos: &["perl"],
     },
     Requirement {
+        name: "libclang (for RocksDB)",
+        only_for: None,
+        is_there: libclang_is_there,
+        debian: &["libclang-dev"],
+        fedora: &["clang-devel"],
+        macos: &[],
+    },
+    Requirement {
         name: "Java 17 or newer",
         only_for: Some(Purpose::Test),
         is_there: java_is_there,
@@ -124,6 +133,41 @@ fn debian_java() -> &'static str {
         .unwrap_or("default-jdk-headless")
 }
 
+/// Whether bindgen will find the library: where it is told to look, or where systems keep it.
+fn libclang_is_there() -> bool {
+    let told = std::env::var_os("LIBCLANG_PATH").is_some_and(|folder| Path::new(&folder).exists());
+    told || [
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/local/lib",
+        "/opt/homebrew/opt/llvm/lib",
+        "/Library/Developer/CommandLineTools/usr/lib",
+    ]
+    .iter()
+    .any(|folder| holds_libclang(Path::new(folder), 3))
+}
+
+/// Whether there is a `libclang.so`, `libclang-14.so.1` or `libclang.dylib` in `folder` or so many levels below.
+fn holds_libclang(folder: &Path, levels: u32) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_library = name == "libclang.dylib"
+            || (name.contains(".so") && (name.starts_with("libclang.so") || name.starts_with("libclang-")));
+        let below = levels > 0 && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        (is_library && !name.starts_with("libclang-cpp"))
+            || (below
+                && (name.starts_with("llvm")
+                    || name.ends_with("-linux-gnu")
+                    || name == "lib"
+                    || name == "lib64"))
+                && holds_libclang(&entry.path(), levels - 1)
+    })
+}
+
 fn java_is_there() -> bool {
     let Ok(said) = Command::new(crate::servers::java_program()).arg("-version").output() else {
         return false;
@@ -154,12 +198,34 @@ mod tests {
     }
 
     #[test]
+    fn libclang_is_found_where_distributions_keep_it() {
+        let lib = tempfile::tempdir().expect("a folder");
+        let root = lib.path();
+        assert!(!super::holds_libclang(root, 3));
+        let folder = root.join("llvm-14/lib");
+        std::fs::create_dir_all(&folder).expect("folders");
+        std::fs::write(folder.join("libclang-cpp.so.14"), "").expect("a file");
+        assert!(!super::holds_libclang(root, 3), "the C++ interface is another library");
+        std::fs::write(folder.join("libclang-14.so.1"), "").expect("a file");
+        assert!(super::holds_libclang(root, 3));
+    }
+
+    #[test]
     fn packages_follow_the_system_and_come_once() {
         let all: Vec<_> = ALL.iter().chain(ALL).copied().collect();
         let fedora = packages(&all, System::Fedora);
         assert_eq!(
             fedora,
-            ["gcc", "gcc-c++", "make", "cmake", "perl-core", "java-latest-openjdk-devel", "maven"]
+            [
+                "gcc",
+                "gcc-c++",
+                "make",
+                "cmake",
+                "perl-core",
+                "clang-devel",
+                "java-latest-openjdk-devel",
+                "maven"
+            ]
         );
         assert!(packages(&all, System::Debian).iter().any(|name| name.contains("jdk-headless")));
     }
