@@ -162,6 +162,7 @@ fn round(data: &[u8], schema: serde_json::Value, format: Format) {
         timestamp: false,
         headers: false,
         offset: false,
+        event_time: None,
     };
     let bound = |format| PartBinding { format, subject: None };
     let binding = InputBinding { topic: "t".into(), key: bound(Format::Raw), value: bound(format) };

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::ids::PortIndex;
+use crate::model::state::TimeDomain;
 
 /// The newest manifest version that this host reads.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -25,6 +26,12 @@ pub struct Manifest {
     pub outputs: Vec<OutputPort>,
     #[serde(default)]
     pub config: Vec<ConfigKey>,
+    /// State stores; `wit/state.wit` names them by their index here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<StateStore>,
+    /// What its timers go by. Empty for a transform without timers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timers: Vec<TimeDomain>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +74,85 @@ pub struct InputPort {
     /// Whether the guest wants the `offset` root.
     #[serde(default)]
     pub offset: bool,
+    /// Where event time comes from. Absent: the port has none, and does not hold the watermark back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_time: Option<EventTime>,
+}
+
+/// Event time of an input port. A pipeline may set all but the field anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventTime {
+    /// A field of the value's record: a `timestamp-millis`, `-micros` or `-nanos`, or a `long` of
+    /// milliseconds, also nullable. Absent: the record's timestamp. A null, a tombstone or an absent
+    /// timestamp moves no watermark and is never late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// How far behind the largest event time the watermark stays. Default 0.
+    #[serde(default)]
+    pub out_of_orderness_ms: u64,
+    /// The watermark advances in steps of this. Default 100, at least 1.
+    #[serde(default = "granularity_ms")]
+    pub granularity_ms: u64,
+    /// What becomes of records behind the watermark. Default `process`.
+    #[serde(default)]
+    pub late: Late,
+}
+
+/// What becomes of a record whose event time is behind the watermark.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Late {
+    /// It is given to the transform like any other.
+    #[default]
+    Process,
+    /// It is counted and passed over.
+    Drop,
+}
+
+fn granularity_ms() -> u64 {
+    100
+}
+
+/// A state store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateStore {
+    /// `[a-z0-9-]{1,63}`: part of the changelog's name. `timers` and `meta` are the host's own.
+    pub name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Avro schema of the values.
+    pub value: serde_json::Value,
+    /// What its entries belong to.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Whether the transform scans it: that costs an ordered index of what is not yet on disk.
+    #[serde(default)]
+    pub scan: bool,
+    /// Entries are absent this long after they were last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<TimeToLive>,
+}
+
+/// What the entries of a store belong to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// The key of the record.
+    #[default]
+    Key,
+    /// The partition as a whole: the `key` part of its state keys is empty.
+    Partition,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeToLive {
+    /// At least 1.
+    pub ms: u64,
+    /// Which clock counts.
+    pub time: TimeDomain,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 pub mod arrow_type;
 pub mod avro_type;
+pub mod binaries;
 pub mod failure;
 pub mod ids;
 pub mod limits;
@@ -10,5 +11,6 @@ pub mod pipeline_spec;
 pub mod position;
 pub mod record_batch;
 pub mod schema_table;
+pub mod state;
 pub mod status;
 pub mod task_phase;

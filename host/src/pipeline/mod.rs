@@ -18,6 +18,7 @@ pub mod ports;
 pub mod run;
 pub mod sending;
 pub mod start;
+pub mod state_ports;
 pub mod status;
 pub mod task;
 
