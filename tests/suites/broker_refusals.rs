@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rand::RngCore as _;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use wasmill_test_support::ConsumedRecord;
 use wasmill_test_support::TestPipeline;
 use wasmill_test_support::TestRecord;
@@ -106,13 +109,17 @@ fn outputs_refused_under_at_least_once_are_set_aside_and_their_neighbours_stay_i
 
 /// A record that is bad by its first byte and larger than the dead letters take.
 fn damaged() -> TestRecord {
-    TestRecord::new("large", [vec![9], vec![7; 50_000]].concat()).header("kept", "yes").at(5)
+    // The limit is of compressed bytes, so these are such that nothing makes them fewer.
+    let mut bytes = vec![0; 50_000];
+    StdRng::seed_from_u64(1).fill_bytes(&mut bytes);
+    TestRecord::new("large", [vec![9], bytes].concat()).header("kept", "yes").at(5)
 }
 
 fn assert_letter_without_value(letters: &[ConsumedRecord]) {
     let of_damaged: Vec<_> = letters.iter().filter(|letter| letter.timestamp_ms == Some(5)).collect();
     let [letter] = of_damaged.as_slice() else { panic!("one letter, got {letters:?}") };
-    assert_eq!((letter.key.as_deref(), &letter.value), (Some(&b"large"[..]), &None));
+    assert_eq!(letter.key.as_deref(), Some(&b"large"[..]));
+    assert_eq!(letter.value.as_ref().map(Vec::len), None);
     for (name, value) in [
         ("kept", "yes"),
         ("wasmill.value.omitted", "50001"),

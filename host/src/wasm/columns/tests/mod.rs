@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::Array;
 use arrow_array::ArrayRef;
+use arrow_array::NullArray;
 use arrow_array::StringArray;
 
 use crate::model::avro_type::AvroType;
@@ -58,6 +59,19 @@ fn a_slice_takes_no_more_than_its_own_bytes_along() {
     let columns = lower(&strings.slice(500, 2));
     assert_eq!(columns[0].buffers[1], [0_u32, 150, 300].map(u32::to_le_bytes).concat());
     assert_eq!(columns[0].buffers[2].len(), 300);
+}
+
+#[test]
+fn columns_without_validity_count_no_nulls() {
+    let nulls: ArrayRef = Arc::new(NullArray::new(3));
+    let columns = lower(&nulls);
+    assert_eq!((columns[0].null_count, columns[0].buffers.len()), (0, 0));
+    assert_eq!(lifted("\"null\"", &columns, 3).expect("good").len(), 3);
+    let error = lifted("\"null\"", &[parent(&[], &[], 3)], 3).expect_err("counted");
+    assert!(error.starts_with("`null-count` is 3; expected 0"), "{error}");
+    let union = [parent(&[&[0], &[0; 4]], &[1], 1), leaf(&[], &[0; 4], 0)];
+    let error = lifted(r#"["int"]"#, &union, 1).expect_err("counted");
+    assert!(error.starts_with("`null-count` is 1; expected 0"), "{error}");
 }
 
 #[test]
