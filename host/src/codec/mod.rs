@@ -18,8 +18,11 @@ pub mod decode;
 pub mod encode;
 pub mod fault;
 pub mod formats;
+#[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod json;
+// A fuzz target is built without the registry's client.
+#[cfg(not(fuzzing))]
 pub mod registry;
 #[cfg(test)]
 mod testing;

@@ -1,5 +1,7 @@
 //! What people write: pipeline files and the settings of the host, read once into validated types.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod pipeline_document;
 pub mod pipeline_file;
 pub mod pipeline_schema;

@@ -17,6 +17,9 @@ use crate::kafka::error::millis;
 use crate::kafka::error::text_of;
 use crate::kafka::settings::ClientSettings;
 
+/// How long the first question waits before the client is asked whether the brokers refuse it.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+
 /// A client for questions and changes that belong to no pipeline. Its calls wait: never make them
 /// on an async thread.
 #[derive(Debug)]
@@ -36,9 +39,28 @@ impl Admin {
     }
 
     /// # Errors
-    /// When the topic is unknown or forbidden, or no broker answers.
+    /// When the topic is unknown or forbidden, or no broker answers. Where the brokers refuse this client's
+    /// credentials or it refuses their certificate, the error says so, and is there after 2 s.
     pub fn partition_count(&self, topic: &str) -> Result<u32, KafkaError> {
-        self.client.partition_count(topic, self.wait)
+        let first_wait = self.wait.min(FIRST_WAIT);
+        match self.client.partition_count(topic, first_wait) {
+            Err(error) if error.code.is_outage() => {}
+            answer => return answer,
+        }
+        if let Some(refused) = self.refused_connection() {
+            return Err(refused);
+        }
+        let rest = self.wait.saturating_sub(first_wait);
+        self.client.partition_count(topic, rest).map_err(|error| self.refused_connection().unwrap_or(error))
+    }
+
+    /// Why no connection comes about, where that is a matter of credentials or certificates. A question
+    /// that waits for a connection only says that time is up.
+    fn refused_connection(&self) -> Option<KafkaError> {
+        // SAFETY: the client is live. It produces nothing, so there are no other events to serve.
+        unsafe { sys::rd_kafka_poll(self.client.as_ptr(), 0) };
+        let errors = std::iter::from_fn(|| self.client.events().next_error());
+        errors.filter(|error| error.code.is_refused_connection()).last()
     }
 
     /// Creates a topic. A replication factor of none leaves it to the broker.
@@ -146,7 +168,11 @@ impl Admin {
         ),
     ) -> Result<Answer, KafkaError> {
         // SAFETY: by the caller.
-        unsafe { ask(&self.client, self.wait, op, request) }
+        let answer = unsafe { ask(&self.client, self.wait, op, request) };
+        answer.map_err(|error| match self.refused_connection() {
+            Some(refused) if error.code.is_outage() => refused,
+            _ => error,
+        })
     }
 }
 

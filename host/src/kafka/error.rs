@@ -112,6 +112,12 @@ impl ErrorCode {
         ) || RETRIABLE.contains(&self.0)
     }
 
+    /// Whether a broker refuses the credentials, or is refused for its certificate.
+    #[must_use]
+    pub fn is_refused_connection(self) -> bool {
+        matches!(self, Self::AUTHENTICATION | Self::SSL)
+    }
+
     /// Whether another client took over this identity.
     #[must_use]
     pub fn is_fenced(self) -> bool {
@@ -186,12 +192,16 @@ impl KafkaError {
 
     #[must_use]
     pub fn outage(&self) -> Outage {
-        let code = match self.code {
-            ErrorCode::AUTHENTICATION => "broker-authentication",
-            ErrorCode::SSL => "broker-tls",
-            _ => "broker-away",
-        };
-        Outage::new(code, self.to_string())
+        match self.code {
+            ErrorCode::AUTHENTICATION => Outage::new(
+                "broker-authentication",
+                format!("{self}; look at the settings `kafka.sasl.*` of the host"),
+            ),
+            ErrorCode::SSL => {
+                Outage::new("broker-tls", format!("{self}; look at the settings `kafka.tls.*` of the host"))
+            }
+            _ => Outage::new("broker-away", self.to_string()),
+        }
     }
 
     /// Takes an error object over, which may be null for success, and frees it.

@@ -15,7 +15,6 @@ use crate::model::ids::PortIndex;
 use crate::model::pipeline_spec::CommitPolicy;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::pipeline_spec::Start;
-use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
 use crate::model::record_batch::RawRecords;
 use crate::model::status::TaskStatus;
@@ -327,12 +326,12 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
     fn send_failed(&mut self, failure: SendFailure) -> Result<(), DriverFailure> {
         match failure {
             SendFailure::Refused(cause, token) => {
-                self.poison(&[Refused { token, cause }]);
+                self.poison(&[Refused { token, cause }])?;
                 self.abort()
             }
             SendFailure::Abort { refused, reason } => {
                 tracing::debug!(reason, "the open cycle cannot be committed; its work is done again");
-                self.poison(&refused);
+                self.poison(&refused)?;
                 self.abort()
             }
             SendFailure::Full => self.abort(),
@@ -363,7 +362,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         match self.lane.sink.commit(&positions, &group) {
             Ok(()) => {}
             Err(CommitFailure::Refused(refused)) => {
-                self.poison(&refused);
+                self.poison(&refused)?;
                 return self.abort();
             }
             Err(CommitFailure::Abort(reason)) => {
@@ -415,22 +414,15 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
     }
 
     /// Marks the sources of refused records, so that the next pass sets them aside.
-    fn poison(&mut self, refused: &[Refused]) {
+    fn poison(&mut self, refused: &[Refused]) -> Result<(), Stop> {
         for Refused { token, cause } in refused {
             let token = Token(*token);
-            let offset: Offset = token.offset();
-            tracing::debug!(%offset, code = %cause.code, letter = token.is_letter(), "the broker refused a record");
-            let Some(task) = self.tasks.values_mut().find(|task| task.slot == token.slot()) else {
-                continue;
-            };
-            if token.is_letter() {
-                task.poison.omit_value(offset, cause.clone());
-            } else if token.is_unknown_source() {
-                task.poison.isolate_until(offset.next());
-            } else {
-                task.poison.add(offset, cause.clone());
+            tracing::debug!(offset = %token.offset(), code = %cause.code, letter = token.is_letter(), "the broker refused a record");
+            if let Some(task) = self.tasks.values_mut().find(|task| task.slot == token.slot()) {
+                task.refused(token, cause)?;
             }
         }
+        Ok(())
     }
 
     fn publish(&mut self, now: bool) {

@@ -93,6 +93,8 @@ pub(crate) struct World {
     pub(crate) pending: BTreeMap<i32, u32>,
     /// The broker refuses these values in this topic, at the commit.
     pub(crate) broker_refuses: HashSet<(u32, i64)>,
+    /// The broker refuses whatever comes to the dead letters.
+    pub(crate) refuses_every_letter: bool,
     /// The refusal is known when the next record is sent, not only at the commit.
     pub(crate) refuses_early: bool,
     pub(crate) commit_aborts: u32,
@@ -101,8 +103,10 @@ pub(crate) struct World {
 impl World {
     /// What the broker refuses of the open transaction.
     fn refused(&self) -> Vec<Refused> {
-        let refuses =
-            |sent: &&Sent| sent.value.is_some_and(|v| self.broker_refuses.contains(&(sent.topic.0, v)));
+        let refuses = |sent: &&Sent| {
+            sent.value.is_some_and(|v| self.broker_refuses.contains(&(sent.topic.0, v)))
+                || (self.refuses_every_letter && sent.topic == LETTERS)
+        };
         let cause = bad("record-too-large", Stage::Produce);
         let refused = self.open.iter().filter(refuses);
         refused.map(|sent| Refused { token: sent.token, cause: cause.clone() }).collect()

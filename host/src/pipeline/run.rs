@@ -207,6 +207,9 @@ impl<K: Sink> Lane<K> {
             }
             aside.append(&mut take_bad(&mut decoded));
             aside.sort_by_key(|a| a.index);
+            for a in &mut aside {
+                a.omit_value = of.poison.omits_value(run.records.offset(a.index as usize));
+            }
 
             self.policy.check(&run.records, &aside)?;
             let mut figures = BatchFigures {
@@ -351,8 +354,8 @@ fn poisoned<R: RawRecords>(
     }
     window
         .filter_map(|index| {
-            let known = poison.get(records.offset(index))?;
-            Some(SetAside { index: index as u32, cause: known.cause.clone(), omit_value: known.omit_value })
+            let cause = poison.get(records.offset(index))?.clone();
+            Some(SetAside { index: index as u32, cause, omit_value: false })
         })
         .collect()
 }

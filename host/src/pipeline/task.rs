@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::model::failure::BadRecord;
+use crate::model::failure::Stop;
 use crate::model::ids::PortIndex;
 use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
@@ -60,6 +62,29 @@ impl<R: RawRecords> Task<R> {
     pub fn commit(&mut self) {
         self.committed = self.position;
         self.poison.committed(self.committed);
+    }
+
+    /// The broker refused a record of this task: the next pass sets its source aside.
+    ///
+    /// # Errors
+    /// It was a dead letter, which was refused before: what is left of it would be refused for ever.
+    pub fn refused(&mut self, token: Token, cause: &BadRecord) -> Result<(), Stop> {
+        let offset = token.offset();
+        if token.is_unknown_source() {
+            self.poison.isolate_until(offset.next());
+        } else if !token.is_letter() {
+            self.poison.add(offset, cause.clone());
+        } else if !self.poison.omit_value(offset) {
+            return Err(Stop::new(
+                "dead-letter-refused",
+                format!(
+                    "the broker refuses the dead letter of the record at offset {offset} of {}, without its value too: {cause}",
+                    self.partition
+                ),
+                "Let the dead-letter topic take it (`max.message.bytes`, `message.timestamp.after.max.ms`) or name another topic, then resume",
+            ));
+        }
+        Ok(())
     }
 
     /// The open cycle was aborted: back to the last commit.

@@ -9,6 +9,8 @@ use crate::pipeline::ports::LetterFormat;
 /// Longest message and backtrace that a letter carries, in bytes.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
 const TRACE_BYTES_MAX: usize = 16 << 10;
+/// What a letter keeps of its message however small its topic's records must be.
+const MESSAGE_BYTES_MIN: usize = 256;
 /// What framing may add to a record, and each header to itself.
 const RECORD_OVERHEAD: usize = 128;
 const HEADER_OVERHEAD: usize = 10;
@@ -20,6 +22,9 @@ pub const VALUE_OMITTED: &str = "wasmill.value.omitted";
 pub const HEADERS_OMITTED: &str = "wasmill.headers.omitted";
 /// Likewise of the key; holds its length in bytes.
 pub const KEY_OMITTED: &str = "wasmill.key.omitted";
+
+const MESSAGE: &str = "__connect.errors.exception.message";
+const TRACE: &str = "__connect.errors.exception.stacktrace";
 
 /// Name and value of a header; a value may be null.
 pub type OwnedHeader = (String, Option<Vec<u8>>);
@@ -38,7 +43,8 @@ pub struct Sender {
 }
 
 /// The letter for one record. What it leaves out when it would be larger than `bytes_max`, in this
-/// order: the value, the original's headers, the key.
+/// order: the value, the original's headers, the key, the backtrace, the end of the message. What is
+/// still too large then is for the broker to refuse.
 fn dead_letter(
     records: &dyn RawRecords,
     index: usize,
@@ -61,8 +67,8 @@ fn dead_letter(
         text("__connect.errors.stage", cause.stage.as_str().to_owned()),
         text("__connect.errors.class.name", sender.transform.clone()),
         text("__connect.errors.exception.class.name", cause.code.to_string()),
-        text("__connect.errors.exception.message", cut(&cause.message, MESSAGE_BYTES_MAX)),
-        text("__connect.errors.exception.stacktrace", cut(&cause.trace, TRACE_BYTES_MAX)),
+        text(MESSAGE, cut(&cause.message, MESSAGE_BYTES_MAX)),
+        text(TRACE, cut(&cause.trace, TRACE_BYTES_MAX)),
         text("wasmill.tenant", sender.pipeline.tenant.to_string()),
         text("wasmill.pipeline", sender.pipeline.pipeline.to_string()),
         text("wasmill.version", sender.version.clone()),
@@ -94,6 +100,12 @@ fn dead_letter(
     {
         cause_headers.push(text(KEY_OMITTED, left_out.len().to_string()));
     }
+    for (name, bytes_min) in [(TRACE, 0), (MESSAGE, MESSAGE_BYTES_MIN)] {
+        let excess = total(&key, &value, [&original, &cause_headers]).saturating_sub(bytes_max);
+        if excess > 0 {
+            shorten(&mut cause_headers, name, excess, bytes_min);
+        }
+    }
     original.append(&mut cause_headers);
     Letter { key, value, timestamp: records.timestamp(index), headers: original }
 }
@@ -101,6 +113,15 @@ fn dead_letter(
 impl LetterFormat for Sender {
     fn letter(&self, records: &dyn RawRecords, index: usize, cause: &BadRecord, bytes_max: usize) -> Letter {
         dead_letter(records, index, cause, self, bytes_max)
+    }
+}
+
+/// Cuts `excess` bytes off the end of a header's text, but leaves `bytes_min` of it.
+fn shorten(headers: &mut [Header], name: &str, excess: usize, bytes_min: usize) {
+    let found = headers.iter_mut().find(|(header, _)| header == name);
+    if let Some((_, Some(text))) = found {
+        let keep = text.len().saturating_sub(excess).max(bytes_min);
+        *text = cut(&String::from_utf8_lossy(text), keep).into_bytes();
     }
 }
 
@@ -156,6 +177,10 @@ mod tests {
     }
 
     fn letter(value: usize, header: usize, bytes_max: usize) -> Letter {
+        traced(value, header, "", bytes_max)
+    }
+
+    fn traced(value: usize, header: usize, trace: &str, bytes_max: usize) -> Letter {
         let records = One {
             topic_partition: TopicPartition { topic: "in".into(), partition: Partition(2) },
             value: vec![7; value],
@@ -165,7 +190,7 @@ mod tests {
             code: Code("avro-truncated"),
             stage: Stage::ValueDecode,
             message: "ä".repeat(5000),
-            trace: String::new(),
+            trace: trace.to_owned(),
         };
         let sender = Sender {
             pipeline: PipelineId {
@@ -227,5 +252,22 @@ mod tests {
         let without_key = letter(10, 3, 16);
         assert_eq!(without_key.key, None);
         assert_eq!(header(&without_key, KEY_OMITTED), Some("2"));
+    }
+
+    #[test]
+    fn a_letter_that_is_still_too_large_loses_its_backtrace_and_then_the_end_of_its_message() {
+        let trace = "frame\n".repeat(2000);
+        let length = |letter: &Letter, name: &str| header(letter, name).map(str::len);
+        let shorter_trace = traced(10, 3, &trace, 8 << 10);
+        let kept = length(&shorter_trace, TRACE).expect("a header");
+        assert!((1..trace.len()).contains(&kept), "{kept}");
+        assert_eq!(length(&shorter_trace, MESSAGE), Some(MESSAGE_BYTES_MAX));
+        let shorter_message = traced(10, 3, &trace, 2000);
+        assert_eq!(length(&shorter_message, TRACE), Some(0));
+        let kept = length(&shorter_message, MESSAGE).expect("a header");
+        assert!((MESSAGE_BYTES_MIN..MESSAGE_BYTES_MAX).contains(&kept), "{kept}");
+        let shortest = traced(10, 3, &trace, 16);
+        assert_eq!(length(&shortest, MESSAGE), Some(MESSAGE_BYTES_MIN));
+        assert_eq!(header(&shortest, "wasmill.code"), Some("avro-truncated"));
     }
 }

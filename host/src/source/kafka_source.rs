@@ -158,8 +158,14 @@ impl KafkaSource {
             ErrorCode::FATAL => Err(SourceFailure::Fatal(error.to_string())),
             _ if error.fatal => Err(SourceFailure::Fatal(error.to_string())),
             // One broker of several is no outage, and neither is a commit between two generations.
-            ErrorCode::ALL_BROKERS_DOWN | ErrorCode::AUTHENTICATION | ErrorCode::SSL => {
+            ErrorCode::AUTHENTICATION | ErrorCode::SSL => {
                 self.outage = Some((Instant::now(), error.outage()));
+                Ok(())
+            }
+            // That no broker is left follows from a refused connection too, and says less.
+            ErrorCode::ALL_BROKERS_DOWN => {
+                let (since, _) = self.outage.get_or_insert_with(|| (Instant::now(), error.outage()));
+                *since = Instant::now();
                 Ok(())
             }
             _ => {

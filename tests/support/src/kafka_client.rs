@@ -12,8 +12,10 @@ use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::AdminClient;
 use rdkafka::admin::AdminOptions;
+use rdkafka::admin::AlterConfig;
 use rdkafka::admin::NewPartitions;
 use rdkafka::admin::NewTopic;
+use rdkafka::admin::ResourceSpecifier;
 use rdkafka::admin::TopicReplication;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::BaseConsumer;
@@ -75,6 +77,24 @@ impl KafkaClient {
             self.administer(|admin, options| block_on(admin.create_partitions([&wanted], options)))?;
         one(grown).with_context(|| format!("grow the topic {name} to {partitions} partitions"))?;
         self.wait_for_partitions(name, partitions)
+    }
+
+    /// Changes a topic's own settings: those not named here go back to the broker's defaults.
+    ///
+    /// # Errors
+    /// There is no such topic, a setting is wrong, or the broker does not answer.
+    pub fn configure_topic(&self, name: &str, settings: &[(&str, &str)]) -> Result<()> {
+        let mut wanted = AlterConfig::new(ResourceSpecifier::Topic(name));
+        for (setting, value) in settings {
+            wanted = wanted.set(setting, value);
+        }
+        let changed =
+            self.administer(|admin, options| Ok(block_on(admin.alter_configs([&wanted], options))??))?;
+        match changed.into_iter().next() {
+            Some(Err((_, code))) => bail!("configure the topic {name}: the broker refused: {code}"),
+            Some(Ok(_)) => Ok(()),
+            None => bail!("configure the topic {name}: the broker answered for no topic"),
+        }
     }
 
     /// Deletes a topic.

@@ -14,6 +14,7 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
 
+use crate::http;
 use crate::names::free_port;
 
 /// How a sidecar is to be started. Every start uses the same folder, as a restart on one machine.
@@ -25,6 +26,8 @@ pub struct SidecarPlan {
     pub registry: String,
     pub host_id: String,
     pub pipeline: String,
+    /// More settings, by variable.
+    pub settings: Vec<(String, String)>,
 }
 
 /// A running host. Killed when dropped.
@@ -53,7 +56,7 @@ impl SidecarPlan {
     /// When the binary is missing or the folder cannot be written.
     pub fn start(&self) -> Result<Sidecar> {
         std::fs::create_dir_all(&self.dir)?;
-        let file = self.dir.join("pipeline.yaml");
+        let file = self.pipeline_file();
         std::fs::write(&file, &self.pipeline)?;
         self.launch(Command::new(binary()).arg("run").arg("-f").arg(&file))
     }
@@ -67,10 +70,27 @@ impl SidecarPlan {
         self.launch(Command::new(binary()).arg("serve"))
     }
 
-    fn launch(&self, command: &mut Command) -> Result<Sidecar> {
-        let log = self.dir.join(format!("{}.log", self.host_id));
-        let output = File::options().create(true).append(true).open(&log)?;
-        let port = free_port()?;
+    /// Runs `wasmill ARGUMENTS` with the settings of this host to its end: exit code, and everything it
+    /// printed.
+    ///
+    /// # Errors
+    /// When the binary is missing.
+    pub fn run_to_end(&self, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+        std::fs::create_dir_all(&self.dir)?;
+        std::fs::write(self.pipeline_file(), &self.pipeline)?;
+        let mut command = Command::new(binary());
+        let output = self.configure(command.args(arguments)).output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((output.status.code(), text(&output.stdout) + &text(&output.stderr)))
+    }
+
+    /// Where [`Self::start`] and [`Self::run_to_end`] put the pipeline file.
+    #[must_use]
+    pub fn pipeline_file(&self) -> PathBuf {
+        self.dir.join("pipeline.yaml")
+    }
+
+    fn configure<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env_clear()
             .envs(std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_")))
@@ -78,6 +98,14 @@ impl SidecarPlan {
             .env("WASMILL_REGISTRY_URLS", &self.registry)
             .env("WASMILL_DATA_DIR", self.dir.join(format!("data-{}", self.host_id)))
             .env("WASMILL_HOST_ID", &self.host_id)
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+    }
+
+    fn launch(&self, command: &mut Command) -> Result<Sidecar> {
+        let log = self.dir.join(format!("{}.log", self.host_id));
+        let output = File::options().create(true).append(true).open(&log)?;
+        let port = free_port()?;
+        self.configure(command)
             .env("WASMILL_LISTEN", format!("127.0.0.1:{port}"))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -131,6 +159,24 @@ impl Sidecar {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
+    /// Waits until health is answered.
+    ///
+    /// # Errors
+    /// When the host ends or stays silent for a minute; the log's end is in the message.
+    pub fn wait_until_alive(&mut self) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let alive = http::request("GET", &format!("{}/healthz", self.url()), None);
+            if alive.is_ok_and(|answer| answer.status == 200) {
+                return Ok(());
+            }
+            if self.has_ended() || Instant::now() > until {
+                bail!("no answer from {}; the log ends:\n{}", self.url(), self.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Base address of health and metrics.
     #[must_use]
     pub fn url(&self) -> String {
@@ -155,10 +201,16 @@ impl Sidecar {
         &self.log
     }
 
+    /// The whole log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The last lines of the log.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let text = self.log();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }

@@ -71,7 +71,8 @@ impl Lowered {
         let mut children: SmallVec<[ArrayRef; 8]> = SmallVec::new();
         let mut null_count = array.null_count();
         match array.data_type() {
-            DataType::Null => null_count = array.len(),
+            // Without a validity buffer there are no nulls to count: neither here nor in a union.
+            DataType::Null => null_count = 0,
             DataType::Boolean => {
                 self.validity(array.nulls());
                 self.buffers.push(array.as_boolean().values().sliced());

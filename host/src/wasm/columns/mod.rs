@@ -12,10 +12,16 @@ pub mod arena;
 mod bitmap;
 pub mod column_error;
 mod dead;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod lift;
 pub mod lower;
 mod primitive;
 pub mod shape;
+#[cfg(any(test, fuzzing))]
+mod specimens;
+// A fuzz target is built without wasmtime.
+#[cfg(not(fuzzing))]
 pub(in crate::wasm) mod wire;
 
 #[cfg(test)]
