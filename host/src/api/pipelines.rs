@@ -24,14 +24,15 @@ use crate::api::precondition::Expected;
 use crate::api::precondition::etag;
 use crate::api::problem::Problem;
 use crate::api::state::ApiState;
+use crate::api::trial;
 use crate::control::commands::Deletion;
 use crate::control::commands::Mode;
 use crate::control::commands::Outcome;
 use crate::control::pipeline_record::Desired;
 use crate::control::pipeline_record::PipelineRecord;
-use crate::control::status::PipelineState;
 use crate::control::status::PipelineStatus;
 use crate::model::ids::PipelineName;
+use crate::model::pipeline_state::PipelineState;
 
 /// What its owner wants of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -119,6 +120,17 @@ pub(crate) struct PutView {
     notices: Vec<String>,
 }
 
+/// A pipeline with a component that was not uploaded, for a dry run.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "says what the body is; `trial` reads it")]
+struct TrialForm {
+    /// The document, as `application/yaml` or `application/json`.
+    pipeline: String,
+    /// The component (.wasm).
+    #[schema(format = Binary, content_media_type = "application/octet-stream")]
+    component: String,
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -157,6 +169,10 @@ async fn list(
 ///
 /// Every check is made first: topics, access, schemas, limits, the contract of the transform. If
 /// one fails, nothing changes. A new pipeline runs; one that is paused stays paused.
+///
+/// With `dry_run=true`, `multipart/form-data` is taken too: the part `pipeline` is the document, which
+/// names its transform without a version; the part `component` is checked as an upload under that
+/// name, and the pipeline with it.
 #[utoipa::path(
     put, path = "/v1/tenants/default/pipelines/{name}", tag = "pipelines", operation_id = "put_pipeline",
     params(
@@ -175,6 +191,7 @@ async fn list(
             "config": { "threshold": "500" },
         })),
         (String = "application/yaml"),
+        (TrialForm = "multipart/form-data"),
     ), description = "The document; its schema is at /v1/schemas/pipeline.json"),
     responses(
         (status = 201, body = PutView, description = "Created"),
@@ -188,9 +205,14 @@ async fn put(
     Expected(precondition): Expected,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = body::document(&state, request).await?;
-    let mode = if query.dry_run { Mode::DryRun } else { Mode::Apply };
-    let put = state.control.put_pipeline(name, document, precondition, mode).await?;
+    let put = if query.dry_run && trial::is_trial(request.headers()) {
+        let trial::Trial { document, component, permit: _permit } = trial::read(&state, request).await?;
+        state.control.try_pipeline(name, document, precondition, component).await?
+    } else {
+        let document = body::document(&state, request).await?;
+        let mode = if query.dry_run { Mode::DryRun } else { Mode::Apply };
+        state.control.put_pipeline(name, document, precondition, mode).await?
+    };
     let (status, outcome) = match put.outcome {
         Outcome::Created if !query.dry_run => (StatusCode::CREATED, OutcomeView::Created),
         Outcome::Created => (StatusCode::OK, OutcomeView::Created),

@@ -13,13 +13,12 @@ use crate::model::manifest::InputPort;
 use crate::model::manifest::Manifest;
 use crate::model::manifest::OutputPort;
 use crate::model::pipeline_spec::InputBinding;
-use crate::model::pipeline_spec::OnBadRecord;
 use crate::model::pipeline_spec::OutputBinding;
 use crate::model::pipeline_spec::PartitionBy;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::pipeline::ports::TopicIndex;
 
-/// Every port with its binding. It can be had only for a pair that fits.
+/// Every port with its binding.
 #[derive(Debug, Clone)]
 pub struct Contract {
     /// The transform's own name.
@@ -37,49 +36,22 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// Binds every port. `config` is the pipeline's, with its secrets in place.
-    ///
-    /// # Errors
-    /// Every reason why the pair does not fit.
+    /// Binds every port that can be bound. `config` is the pipeline's, with its secrets in place. Why
+    /// the pair does not fit is added to the refusals: only without any is this whole.
     pub fn bind(
         spec: &PipelineSpec,
         config: &IndexMap<String, String>,
         manifest: &Manifest,
-    ) -> Result<Self, Vec<Refusal>> {
-        let mut refusals = Vec::new();
-        unknown_ports("inputs", spec.inputs.keys(), manifest.inputs.iter().map(|p| &*p.name), &mut refusals);
-        unknown_ports(
-            "outputs",
-            spec.outputs.keys(),
-            manifest.outputs.iter().map(|p| &*p.name),
-            &mut refusals,
-        );
-        let inputs = bind_inputs(spec, manifest, &mut refusals);
+        refusals: &mut Vec<Refusal>,
+    ) -> Self {
+        unknown_ports("inputs", spec.inputs.keys(), manifest.inputs.iter().map(|p| &*p.name), refusals);
+        unknown_ports("outputs", spec.outputs.keys(), manifest.outputs.iter().map(|p| &*p.name), refusals);
+        let inputs = bind_inputs(spec, manifest, refusals);
         let mut topics = Topics::default();
-        let outputs = bind_outputs(spec, manifest, &mut topics, &mut refusals);
-        let letters = match &spec.on_bad_record {
-            OnBadRecord::DeadLetter { topic } => {
-                let topic = topic.clone().unwrap_or_else(|| format!("{}.dlq", spec.name).into());
-                if inputs.iter().any(|(_, binding)| binding.topic == topic) {
-                    refusals.push(loops("on_bad_record.topic", &topic));
-                }
-                Some(topics.add(topic, PartitionBy::Key))
-            }
-            OnBadRecord::Stop | OnBadRecord::Drop => None,
-        };
-        let config = bind_config(config, manifest, &mut refusals);
-        if refusals.is_empty() {
-            Ok(Self {
-                transform: manifest.name.clone(),
-                inputs,
-                outputs,
-                topics: topics.list,
-                letters,
-                config,
-            })
-        } else {
-            Err(refusals)
-        }
+        let outputs = bind_outputs(spec, manifest, &mut topics, refusals);
+        let letters = spec.letter_topic().map(|topic| topics.add(topic, PartitionBy::Key));
+        let config = bind_config(config, manifest, refusals);
+        Self { transform: manifest.name.clone(), inputs, outputs, topics: topics.list, letters, config }
     }
 
     /// The input topics.
@@ -117,16 +89,6 @@ fn bind_inputs(
             refusals.push(unbound(&field, &port.name, "input"));
             continue;
         };
-        if let Some((other, _)) = bound.iter().find(|(_, b)| b.topic == binding.topic) {
-            refusals.push(Refusal {
-                code: Code("topic-bound-twice"),
-                field: format!("{field}.topic"),
-                message: "two input ports read the same topic".to_owned(),
-                found: format!("`{}` on the ports {} and {}", binding.topic, other.name, port.name),
-                expected: "another topic for each input port".to_owned(),
-                remedy: "Bind the ports to different topics, or use two pipelines.".to_owned(),
-            });
-        }
         let parts = [("key", &port.key, &binding.key), ("value", &port.value, &binding.value)];
         for (name, part, binding) in parts {
             if let Some(part) = part {
@@ -153,20 +115,6 @@ fn bind_outputs(
             refusals.push(unbound(&field, &port.name, "output"));
             continue;
         };
-        if spec.inputs.values().any(|input| input.topic == binding.topic) {
-            refusals.push(loops(&format!("{field}.topic"), &binding.topic));
-        }
-        let same_topic = bound.iter().find(|(_, b, _)| b.topic == binding.topic);
-        if let Some((other, _, _)) = same_topic.filter(|(_, b, _)| b.partition_by != binding.partition_by) {
-            refusals.push(Refusal {
-                code: Code("partition-by-differs"),
-                field: format!("{field}.partition_by"),
-                message: "two output ports write the same topic and choose partitions differently".to_owned(),
-                found: format!("{:?}, and another on the port {}", binding.partition_by, other.name),
-                expected: "the same `partition_by` on both".to_owned(),
-                remedy: "Give both ports the same `partition_by`, or different topics.".to_owned(),
-            });
-        }
         if let Some(key) = &port.key {
             let check = formats::check(key, binding.key.format, Direction::Output, &format!("{field}.key"));
             refusals.extend(check.err());
@@ -244,17 +192,6 @@ fn unbound(field: &str, name: &str, side: &str) -> Refusal {
         found: "nothing".to_owned(),
         expected: "a binding with a topic".to_owned(),
         remedy: format!("Add `{name}: {{ topic: ... }}` under `{side}s`."),
-    }
-}
-
-fn loops(field: &str, topic: &str) -> Refusal {
-    Refusal {
-        code: Code("topic-loop"),
-        field: field.to_owned(),
-        message: "the pipeline would read what it writes".to_owned(),
-        found: format!("`{topic}`, which is an input topic too"),
-        expected: "a topic that the pipeline does not read".to_owned(),
-        remedy: "Write to another topic.".to_owned(),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::app::contract::Contract;
 use crate::app::deploy::OutputIds;
 use crate::app::deploy::not_taken;
 use crate::app::guest_log_sink::PipelineLogSink;
+use crate::app::instances::Lease;
 use crate::app::observer::MetricsObserver;
 use crate::app::registry::RegisterFailure;
 use crate::app::registry::Registry;
@@ -49,7 +49,6 @@ use crate::sink::sink_settings::SinkSettings;
 use crate::source::flow_control::FlowControl;
 use crate::source::kafka_source::KafkaSource;
 use crate::source::source_settings::CoPartitioned;
-use crate::source::source_settings::SESSION_TIMEOUT;
 use crate::source::source_settings::SourceSettings;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::telemetry::pipeline_metrics::PipelineMetrics;
@@ -77,6 +76,10 @@ pub struct PipelineFactory {
     pub logs: Arc<GuestLogs>,
     /// See [`SinkSettings::topic_bytes_max`].
     pub topic_bytes_max: Option<usize>,
+    /// See [`DriverSettings::gap_remedy`].
+    pub gap_remedy: Arc<str>,
+    /// Given back when the last worker's thread has ended.
+    pub instances: Lease,
 }
 
 impl WorkerFactory for PipelineFactory {
@@ -113,7 +116,6 @@ impl WorkerFactory for PipelineFactory {
             topics: self.contract.topics.clone(),
             overrides: self.overrides.clone(),
             topic_bytes_max: self.topic_bytes_max,
-            session_timeout: session_timeout(&self.overrides),
         })?;
         let source = KafkaSource::new(SourceSettings {
             client: self.kafka.clone(),
@@ -146,6 +148,7 @@ impl WorkerFactory for PipelineFactory {
             start: self.spec.start.clone(),
             commit: self.spec.commit,
             inputs: self.contract.input_topics().into_iter().zip(ports).collect::<BTreeMap<_, _>>(),
+            gap_remedy: self.gap_remedy.clone(),
         };
         Ok(WorkerParts { source, lane, settings })
     }
@@ -210,11 +213,6 @@ impl PipelineFactory {
             },
         }
     }
-}
-
-fn session_timeout(overrides: &Overrides) -> Duration {
-    let set = overrides.get("session.timeout.ms").and_then(|text| text.parse().ok());
-    set.map_or(SESSION_TIMEOUT, Duration::from_millis)
 }
 
 /// A refusal that shows only when a worker starts.

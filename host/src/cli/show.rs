@@ -5,6 +5,7 @@ use anstyle::AnsiColor;
 use anstyle::Style;
 
 use crate::model::failure::Refusal;
+use crate::model::failure::Stop;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -15,6 +16,12 @@ pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 
 pub(crate) fn error(message: &str) {
     anstream::eprintln!("{RED}error{RED:#}: {message}");
+}
+
+/// What someone has to act upon, with how.
+pub(crate) fn stop(stop: &Stop) {
+    let Stop { code, message, remedy } = stop;
+    anstream::eprintln!("{RED}error[{code}]{RED:#}: {message}\n  {CYAN}{:>8}:{CYAN:#} {remedy}", "help");
 }
 
 pub(crate) fn notice(message: &str) {

@@ -6,11 +6,12 @@ pub mod pipeline_document;
 pub mod pipeline_file;
 pub mod pipeline_schema;
 pub mod secret;
+pub mod seek_document;
 pub mod settings;
 pub mod units;
 
-mod bindings;
-mod policies;
+pub(crate) mod bindings;
+pub(crate) mod policies;
 mod section;
 mod settings_connections;
 mod settings_keys;

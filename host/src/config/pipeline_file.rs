@@ -117,11 +117,10 @@ fn read(item: &Item<'_>, base_dir: Option<&Path>, problems: &mut Problems) -> Op
 
 /// A dead letter that comes back as input is bad again, and again.
 fn check_dead_letter_loop(spec: &PipelineSpec, problems: &mut Problems) {
-    let OnBadRecord::DeadLetter { topic } = &spec.on_bad_record else {
+    let Some(topic) = spec.letter_topic() else {
         return;
     };
-    let topic = topic.as_deref().map_or_else(|| format!("{}.dlq", spec.name), str::to_owned);
-    if let Some((port, _)) = spec.inputs.iter().find(|(_, input)| *input.topic == *topic) {
+    if let Some((port, _)) = spec.inputs.iter().find(|(_, input)| input.topic == topic) {
         let message = format!(
             "the dead-letter topic is the topic of the input `{port}`: bad records would go in circles"
         );

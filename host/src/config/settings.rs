@@ -192,6 +192,8 @@ pub struct LimitCeilings {
     pub stack_bytes_max: u64,
     /// Worker threads of one pipeline on this host. Default 16.
     pub workers_max: u32,
+    /// Guest instances of this host, one for each worker of all pipelines. Default 256.
+    pub instances_max: u32,
 }
 
 impl Default for LimitCeilings {
@@ -203,6 +205,7 @@ impl Default for LimitCeilings {
             log_lines_per_second_max: 10_000,
             stack_bytes_max: Limits::default().stack_bytes_max,
             workers_max: 16,
+            instances_max: 256,
         }
     }
 }

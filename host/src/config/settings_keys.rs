@@ -125,6 +125,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("limits.stack_bytes_max", Kind::Bytes, "512KiB", "Stack of every guest."),
     key("limits.workers_max", Kind::Integer, "16", "The most workers a pipeline may have on this host."),
+    key(
+        "limits.instances_max",
+        Kind::Integer,
+        "256",
+        "The most guest instances on this host: one for each worker of all pipelines.",
+    ),
 ];
 
 /// Variables that are no settings of the host but are read by the command line.

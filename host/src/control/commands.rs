@@ -20,7 +20,6 @@ use crate::control::runner::ComponentRef;
 use crate::control::runner::Inspected;
 use crate::control::service::Control;
 use crate::control::service::Inner;
-use crate::control::status::PipelineState;
 use crate::control::version_record::VersionRecord;
 use crate::model::failure::Code;
 use crate::model::failure::Refusal;
@@ -29,6 +28,7 @@ use crate::model::ids::TransformName;
 use crate::model::ids::TransformVersion;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_spec::TransformRef;
+use crate::model::pipeline_state::PipelineState;
 
 /// What became of a thing that was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,19 +123,7 @@ impl Control {
         mode: Mode,
     ) -> Result<Put, ControlError> {
         self.inner.expect(&name, &precondition)?;
-        let read = Arc::clone(&self.inner.read_spec);
-        let (spec, document) = self.off_async(move || (read(&document), document)).await?;
-        let spec = spec.map_err(ControlError::Refused)?;
-        if spec.name != name {
-            return Err(ControlError::Refused(vec![Refusal {
-                code: Code("name-mismatch"),
-                field: "name".to_owned(),
-                message: "the document names another pipeline than the path".to_owned(),
-                found: format!("`{}`", spec.name),
-                expected: format!("`{name}`"),
-                remedy: "Send it to the path of its own name.".to_owned(),
-            }]));
-        }
+        let spec = self.read_spec_of(&name, &document).await?;
         let version = self.inner.resolve(&spec)?;
         let transform = PinnedTransform { label: version.label(), digest: version.digest.clone() };
         let notices = self.check(spec, version).await?;
@@ -177,6 +165,27 @@ impl Control {
         .await
     }
 
+    /// The document of a pipeline, read.
+    pub(crate) async fn read_spec_of(
+        &self,
+        name: &PipelineName,
+        document: &serde_json::Value,
+    ) -> Result<PipelineSpec, ControlError> {
+        let (read, document) = (Arc::clone(&self.inner.read_spec), document.clone());
+        let spec = self.off_async(move || read(&document)).await?.map_err(ControlError::Refused)?;
+        if spec.name == *name {
+            return Ok(spec);
+        }
+        Err(ControlError::Refused(vec![Refusal {
+            code: Code("name-mismatch"),
+            field: "name".to_owned(),
+            message: "the document names another pipeline than the path".to_owned(),
+            found: format!("`{}`", spec.name),
+            expected: format!("`{name}`"),
+            remedy: "Send it to the path of its own name.".to_owned(),
+        }]))
+    }
+
     /// Every check that a start would make; returns the notices.
     async fn check(&self, spec: PipelineSpec, version: VersionRecord) -> Result<Vec<String>, ControlError> {
         let component = self.inner.artifacts.get(&version.digest).await?;
@@ -185,7 +194,7 @@ impl Control {
             .off_async(move || {
                 let label = version.label();
                 let VersionRecord { digest, manifest, .. } = version;
-                runner.check(&id, &spec, &ComponentRef { label, digest, manifest, component })
+                runner.check(&id, &spec, Some(&ComponentRef { label, digest, manifest, component }))
             })
             .await?;
         if report.refusals.is_empty() {
@@ -259,7 +268,7 @@ impl Control {
                 return Err(ControlError::Conflict(Conflict {
                     code: Code("pipeline-paused"),
                     message: format!("pipeline `{name}` is paused"),
-                    remedy: "Resume it instead",
+                    remedy: "Resume it instead".into(),
                 }));
             }
             inner.direct(&record);
@@ -342,7 +351,7 @@ impl Inner {
     }
 
     /// The pipeline, if the precondition holds and it is not being deleted.
-    fn expect(
+    pub(crate) fn expect(
         &self,
         name: &PipelineName,
         precondition: &Precondition,
@@ -352,7 +361,7 @@ impl Inner {
             Some(found) if found.desired == Desired::Deleted => Err(ControlError::Conflict(Conflict {
                 code: Code("pipeline-deleting"),
                 message: format!("pipeline `{name}` is being deleted"),
-                remedy: "Try again when it is gone",
+                remedy: "Try again when it is gone".into(),
             })),
             _ => Ok(record),
         }
@@ -369,7 +378,7 @@ impl Inner {
         Ok(record)
     }
 
-    fn existing(
+    pub(crate) fn existing(
         &self,
         name: &PipelineName,
         precondition: &Precondition,

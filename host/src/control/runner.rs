@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::control::commands::Mode;
+use crate::control::seek::SeekFailure;
 use crate::model::failure::Code;
 use crate::model::failure::Outage;
 use crate::model::failure::Refusal;
@@ -15,6 +17,8 @@ use crate::model::failure::Stop;
 use crate::model::ids::PipelineId;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
+use crate::model::seek::Seek;
+use crate::model::seek::SeekMove;
 use crate::model::status::WorkerStatus;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::worker::supervisor::DrainTimeout;
@@ -87,8 +91,9 @@ pub trait Runner: Send + Sync + 'static {
     /// The first reason to refuse the component.
     fn inspect(&self, upload: &[u8]) -> Result<Inspected, Refusal>;
 
-    /// Every check that a start would make; changes nothing.
-    fn check(&self, id: &PipelineId, spec: &PipelineSpec, component: &ComponentRef) -> CheckReport;
+    /// Every check that a start would make; changes nothing. Without a component, because it is
+    /// refused, those that need none.
+    fn check(&self, id: &PipelineId, spec: &PipelineSpec, component: Option<&ComponentRef>) -> CheckReport;
 
     /// Starts a pipeline that is not running.
     ///
@@ -106,6 +111,18 @@ pub trait Runner: Send + Sync + 'static {
     /// # Errors
     /// When it does not end within the deadline.
     fn stop(&self, id: &PipelineId, deadline: Duration) -> Result<(), DrainTimeout>;
+
+    /// Moves the committed positions of a pipeline that has no workers, or tells what would move.
+    ///
+    /// # Errors
+    /// See [`SeekFailure`]; nothing is moved then.
+    fn seek(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        seek: &Seek,
+        mode: Mode,
+    ) -> Result<Vec<SeekMove>, SeekFailure>;
 
     /// Deletes what a stopped pipeline left at the broker: its consumer group.
     ///

@@ -19,10 +19,10 @@ use crate::control::lifecycle::StopReason;
 use crate::control::pipeline_record::Desired;
 use crate::control::pipeline_record::Precondition;
 use crate::control::service::Control;
-use crate::control::status::PipelineState;
 use crate::model::failure::Stop;
 use crate::model::ids::PipelineName;
 use crate::model::ids::TransformName;
+use crate::model::pipeline_state::PipelineState;
 
 struct Host {
     control: Control,

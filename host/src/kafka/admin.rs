@@ -158,7 +158,9 @@ impl Admin {
         unsafe { topic_config(&self.client, self.wait, topic, key) }
     }
 
-    unsafe fn ask(
+    /// # Safety
+    /// See [`ask`].
+    pub(in crate::kafka) unsafe fn ask(
         &self,
         op: AdminOp,
         request: impl FnOnce(
@@ -177,7 +179,13 @@ impl Admin {
 }
 
 /// An event that answers a request, and what is read from it.
-struct Answer(*mut sys::rd_kafka_event_t);
+pub(in crate::kafka) struct Answer(*mut sys::rd_kafka_event_t);
+
+impl Answer {
+    pub(in crate::kafka) fn as_ptr(&self) -> *mut sys::rd_kafka_event_t {
+        self.0
+    }
+}
 
 impl Drop for Answer {
     fn drop(&mut self) {

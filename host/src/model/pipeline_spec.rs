@@ -38,6 +38,18 @@ pub struct PipelineSpec {
     pub kafka: IndexMap<String, String>,
 }
 
+impl PipelineSpec {
+    /// Where bad records go: none unless the policy sets them aside.
+    #[must_use]
+    pub fn letter_topic(&self) -> Option<Arc<str>> {
+        match &self.on_bad_record {
+            OnBadRecord::DeadLetter { topic: Some(topic) } => Some(topic.clone()),
+            OnBadRecord::DeadLetter { topic: None } => Some(format!("{}.dlq", self.name).into()),
+            OnBadRecord::Stop | OnBadRecord::Drop => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TransformRef {
     /// A version under a name; the newest when none is given.

@@ -56,6 +56,9 @@ pub struct DriverSettings {
     pub commit: CommitPolicy,
     /// Input topics with their ports.
     pub inputs: BTreeMap<Arc<str>, PortIndex>,
+    /// How whoever runs the pipeline accepts that records were deleted before they were read, as a
+    /// sentence.
+    pub gap_remedy: Arc<str>,
 }
 
 /// Why a driver cannot go on.
@@ -129,6 +132,9 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 }));
                 SourceEvent::Idle
             }
+            Err(SourceFailure::OffsetGone { partition, offset, first }) => {
+                return Err(self.offset_gone(&partition, offset, first).into());
+            }
             Err(failure) => return Err(source_failed(failure)),
         };
         match event {
@@ -143,6 +149,18 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         }
         self.publish(false);
         Ok(())
+    }
+
+    fn offset_gone(&self, partition: &TopicPartition, offset: Offset, first: Offset) -> Stop {
+        let message = match first.0.checked_sub(offset.0) {
+            Some(missing @ 1..) => format!(
+                "the committed offset {offset} of {partition} is gone: the partition now begins at {first}, so {missing} records were deleted before they were read"
+            ),
+            _ => format!(
+                "the committed offset {offset} of {partition} is not there: the partition begins at {first} and ends before it, as if the topic had been made anew"
+            ),
+        };
+        Stop::new("offset-out-of-range", message, self.settings.gap_remedy.to_string())
     }
 
     /// Whether any cycle was committed, so that the clients once worked.
@@ -458,20 +476,15 @@ fn advance<R>(task: &mut Task<R>, event: TaskEvent) {
     }
 }
 
+/// A failure of any call but the poll, which alone finds that an offset is gone.
 fn source_failed(failure: SourceFailure) -> DriverFailure {
     match failure {
         SourceFailure::Stop(stop) => stop.into(),
         SourceFailure::Outage(outage) => DriverFailure::Rebuild { code: outage.code, reason: outage.message },
         SourceFailure::Fatal(reason) => DriverFailure::Rebuild { code: Code("consumer-failed"), reason },
-        SourceFailure::OffsetGone { partition, offset, first } => Stop::new(
-            "offset-out-of-range",
-            format!(
-                "the committed offset {offset} of {partition} is gone: the partition now begins at {first}, so {} records were deleted before they were read",
-                first.0.saturating_sub(offset.0)
-            ),
-            "Accept the loss by moving the group's offset (`kafka-consumer-groups --reset-offsets`) while the pipeline is paused, then resume it",
-        )
-        .into(),
+        SourceFailure::OffsetGone { .. } => {
+            DriverFailure::Rebuild { code: Code("consumer-failed"), reason: failure.to_string() }
+        }
     }
 }
 

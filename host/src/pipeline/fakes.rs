@@ -423,6 +423,7 @@ pub(crate) fn driver(world: &Shared, policy: BadRecordPolicy) -> Driver<FakeSour
         start: Start::Earliest,
         commit: CommitPolicy { interval: Duration::ZERO, records_max: 1000, bytes_max: 1 << 20 },
         inputs: BTreeMap::from([(Arc::from("in"), PortIndex(0))]),
+        gap_remedy: Arc::from("Accept the gap"),
     };
     let mut driver =
         Driver::join(FakeSource(world.clone()), lane, settings, StatusBoard::default()).expect("join");

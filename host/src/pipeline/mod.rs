@@ -16,6 +16,7 @@ pub mod outputs;
 pub mod poison;
 pub mod ports;
 pub mod run;
+pub mod seek;
 pub mod sending;
 pub mod start;
 pub mod state_ports;

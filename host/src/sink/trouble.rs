@@ -46,6 +46,11 @@ fn stop(error: &KafkaError) -> Option<Stop> {
                 "Allow the host's principal WRITE and DESCRIBE on transactional ids that begin with `wasmill.`",
             ))
         }
+        ErrorCode::INVALID_TRANSACTION_TIMEOUT => Some(Stop::new(
+            "kafka-timeouts",
+            format!("the brokers do not take the transaction timeout: {}", error.message),
+            "Lower transaction.timeout.ms to what the brokers allow (transaction.max.timeout.ms)",
+        )),
         _ => None,
     }
 }

@@ -153,6 +153,7 @@ impl KafkaSource {
             ErrorCode::GROUP_AUTHORIZATION_FAILED => {
                 Err(SourceFailure::Stop(group_forbidden(&self.settings)))
             }
+            ErrorCode::INVALID_SESSION_TIMEOUT => Err(SourceFailure::Stop(session_not_taken(&error))),
             ErrorCode::FENCED_INSTANCE_ID => Err(SourceFailure::Stop(duplicate_host_id(&self.settings))),
             ErrorCode::UNRELEASED_INSTANCE_ID => self.name_is_taken(),
             ErrorCode::FATAL => Err(SourceFailure::Fatal(error.to_string())),
@@ -394,7 +395,7 @@ impl Source for KafkaSource {
 }
 
 fn start(settings: &SourceSettings) -> Result<Consumer, Stop> {
-    Consumer::new(&settings.client, &settings.options()?).map_err(|error| cannot_start(&error))
+    Consumer::new(&settings.client, &settings.options()).map_err(|error| cannot_start(&error))
 }
 
 fn cannot_start(error: &KafkaError) -> Stop {
@@ -424,6 +425,14 @@ fn duplicate_host_id(settings: &SourceSettings) -> Stop {
             settings.group, settings.member
         ),
         "Give every host an id of its own (`--host-id`) and stop the other process",
+    )
+}
+
+fn session_not_taken(error: &KafkaError) -> Stop {
+    Stop::new(
+        "kafka-timeouts",
+        format!("the brokers do not take the session timeout: {}", error.message),
+        "Set session.timeout.ms within what the brokers allow (group.min.session.timeout.ms to group.max.session.timeout.ms)",
     )
 }
 
