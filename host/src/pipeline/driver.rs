@@ -15,6 +15,7 @@ use crate::model::ids::PortIndex;
 use crate::model::pipeline_spec::CommitPolicy;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::pipeline_spec::Start;
+use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
 use crate::model::record_batch::RawRecords;
 use crate::model::status::TaskStatus;
