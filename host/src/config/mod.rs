@@ -8,11 +8,13 @@ pub mod settings;
 pub mod units;
 
 mod bindings;
+mod event_time;
 mod policies;
 mod section;
 mod settings_connections;
 mod settings_keys;
 mod settings_layers;
 mod settings_reader;
+mod settings_state;
 mod suggest;
 mod tree;

@@ -57,6 +57,7 @@ pub(crate) fn read(
     reader.millis(&mut settings.drain_deadline, "drain.deadline_ms", HOUR_MS);
     settings.compile = reader.compile();
     settings.ceilings = reader.ceilings();
+    settings.state = reader.state();
     settings
 }
 
