@@ -12,6 +12,8 @@ use crate::config::secret::resolve_config;
 use crate::config::settings::Settings;
 use crate::kafka::overrides::Overrides;
 use crate::model::failure::Refusal;
+use crate::model::ids::PipelineId;
+use crate::model::ids::TenantName;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_spec::TransformRef;
@@ -74,12 +76,14 @@ pub fn check_pipeline(settings: &Settings, spec: &PipelineSpec) -> Result<CheckR
     };
     let mut report = check_component(settings, file)?;
     let Some(manifest) = report.manifest.clone() else { return Ok(report) };
+    let id = PipelineId { tenant: TenantName::default_tenant(), pipeline: spec.name.clone() };
     if settings.kafka.is_none() {
         report.refusals.extend(settings.ceilings.check(spec).err().unwrap_or_default());
         report.refusals.extend(Overrides::new(&spec.kafka).err().unwrap_or_default());
         match resolve_config(spec, &settings.secrets) {
             Ok(config) => {
-                report.refusals.extend(Contract::bind(spec, &config, &manifest).err().unwrap_or_default());
+                let bound = Contract::bind(&id, spec, &config, &manifest);
+                report.refusals.extend(bound.err().unwrap_or_default());
             }
             Err(refusals) => report.refusals.extend(refusals),
         }
@@ -93,7 +97,7 @@ pub fn check_pipeline(settings: &Settings, spec: &PipelineSpec) -> Result<CheckR
     let mut settings = settings.clone();
     settings.data_dir = scratch.path().to_owned();
     let assembly = Assembly::new(settings, runtime.handle().clone())?;
-    let (_, deployed) = assembly.host.checked(spec, &manifest, Mode::DryRun)?;
+    let (_, deployed) = assembly.host.checked(&id, spec, &manifest, Mode::DryRun)?;
     report.refusals.extend(deployed.refusals);
     report.notices.extend(deployed.notices);
     Ok(report)

@@ -5,10 +5,16 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use crate::app::contract_state;
+use crate::app::contract_state::Changelog;
+use crate::app::contract_state::PortEventTime;
+use crate::app::contract_state::not_a_changelog;
+use crate::app::contract_state::not_its_own_changelog;
 use crate::codec::formats;
 use crate::codec::formats::Direction;
 use crate::model::failure::Code;
 use crate::model::failure::Refusal;
+use crate::model::ids::PipelineId;
 use crate::model::manifest::InputPort;
 use crate::model::manifest::Manifest;
 use crate::model::manifest::OutputPort;
@@ -25,15 +31,25 @@ pub struct Contract {
     /// The transform's own name.
     pub transform: String,
     /// By port index.
-    pub inputs: Vec<(InputPort, InputBinding)>,
+    pub inputs: Vec<BoundInput>,
     /// By port index.
     pub outputs: Vec<(OutputPort, OutputBinding, TopicIndex)>,
-    /// Output topics and the dead-letter topic, as the sink numbers them.
+    /// Topics of outputs, dead letters and late records, and the changelogs, as the sink numbers them.
     pub topics: Vec<(Arc<str>, PartitionBy)>,
     /// The dead-letter topic, unless the policy has none.
     pub letters: Option<TopicIndex>,
+    /// By changelog index. Empty for a pipeline that keeps nothing.
+    pub changelogs: Vec<Changelog>,
     /// What the transform is given.
     pub config: Vec<(String, String)>,
+}
+
+/// An input port with its binding.
+#[derive(Debug, Clone)]
+pub struct BoundInput {
+    pub port: InputPort,
+    pub binding: InputBinding,
+    pub event_time: Option<PortEventTime>,
 }
 
 impl Contract {
@@ -42,6 +58,7 @@ impl Contract {
     /// # Errors
     /// Every reason why the pair does not fit.
     pub fn bind(
+        id: &PipelineId,
         spec: &PipelineSpec,
         config: &IndexMap<String, String>,
         manifest: &Manifest,
@@ -54,19 +71,22 @@ impl Contract {
             manifest.outputs.iter().map(|p| &*p.name),
             &mut refusals,
         );
-        let inputs = bind_inputs(spec, manifest, &mut refusals);
+        contract_state::check(spec, manifest, &mut refusals);
         let mut topics = Topics::default();
+        let inputs = bind_inputs(id, spec, manifest, &mut topics, &mut refusals);
         let outputs = bind_outputs(spec, manifest, &mut topics, &mut refusals);
         let letters = match &spec.on_bad_record {
             OnBadRecord::DeadLetter { topic } => {
                 let topic = topic.clone().unwrap_or_else(|| format!("{}.dlq", spec.name).into());
-                if inputs.iter().any(|(_, binding)| binding.topic == topic) {
+                if inputs.iter().any(|input| input.binding.topic == topic) {
                     refusals.push(loops("on_bad_record.topic", &topic));
                 }
+                not_a_changelog("on_bad_record.topic", &topic, &mut refusals);
                 Some(topics.add(topic, PartitionBy::Key))
             }
             OnBadRecord::Stop | OnBadRecord::Drop => None,
         };
+        let changelogs = contract_state::changelogs(id, manifest, &mut topics);
         let config = bind_config(config, manifest, &mut refusals);
         if refusals.is_empty() {
             Ok(Self {
@@ -75,6 +95,7 @@ impl Contract {
                 outputs,
                 topics: topics.list,
                 letters,
+                changelogs,
                 config,
             })
         } else {
@@ -85,17 +106,18 @@ impl Contract {
     /// The input topics.
     #[must_use]
     pub fn input_topics(&self) -> Vec<Arc<str>> {
-        self.inputs.iter().map(|(_, binding)| binding.topic.clone()).collect()
+        self.inputs.iter().map(|input| input.binding.topic.clone()).collect()
     }
 }
 
+/// The sink's topics, each once for each way to choose partitions.
 #[derive(Default)]
-struct Topics {
+pub(in crate::app) struct Topics {
     list: Vec<(Arc<str>, PartitionBy)>,
 }
 
 impl Topics {
-    fn add(&mut self, topic: Arc<str>, by: PartitionBy) -> TopicIndex {
+    pub(in crate::app) fn add(&mut self, topic: Arc<str>, by: PartitionBy) -> TopicIndex {
         let known = self.list.iter().position(|known| *known == (topic.clone(), by));
         let index = known.unwrap_or_else(|| {
             self.list.push((topic, by));
@@ -106,23 +128,25 @@ impl Topics {
 }
 
 fn bind_inputs(
+    id: &PipelineId,
     spec: &PipelineSpec,
     manifest: &Manifest,
+    topics: &mut Topics,
     refusals: &mut Vec<Refusal>,
-) -> Vec<(InputPort, InputBinding)> {
-    let mut bound: Vec<(InputPort, InputBinding)> = Vec::new();
+) -> Vec<BoundInput> {
+    let mut bound: Vec<BoundInput> = Vec::new();
     for port in &manifest.inputs {
         let field = format!("inputs.{}", port.name);
         let Some(binding) = spec.inputs.get(&port.name) else {
             refusals.push(unbound(&field, &port.name, "input"));
             continue;
         };
-        if let Some((other, _)) = bound.iter().find(|(_, b)| b.topic == binding.topic) {
+        if let Some(other) = bound.iter().find(|bound| bound.binding.topic == binding.topic) {
             refusals.push(Refusal {
                 code: Code("topic-bound-twice"),
                 field: format!("{field}.topic"),
                 message: "two input ports read the same topic".to_owned(),
-                found: format!("`{}` on the ports {} and {}", binding.topic, other.name, port.name),
+                found: format!("`{}` on the ports {} and {}", binding.topic, other.port.name, port.name),
                 expected: "another topic for each input port".to_owned(),
                 remedy: "Bind the ports to different topics, or use two pipelines.".to_owned(),
             });
@@ -135,7 +159,9 @@ fn bind_inputs(
                 refusals.extend(check.err());
             }
         }
-        bound.push((port.clone(), binding.clone()));
+        not_its_own_changelog(id, &format!("{field}.topic"), &binding.topic, refusals);
+        let event_time = contract_state::event_time(spec, manifest, (port, binding), topics, refusals);
+        bound.push(BoundInput { port: port.clone(), binding: binding.clone(), event_time });
     }
     bound
 }
@@ -156,16 +182,11 @@ fn bind_outputs(
         if spec.inputs.values().any(|input| input.topic == binding.topic) {
             refusals.push(loops(&format!("{field}.topic"), &binding.topic));
         }
+        not_a_changelog(&format!("{field}.topic"), &binding.topic, refusals);
         let same_topic = bound.iter().find(|(_, b, _)| b.topic == binding.topic);
         if let Some((other, _, _)) = same_topic.filter(|(_, b, _)| b.partition_by != binding.partition_by) {
-            refusals.push(Refusal {
-                code: Code("partition-by-differs"),
-                field: format!("{field}.partition_by"),
-                message: "two output ports write the same topic and choose partitions differently".to_owned(),
-                found: format!("{:?}, and another on the port {}", binding.partition_by, other.name),
-                expected: "the same `partition_by` on both".to_owned(),
-                remedy: "Give both ports the same `partition_by`, or different topics.".to_owned(),
-            });
+            let field = format!("{field}.partition_by");
+            refusals.push(topic_differs(&field, binding.partition_by, &other.name));
         }
         if let Some(key) = &port.key {
             let check = formats::check(key, binding.key.format, Direction::Output, &format!("{field}.key"));
@@ -247,7 +268,19 @@ fn unbound(field: &str, name: &str, side: &str) -> Refusal {
     }
 }
 
-fn loops(field: &str, topic: &str) -> Refusal {
+/// Two writers of one topic that would put one key into different partitions.
+pub(in crate::app) fn topic_differs(field: &str, by: PartitionBy, other: &str) -> Refusal {
+    Refusal {
+        code: Code("partition-by-differs"),
+        field: field.to_owned(),
+        message: "two ports write the same topic and choose partitions differently".to_owned(),
+        found: format!("{by:?}, and another on the port {other}"),
+        expected: "the same `partition_by` on both".to_owned(),
+        remedy: "Give both the same `partition_by`, or different topics.".to_owned(),
+    }
+}
+
+pub(in crate::app) fn loops(field: &str, topic: &str) -> Refusal {
     Refusal {
         code: Code("topic-loop"),
         field: field.to_owned(),

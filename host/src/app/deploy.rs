@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::changelogs::ChangelogTopics;
+use crate::app::contract::BoundInput;
 use crate::app::contract::Contract;
+use crate::app::contract_state::PortLate;
 use crate::app::registry::RegisterFailure;
 use crate::app::registry::Registry;
 use crate::app::subjects::Part;
@@ -19,6 +22,7 @@ use crate::model::avro_type::AvroType;
 use crate::model::failure::Code;
 use crate::model::failure::Outage;
 use crate::model::failure::Refusal;
+use crate::model::ids::PipelineId;
 use crate::model::ids::RegistryId;
 use crate::model::manifest::PartType;
 use crate::model::pipeline_spec::Format;
@@ -67,7 +71,13 @@ impl Surroundings<'_> {
     ///
     /// # Errors
     /// When the broker or the registry is away, so that nothing can be said.
-    pub fn deploy(&self, spec: &PipelineSpec, contract: &Contract, mode: Mode) -> Result<Deployed, Outage> {
+    pub fn deploy(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        contract: &Contract,
+        mode: Mode,
+    ) -> Result<Deployed, Outage> {
         let mut found = Deployed::default();
         let admin = Admin::start(self.kafka, BROKER_WAIT).map_err(|error| error.outage())?;
         let partitions = input_topics(&admin, contract, &mut found)?;
@@ -77,7 +87,13 @@ impl Surroundings<'_> {
         let mode = if found.refusals.is_empty() { mode } else { Mode::DryRun };
         self.output_schemas(spec, contract, mode, &mut found)?;
         let mode = if found.refusals.is_empty() { mode } else { Mode::DryRun };
-        self.letter_topic(&admin, contract, partitions, mode, &mut found)?;
+        if let Some(partitions) = partitions {
+            let (brokers, dev_broker) = (self.kafka.brokers(), self.dev_broker);
+            let changelogs = ChangelogTopics { id, admin: &admin, brokers, dev_broker };
+            changelogs.deploy(contract, partitions, mode, &mut found)?;
+        }
+        let mode = if found.refusals.is_empty() { mode } else { Mode::DryRun };
+        self.letter_topic(&admin, contract, partitions.unwrap_or(1), mode, &mut found)?;
         Ok(found)
     }
 
@@ -135,7 +151,7 @@ impl Surroundings<'_> {
         contract: &Contract,
         found: &mut Deployed,
     ) -> Result<(), Outage> {
-        for (port, binding) in &contract.inputs {
+        for BoundInput { port, binding, .. } in &contract.inputs {
             let parts = [(Part::Key, &port.key, &binding.key), (Part::Value, &port.value, &binding.value)];
             for (part, ty, part_binding) in parts {
                 let Some(ty) = ty else { continue };
@@ -285,9 +301,10 @@ fn parsed(schema: &serde_json::Value) -> Option<AvroType> {
     AvroType::parse(&schema.to_string(), &[]).ok()
 }
 
-fn input_topics(admin: &Admin, contract: &Contract, found: &mut Deployed) -> Result<u32, Outage> {
+/// How many partitions the input topics have; none when they do not agree, or one is not there.
+fn input_topics(admin: &Admin, contract: &Contract, found: &mut Deployed) -> Result<Option<u32>, Outage> {
     let mut counts: Vec<(Arc<str>, u32)> = Vec::new();
-    for (port, binding) in &contract.inputs {
+    for BoundInput { port, binding, .. } in &contract.inputs {
         let field = format!("inputs.{}.topic", port.name);
         if let Some(count) = existing(admin, &binding.topic, &field, found)? {
             counts.push((binding.topic.clone(), count));
@@ -304,13 +321,22 @@ fn input_topics(admin: &Admin, contract: &Contract, found: &mut Deployed) -> Res
             expected: "the same number in each, so that equal keys meet in one task".to_owned(),
             remedy: "Repartition one of the topics.".to_owned(),
         });
+        return Ok(None);
     }
-    Ok(counts.iter().map(|(_, count)| *count).max().unwrap_or(1))
+    let all = counts.len() == contract.inputs.len();
+    Ok(counts.first().filter(|_| all).map(|(_, count)| *count))
 }
 
 fn output_topics(admin: &Admin, contract: &Contract, found: &mut Deployed) -> Result<(), Outage> {
     for (port, binding, _) in &contract.outputs {
         existing(admin, &binding.topic, &format!("outputs.{}.topic", port.name), found)?;
+    }
+    for input in &contract.inputs {
+        if let Some(PortLate::Topic(index)) = input.event_time.as_ref().map(|time| time.late)
+            && let Some((topic, _)) = contract.topics.get(index.0 as usize)
+        {
+            existing(admin, topic, &format!("inputs.{}.event_time.late.topic", input.port.name), found)?;
+        }
     }
     Ok(())
 }
@@ -322,7 +348,12 @@ fn existing(admin: &Admin, topic: &str, field: &str, found: &mut Deployed) -> Re
     }
 }
 
-fn refused_topic(error: &KafkaError, topic: &str, field: &str, found: &mut Deployed) -> Result<(), Outage> {
+pub(in crate::app) fn refused_topic(
+    error: &KafkaError,
+    topic: &str,
+    field: &str,
+    found: &mut Deployed,
+) -> Result<(), Outage> {
     if error.code.is_outage() {
         return Err(error.outage());
     }
@@ -353,6 +384,6 @@ fn registry_missing(field: &str) -> Refusal {
     }
 }
 
-fn is_missing(code: ErrorCode) -> bool {
+pub(in crate::app) fn is_missing(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::UNKNOWN_TOPIC | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
 }

@@ -86,7 +86,8 @@ impl WorkerFactory for PipelineFactory {
     fn build(&self, worker: WorkerIndex) -> Result<WorkerParts<KafkaSource, KafkaSink>, DriverFailure> {
         let table = Arc::new(SchemaTable::default());
         let mut inputs: Vec<Box<dyn Decoder>> = Vec::new();
-        for (port, binding) in &self.contract.inputs {
+        for input in &self.contract.inputs {
+            let (port, binding) = (&input.port, &input.binding);
             let decoder = InputDecoder::new(port, binding, &self.writer_schemas, &table).map_err(refused)?;
             inputs.push(Box::new(decoder));
         }

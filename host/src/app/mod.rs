@@ -4,9 +4,11 @@
 //! [`runner::PipelineHost`] from the settings.
 
 pub mod assembly;
+pub mod changelogs;
 pub mod check;
 pub mod client_settings;
 pub mod contract;
+pub mod contract_state;
 pub mod deploy;
 pub mod dev;
 pub mod factory;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::app::changelogs::ChangelogTopics;
 use crate::app::contract::Contract;
 use crate::app::deploy::Deployed;
 use crate::app::deploy::Mode;
@@ -24,6 +25,7 @@ use crate::control::runner::RunState;
 use crate::control::runner::RunStatus;
 use crate::control::runner::Runner;
 use crate::control::runner::StartFailure;
+use crate::control::runner::StateFate;
 use crate::kafka::admin::Admin;
 use crate::kafka::dev_broker::DevBroker;
 use crate::kafka::error::ErrorCode;
@@ -124,6 +126,7 @@ impl PipelineHost {
     /// When the broker or the registry is away.
     pub fn checked(
         &self,
+        id: &PipelineId,
         spec: &PipelineSpec,
         manifest: &Manifest,
         mode: Mode,
@@ -131,7 +134,8 @@ impl PipelineHost {
         let mut refusals = self.ceilings.check(spec).err().unwrap_or_default();
         let overrides = keep(Overrides::new(&spec.kafka), &mut refusals);
         let config = keep(resolve_config(spec, &self.secrets), &mut refusals);
-        let contract = config.and_then(|config| keep(Contract::bind(spec, &config, manifest), &mut refusals));
+        let contract =
+            config.and_then(|config| keep(Contract::bind(id, spec, &config, manifest), &mut refusals));
         let (Some(contract), Some(overrides), true) = (contract, overrides, refusals.is_empty()) else {
             return Ok((None, Deployed { refusals, ..Deployed::default() }));
         };
@@ -140,7 +144,7 @@ impl PipelineHost {
             BrokerKind::InProcess(broker) => Some(&**broker),
         };
         let surroundings = Surroundings { kafka: &self.kafka, registry: self.registry.as_ref(), dev_broker };
-        let mut deployed = surroundings.deploy(spec, &contract, mode)?;
+        let mut deployed = surroundings.deploy(id, spec, &contract, mode)?;
         if self.broker.is_in_process() && spec.delivery == Delivery::ExactlyOnce {
             deployed.notices.push(
                 "the in-process broker keeps no offsets of transactions, so this pipeline runs at least once; use --kafka for exactly once"
@@ -158,7 +162,7 @@ impl PipelineHost {
     ) -> Result<(), StartFailure> {
         let compiled =
             self.load(&component.component).map_err(|refusal| StartFailure::Refused(vec![refusal]))?;
-        let (checked, deployed) = self.checked(spec, &component.manifest, Mode::Apply)?;
+        let (checked, deployed) = self.checked(id, spec, &component.manifest, Mode::Apply)?;
         let (Some((contract, overrides)), true) = (checked, deployed.refusals.is_empty()) else {
             return Err(StartFailure::Refused(deployed.refusals));
         };
@@ -281,8 +285,8 @@ impl Runner for PipelineHost {
         })
     }
 
-    fn check(&self, _: &PipelineId, spec: &PipelineSpec, component: &ComponentRef) -> CheckReport {
-        match self.checked(spec, &component.manifest, Mode::DryRun) {
+    fn check(&self, id: &PipelineId, spec: &PipelineSpec, component: &ComponentRef) -> CheckReport {
+        match self.checked(id, spec, &component.manifest, Mode::DryRun) {
             Ok((_, deployed)) => CheckReport { refusals: deployed.refusals, notices: deployed.notices },
             Err(outage) => CheckReport {
                 refusals: Vec::new(),
@@ -311,22 +315,27 @@ impl Runner for PipelineHost {
         outcome
     }
 
-    fn forget(&self, id: &PipelineId) -> Result<(), Outage> {
+    fn forget(&self, id: &PipelineId, state: StateFate) -> Result<(), Outage> {
         self.running.lock().remove(id);
+        if state == StateFate::Keep {
+            return Ok(());
+        }
         let admin = Admin::start(&self.kafka, BROKER_WAIT).map_err(|error| error.outage())?;
         match admin.delete_group(&id.group()) {
-            Ok(()) => Ok(()),
-            Err(error) if error.code.is_outage() => Err(error.outage()),
+            Ok(()) => {}
+            Err(error) if error.code.is_outage() => return Err(error.outage()),
             // Static members stay in the group for a session timeout after they have left.
             Err(error) if error.code == ErrorCode::NON_EMPTY_GROUP => {
-                Err(Outage::new("group-not-empty", error.to_string()))
+                return Err(Outage::new("group-not-empty", error.to_string()));
             }
             // A group that never was, or that the broker will expire by itself.
-            Err(error) => {
-                tracing::info!(pipeline = %id, %error, "the consumer group was not deleted");
-                Ok(())
-            }
+            Err(error) => tracing::info!(pipeline = %id, %error, "the consumer group was not deleted"),
         }
+        // Only now: as long as the group had members, some worker could still write to them.
+        let brokers = self.kafka.brokers();
+        let changelogs = ChangelogTopics { id, admin: &admin, brokers, dev_broker: None };
+        // Without the right to it the pipeline stays in deletion: nobody would find them otherwise.
+        changelogs.delete().map_err(|error| Outage::new("changelog-not-deleted", error.to_string()))
     }
 
     fn status(&self, id: &PipelineId) -> RunStatus {
