@@ -31,6 +31,7 @@ use crate::model::record_batch::RawRecords;
 use crate::model::record_batch::RecordBatch;
 use crate::model::record_batch::Rejection;
 use crate::model::record_batch::Rows;
+use crate::model::state::FiredTimers;
 use crate::pipeline::dead_letter::BadRecordPolicy;
 use crate::pipeline::driver::Driver;
 use crate::pipeline::driver::DriverSettings;
@@ -59,6 +60,7 @@ use crate::pipeline::ports::SourceFailure;
 use crate::pipeline::ports::SystemClock;
 use crate::pipeline::ports::TopicIndex;
 use crate::pipeline::run::Lane;
+use crate::pipeline::state_ports::StateSlot;
 use crate::pipeline::status::StatusBoard;
 
 pub(crate) const OUTPUT: TopicIndex = TopicIndex(0);
@@ -323,7 +325,7 @@ impl Decoder for FakeDecoder {
 struct FakeGuest(Shared);
 
 impl Guest for FakeGuest {
-    fn invoke(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure> {
+    fn invoke(&mut self, batch: &RecordBatch, _: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
         let mut world = self.0.borrow_mut();
         world.calls += 1;
         let column = batch.rows.value.as_ref().expect("a value root");
@@ -350,6 +352,9 @@ impl Guest for FakeGuest {
             emissions: vec![Emission { port: PortIndex(0), schema: None, rows, sources }],
             rejections,
         })
+    }
+    fn fire(&mut self, _: &FiredTimers, _: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
+        Err(InvokeFailure::Fatal("this transform has no timers".to_owned()))
     }
     fn release(&mut self) {}
 }

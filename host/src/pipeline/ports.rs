@@ -17,6 +17,9 @@ use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RawRecords;
 use crate::model::record_batch::RecordBatch;
 use crate::model::record_batch::Rows;
+use crate::model::state::FiredTimers;
+use crate::pipeline::state_ports::StateFailure;
+use crate::pipeline::state_ports::StateSlot;
 
 /// Offsets to resume at: the next record to read of each partition.
 pub type Positions = Vec<(TopicPartition, Offset)>;
@@ -182,12 +185,24 @@ pub enum DecodeFailure {
 }
 
 /// User code. Lives on the worker's thread. Instances come and go behind it.
+///
+/// A call is lent the task's state, which is back in its slot when the call returns, however it ends.
+/// The caller has begun an invocation on it, and keeps or undoes afterwards what the call wrote. The
+/// slot may be empty for a transform without stores and timers.
 pub trait Guest {
-    /// One call. After any failure but [`InvokeFailure::Retry`] the next call has a new instance.
+    /// One call with records. After any failure but [`InvokeFailure::Retry`] the next call has a new
+    /// instance.
     ///
     /// # Errors
     /// See [`InvokeFailure`]; nothing of the failed call is returned.
-    fn invoke(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure>;
+    fn invoke(&mut self, batch: &RecordBatch, state: &mut StateSlot) -> Result<Invoked, InvokeFailure>;
+
+    /// One call with timers that are due. Sources and rejected rows of the answer are indexes into
+    /// `fired`.
+    ///
+    /// # Errors
+    /// As of [`Guest::invoke`].
+    fn fire(&mut self, fired: &FiredTimers, state: &mut StateSlot) -> Result<Invoked, InvokeFailure>;
 
     /// Drops the instance until it is needed again.
     fn release(&mut self);
@@ -221,6 +236,8 @@ pub enum InvokeFailure {
     Memory { limit_bytes: u64 },
     #[error("the transform emitted more than {limit_bytes} bytes for one batch")]
     Output { limit_bytes: u64 },
+    #[error("the transform wrote more than {limit_bytes} bytes of state for one batch")]
+    StateLimit { limit_bytes: u64 },
     /// Broke the contract in a way that only shows at the end of the call.
     #[error("the transform broke the contract: {0}")]
     Contract(String),
@@ -228,6 +245,9 @@ pub enum InvokeFailure {
     Retry(String),
     #[error("the transform cannot go on: {0}")]
     Fatal(String),
+    /// The state cannot be read or written: no fault of the guest, and never of a record.
+    #[error(transparent)]
+    State(StateFailure),
 }
 
 /// Columns to bytes, for the key or the value of one output port.
