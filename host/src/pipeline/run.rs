@@ -36,6 +36,7 @@ use crate::pipeline::ports::Sink;
 use crate::pipeline::ports::SinkFailure;
 use crate::pipeline::sending::Sending;
 use crate::pipeline::sending::SourceRows;
+use crate::pipeline::settings::StateParts;
 use crate::pipeline::state_ports::StateFailure;
 
 /// How often a single record must exceed the deadline, by its own CPU time and each time in a new
@@ -115,6 +116,8 @@ pub struct Lane<K> {
     pub retry: RetryPolicy,
     pub observer: Box<dyn Observer>,
     pub clock: Box<dyn Clock>,
+    /// None for a pipeline that keeps nothing.
+    pub state: Option<StateParts>,
     /// Used again batch after batch.
     pub order: Vec<EmittedRow>,
 }
