@@ -38,7 +38,8 @@ impl Host {
 
     fn check_healthy(&mut self, after: &str) {
         let batch = wasm_guests::raw_batch(ROWS);
-        let invoked = self.healthy.invoke(&batch).unwrap_or_else(|error| panic!("after {after}: {error}"));
+        let invoked =
+            self.healthy.invoke(&batch, &mut None).unwrap_or_else(|error| panic!("after {after}: {error}"));
         assert_eq!(invoked.emissions.len(), 1, "after {after}");
         assert_eq!(invoked.emissions[0].rows.value.as_deref(), batch.rows.value.as_deref(), "after {after}");
         assert_eq!(self.healthy.stats().instances_made, 1, "after {after}: the healthy instance lives on");
@@ -53,10 +54,10 @@ impl Host {
         let mut spec = wasm_guests::spec(component);
         change(&mut spec);
         let mut guest = WasmGuest::new(spec).expect("a guest");
-        let first = guest.invoke(&wasm_guests::raw_batch(ROWS)).map(|_| ()).expect_err(name);
+        let first = guest.invoke(&wasm_guests::raw_batch(ROWS), &mut None).map(|_| ()).expect_err(name);
         assert!(!guest.stats().is_live, "{name}: the instance is dropped");
         self.check_healthy(name);
-        let second = guest.invoke(&wasm_guests::raw_batch(ROWS)).map(|_| ()).expect_err(name);
+        let second = guest.invoke(&wasm_guests::raw_batch(ROWS), &mut None).map(|_| ()).expect_err(name);
         assert_eq!(
             std::mem::discriminant(&first),
             std::mem::discriminant(&second),
@@ -165,7 +166,7 @@ fn log_lines_are_cut_and_limited_in_rate_across_instances() {
     let mut guest = WasmGuest::new(spec).expect("a guest");
     let start = Instant::now();
     for _ in 0..4 {
-        let failure = guest.invoke(&wasm_guests::raw_batch(1)).map(|_| ()).expect_err("floods");
+        let failure = guest.invoke(&wasm_guests::raw_batch(1), &mut None).map(|_| ()).expect_err("floods");
         assert!(matches!(failure, InvokeFailure::Deadline { .. }), "{failure:?}");
     }
     guest.release();
@@ -229,7 +230,7 @@ fn an_open_that_never_returns_is_stopped() {
     let mut host = Host::new();
     let component = host.loader.load(&wasm_guests::hostile_guest("spin_in_open")).expect("loads");
     let mut guest = wasm_guests::guest(component);
-    let failure = guest.invoke(&wasm_guests::raw_batch(1)).map(|_| ()).expect_err("spins");
+    let failure = guest.invoke(&wasm_guests::raw_batch(1), &mut None).map(|_| ()).expect_err("spins");
     let InvokeFailure::Fatal(message) = &failure else { panic!("{failure:?}") };
     assert!(message.contains("longer than 10000 ms"), "{message}");
     host.check_healthy("spin_in_open");

@@ -36,13 +36,14 @@ use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::schema_table::SchemaTable;
 use crate::pipeline::dead_letter::BadRecordPolicy;
 use crate::pipeline::driver::DriverFailure;
-use crate::pipeline::driver::DriverSettings;
 use crate::pipeline::outputs::Output;
 use crate::pipeline::outputs::Outputs;
 use crate::pipeline::ports::Decoder;
 use crate::pipeline::ports::EncodeFailure;
 use crate::pipeline::ports::SystemClock;
 use crate::pipeline::run::Lane;
+use crate::pipeline::settings::DriverSettings;
+use crate::pipeline::settings::InputSettings;
 use crate::sink::dead_letter::Sender;
 use crate::sink::kafka_sink::KafkaSink;
 use crate::sink::sink_settings::SinkSettings;
@@ -139,9 +140,10 @@ impl WorkerFactory for PipelineFactory {
                 instances: Cell::new(0),
             }),
             clock: Box::new(SystemClock),
+            state: None,
             order: Vec::new(),
         };
-        let ports = (0..).map(PortIndex);
+        let ports = (0..).map(PortIndex).map(InputSettings::stream);
         let settings = DriverSettings {
             delivery: self.spec.delivery,
             start: self.spec.start.clone(),

@@ -3,18 +3,13 @@
 //! The driver owns the worker's consumer, producer, guest and codecs, on one thread. So ownership
 //! of a partition, the work on it and the transaction that commits it cannot diverge.
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
 use crate::model::failure::Code;
 use crate::model::failure::Stop;
-use crate::model::ids::PortIndex;
-use crate::model::pipeline_spec::CommitPolicy;
 use crate::model::pipeline_spec::Delivery;
-use crate::model::pipeline_spec::Start;
 use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
 use crate::model::record_batch::RawRecords;
@@ -37,6 +32,7 @@ use crate::pipeline::run::Lane;
 use crate::pipeline::run::RunFailure;
 use crate::pipeline::run::RunOf;
 use crate::pipeline::run::RunOutcome;
+use crate::pipeline::settings::DriverSettings;
 use crate::pipeline::start;
 use crate::pipeline::status::StatusBoard;
 use crate::pipeline::task::Task;
@@ -48,16 +44,6 @@ const IDLE_WAIT: Duration = Duration::from_millis(500);
 const RELEASE_AFTER: Duration = Duration::from_secs(60);
 /// How often the status is published while nothing else asks for it.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-
-/// What a driver needs to know.
-#[derive(Debug, Clone)]
-pub struct DriverSettings {
-    pub delivery: Delivery,
-    pub start: Start,
-    pub commit: CommitPolicy,
-    /// Input topics with their ports.
-    pub inputs: BTreeMap<Arc<str>, PortIndex>,
-}
 
 /// Why a driver cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -203,12 +189,12 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         let positions = start::resolve(&mut self.source, partitions).map_err(source_failed)?;
         self.source.start(&positions).map_err(source_failed)?;
         for (partition, offset) in positions {
-            let Some(port) = self.settings.inputs.get(&partition.topic) else {
+            let Some(input) = self.settings.inputs.get(&partition.topic) else {
                 continue;
             };
             let slot = self.next_slot;
             self.next_slot = (self.next_slot + 1) % Token::SLOTS;
-            let mut task = Task::new(partition.clone(), *port, slot, offset);
+            let mut task = Task::new(partition.clone(), input.port, slot, offset);
             advance(&mut task, TaskEvent::Started);
             tracing::info!(%partition, %offset, "task started");
             self.tasks.insert(partition, task);
@@ -452,6 +438,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 lag: self.source.lag(&task.partition),
                 last_timestamp: task.last_timestamp,
                 waiting: task.waiting.as_ref().map(|(_, waiting)| waiting.clone()),
+                restore: None,
             })
             .collect();
         tasks.sort_by(|a, b| a.partition.cmp(&b.partition));

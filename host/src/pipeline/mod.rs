@@ -17,6 +17,7 @@ pub mod poison;
 pub mod ports;
 pub mod run;
 pub mod sending;
+pub mod settings;
 pub mod start;
 pub mod state_ports;
 pub mod status;

@@ -36,6 +36,8 @@ use crate::pipeline::ports::Sink;
 use crate::pipeline::ports::SinkFailure;
 use crate::pipeline::sending::Sending;
 use crate::pipeline::sending::SourceRows;
+use crate::pipeline::settings::StateParts;
+use crate::pipeline::state_ports::StateFailure;
 
 /// How often a single record must exceed the deadline, by its own CPU time and each time in a new
 /// instance, before it is set aside.
@@ -114,6 +116,8 @@ pub struct Lane<K> {
     pub retry: RetryPolicy,
     pub observer: Box<dyn Observer>,
     pub clock: Box<dyn Clock>,
+    /// None for a pipeline that keeps nothing.
+    pub state: Option<StateParts>,
     /// Used again batch after batch.
     pub order: Vec<EmittedRow>,
 }
@@ -248,13 +252,14 @@ impl<K: Sink> Lane<K> {
         if decoded.rows.count == 0 {
             return Ok(Invoked::default());
         }
-        self.guest.invoke(&RecordBatch {
+        let batch = RecordBatch {
             port: of.port,
             partition: run.records.topic_partition().partition,
             event_watermark: None,
             schema: decoded.schema,
             rows: decoded.rows.clone(),
-        })
+        };
+        self.guest.invoke(&batch, &mut None)
     }
 
     fn failed<R: RawRecords>(
@@ -275,6 +280,9 @@ impl<K: Sink> Lane<K> {
                 ),
                 "See the transform's logs, mend its cause, then resume the pipeline",
             ));
+        }
+        if let InvokeFailure::State(failure) = failure {
+            return state_failed(failure, &mut run.outage);
         }
         if matches!(failure, InvokeFailure::Retry(_)) && run.retries.attempts() < self.retry.attempts_max {
             let wait = run.retries.next_wait();
@@ -390,6 +398,10 @@ fn failure_code(failure: &InvokeFailure) -> Code {
         InvokeFailure::Contract(_) => "guest-contract",
         InvokeFailure::Retry(_) => "guest-retry",
         InvokeFailure::Fatal(_) => "guest-fatal",
+        InvokeFailure::StateLimit { .. } => "guest-state-limit",
+        InvokeFailure::State(StateFailure::Storage { outage, .. }) => return outage.code,
+        InvokeFailure::State(StateFailure::Stop(stop)) => return stop.code,
+        InvokeFailure::State(_) => "internal-state",
     })
 }
 
@@ -407,6 +419,19 @@ fn decode_failed(failure: DecodeFailure, backoff: &mut Backoff) -> Result<RunOut
 
 fn wait_for(outage: &Outage, backoff: &mut Backoff) -> RunOutcome {
     RunOutcome::Wait { wait: backoff.next_wait(), code: outage.code, reason: outage.message.clone() }
+}
+
+/// Storage that fails is no fault of a record: its work is done again.
+fn state_failed(failure: StateFailure, backoff: &mut Backoff) -> Result<Next, Stop> {
+    match failure {
+        StateFailure::Storage { outage, .. } => Ok(Next::Wait(wait_for(&outage, backoff))),
+        StateFailure::Stop(stop) => Err(stop),
+        other => Err(Stop::new(
+            "internal-state",
+            other.to_string(),
+            "This is a mistake in Wasmill: please report it with the pipeline file",
+        )),
+    }
 }
 
 fn unknown_port(port: PortIndex) -> Stop {

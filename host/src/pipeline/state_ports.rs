@@ -21,6 +21,7 @@ use crate::model::state::ScanPage;
 use crate::model::state::StateTimes;
 use crate::model::state::StoreIndex;
 use crate::model::state::TimeDomain;
+pub use crate::model::status::RestoreProgress;
 
 /// Keyed state and timers of one task. Owned by the worker's thread; lent to the guest for a call.
 pub trait TaskState: Send {
@@ -94,12 +95,18 @@ pub trait TaskState: Send {
     /// too late. Cheap: asked for every batch.
     fn next_due(&self, domain: TimeDomain) -> Option<i64>;
 
-    /// Takes timers due at `until` (included), ordered by time, key and tag, at most
-    /// [`crate::model::state::TIMERS_PER_CALL_MAX`]. To be called after `begin`.
+    /// Takes the first timers due at `until` (included), ordered by time, key and tag: as many as
+    /// there are, up to `max`. To be called after `begin`.
     ///
     /// # Errors
     /// See [`StateFailure`].
-    fn take_due(&mut self, domain: TimeDomain, until: i64, fired: &mut FiredTimers) -> Result<(), StateFailure>;
+    fn take_due(
+        &mut self,
+        domain: TimeDomain,
+        until: i64,
+        max: usize,
+        fired: &mut FiredTimers,
+    ) -> Result<(), StateFailure>;
 
     /// Progress of event time of an input of this task, as committed or kept since.
     fn event_clock(&self, port: PortIndex) -> EventClock;
@@ -176,7 +183,8 @@ pub trait StateKeeper: Send {
     /// task's inputs, read before this call.
     fn open(&mut self, partition: Partition, committed: &[(PortIndex, Offset)]);
 
-    /// What has ended since the last call. Never waits.
+    /// What has ended since the last call. A restore that was closed meanwhile never shows up. Never
+    /// waits.
     fn restored(&mut self) -> Vec<(Partition, Result<Box<dyn TaskState>, StateFailure>)>;
 
     /// How far a restore has come; none when none runs.
@@ -185,13 +193,4 @@ pub trait StateKeeper: Send {
     /// Takes a state back: whatever is committed is flushed, the folder is kept. Also ends a restore
     /// that runs.
     fn close(&mut self, partition: Partition, state: StateSlot);
-}
-
-/// How far a restore has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RestoreProgress {
-    pub records: u64,
-    pub bytes: u64,
-    /// Records of the changelogs still to come, at most; none while it is not known.
-    pub records_left: Option<u64>,
 }

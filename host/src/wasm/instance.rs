@@ -13,6 +13,7 @@ use wasmtime::component::TypedFunc;
 use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RecordBatch;
 use crate::pipeline::ports::InvokeFailure;
+use crate::pipeline::state_ports::StateSlot;
 use crate::wasm::columns::lower::Lowered;
 use crate::wasm::columns::wire::BatchOut;
 use crate::wasm::columns::wire::ColumnOut;
@@ -90,18 +91,36 @@ impl Instance {
         }
     }
 
-    /// One call of `process`.
-    pub(in crate::wasm) fn process(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure> {
+    /// One call of `process`. `state` is lent to the guest meanwhile.
+    pub(in crate::wasm) fn process(
+        &mut self,
+        batch: &RecordBatch,
+        state: &mut StateSlot,
+    ) -> Result<Invoked, InvokeFailure> {
         let lowered = Lowered::new(&batch.rows).map_err(|error| InvokeFailure::Fatal(error.to_string()))?;
-        let rows = batch.rows.count;
+        let process = self.process;
+        self.invoke(batch.rows.count, batch.event_watermark, state, |store| {
+            call(store, process, batch, &lowered)
+        })
+    }
+
+    /// A call over so many rows or timers, with everything around it.
+    fn invoke(
+        &mut self,
+        rows: usize,
+        event_watermark: Option<i64>,
+        slot: &mut StateSlot,
+        call: impl FnOnce(&mut Store<GuestState>) -> wasmtime::Result<Result<(), FailureIn>>,
+    ) -> Result<Invoked, InvokeFailure> {
         let limits = self.store.data().context.limits;
-        let invocation =
-            Invocation::new(rows, batch.event_watermark, unix_ms(), limits.output_bytes_per_batch_max);
+        let invocation = Invocation::new(rows, event_watermark, unix_ms(), limits.output_bytes_per_batch_max);
+        self.store.data_mut().task_state = slot.take();
         let answer = {
             let _running = begin(&self.program, &mut self.store, self.limit_ms, invocation);
-            call(&mut self.store, self.process, batch, &lowered)
+            call(&mut self.store)
         };
         let state = self.store.data_mut();
+        *slot = state.task_state.take();
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(trap::failure(&error, state, self.limit_ms)),
@@ -152,6 +171,7 @@ pub(in crate::wasm) fn new_store(
             invocation: Invocation::default(),
             context: Arc::clone(context),
             log,
+            task_state: None,
             dynamic_shapes: Vec::new(),
             emitted_buffers: Vec::new(),
             declared_schemas: 0,

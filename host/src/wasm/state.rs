@@ -10,6 +10,7 @@ use crate::model::record_batch::Emission;
 use crate::model::record_batch::Invoked;
 use crate::model::record_batch::Rejection;
 use crate::model::schema_table::SchemaTable;
+use crate::pipeline::state_ports::StateSlot;
 use crate::wasm::columns::shape::ColumnShape;
 use crate::wasm::deadline::Deadline;
 use crate::wasm::guest_log::GuestLog;
@@ -30,6 +31,8 @@ pub(in crate::wasm) struct GuestState {
     pub(in crate::wasm) invocation: Invocation,
     pub(in crate::wasm) context: Arc<GuestContext>,
     pub(in crate::wasm) log: GuestLog,
+    /// Keyed state of the task, while a call has it.
+    pub(in crate::wasm) task_state: StateSlot,
     /// Shapes of the schemas that the guest has emitted by so far.
     pub(in crate::wasm) dynamic_shapes: Vec<(SchemaId, Arc<ColumnShape>)>,
     /// Where the buffers of an emission are in the guest's memory; kept for its capacity.
