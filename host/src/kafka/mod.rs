@@ -27,7 +27,6 @@ mod headers;
 mod interceptor;
 mod layout;
 pub mod messages;
-pub mod murmur2;
 pub mod overrides;
 mod partition_list;
 pub mod partition_reader;

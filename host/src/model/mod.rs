@@ -7,6 +7,7 @@ pub mod failure;
 pub mod ids;
 pub mod limits;
 pub mod manifest;
+pub mod murmur2;
 pub mod pipeline_spec;
 pub mod position;
 pub mod record_batch;

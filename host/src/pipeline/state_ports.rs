@@ -132,8 +132,19 @@ pub trait TaskState: Send {
     /// reports how an earlier one ended. Never waits for a disk.
     ///
     /// # Errors
-    /// See [`StateFailure`].
+    /// [`StateFailure::Storage`] once for every flush that failed. The state stays usable: it holds
+    /// what was not flushed and tries again by itself; when memory for that runs out, reads and writes
+    /// fail with the same.
     fn tick(&mut self) -> Result<(), StateFailure>;
+
+    /// Writes what is committed to disk, waits for it, and lets go of the folder. The overlay is
+    /// dropped. A state that is dropped instead loses nothing either: the changelogs have it.
+    ///
+    /// # Errors
+    /// [`StateFailure::Storage`] when the disk did not take it.
+    fn close(self: Box<Self>) -> Result<(), StateFailure> {
+        Ok(())
+    }
 }
 
 /// One changed key, for the changelog.
@@ -193,4 +204,41 @@ pub trait StateKeeper: Send {
     /// Takes a state back: whatever is committed is flushed, the folder is kept. Also ends a restore
     /// that runs.
     fn close(&mut self, partition: Partition, state: StateSlot);
+}
+
+/// What the state needs to know of Avro. `codec` implements it.
+pub trait ValueSchemas: Send + Sync {
+    /// One text for one schema, however it was written.
+    ///
+    /// # Errors
+    /// Why it is no schema that state can have.
+    fn canonical(&self, schema: &serde_json::Value) -> Result<String, String>;
+
+    /// Checks values of a schema.
+    ///
+    /// # Errors
+    /// Why it is no schema that state can have.
+    fn check(&self, schema: &str) -> Result<Box<dyn ValueCheck>, String>;
+
+    /// Rewrites values of a writer's schema as values of a reader's.
+    ///
+    /// # Errors
+    /// When not every value of the writer's can be read: the field, and the rule that is broken.
+    fn upgrade(&self, writer: &str, reader: &str) -> Result<Box<dyn ValueUpgrade>, String>;
+}
+
+/// Whether bytes are one value of a schema.
+pub trait ValueCheck: Send {
+    /// # Errors
+    /// What was found, where, what was expected.
+    fn check(&mut self, body: &[u8]) -> Result<(), String>;
+}
+
+/// From one schema to another, by Avro's schema resolution.
+pub trait ValueUpgrade: Send {
+    /// Appends the body that stands for `body`.
+    ///
+    /// # Errors
+    /// When `body` is no value of the writer's schema.
+    fn upgrade(&mut self, body: &[u8], out: &mut Vec<u8>) -> Result<(), String>;
 }

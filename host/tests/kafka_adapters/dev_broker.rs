@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmill::kafka::dev_broker::DevBroker;
-use wasmill::kafka::murmur2::partition_of_key;
+use wasmill::model::murmur2::partition_of_key;
 use wasmill::kafka::security::Security;
 use wasmill::kafka::settings::ClientSettings;
 use wasmill::model::pipeline_spec::Delivery;
