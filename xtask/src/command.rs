@@ -95,5 +95,16 @@ fn is_executable(file: &Path) -> bool {
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(crate::checkout::root());
+    // What cargo told this program of itself is no news for the cargo it starts: some build scripts
+    // look at it, and would run again whenever a build came from another side.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_")
+            || text.starts_with("CARGO_MANIFEST_")
+            || text == "CARGO_PRIMARY_PACKAGE"
+        {
+            command.env_remove(&name);
+        }
+    }
     command
 }
