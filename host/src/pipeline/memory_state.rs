@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -54,6 +55,7 @@ struct Inner {
     bytes_left: u64,
     bytes_max: u64,
     failure: Option<StateFailure>,
+    wait: Duration,
 }
 
 #[derive(Debug)]
@@ -124,12 +126,18 @@ impl MemoryState {
             bytes_left: u64::MAX,
             bytes_max: u64::MAX,
             failure: None,
+            wait: Duration::ZERO,
         }))))
     }
 
     /// The next call that can fail fails with this.
     pub fn fail_next(&self, failure: StateFailure) {
         self.0.lock().failure = Some(failure);
+    }
+
+    /// Every call takes this long from now on, as on a slow disk.
+    pub fn answer_after(&self, wait: Duration) {
+        self.0.lock().wait = wait;
     }
 
     /// What is committed in a store, expired entries included: state keys and values.
@@ -157,6 +165,7 @@ impl MemoryState {
 
 impl Inner {
     fn scripted(&mut self) -> Result<(), StateFailure> {
+        std::thread::sleep(self.wait);
         self.failure.take().map_or(Ok(()), Err)
     }
 
