@@ -11,6 +11,8 @@ pub mod dead_letter;
 pub mod driver;
 pub mod emit_order;
 pub mod header_copy;
+mod memory_layers;
+pub mod memory_state;
 pub mod observer;
 pub mod outputs;
 pub mod poison;
