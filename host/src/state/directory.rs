@@ -81,13 +81,19 @@ pub(super) fn trust(
             let (start, end) = (bound.start, bound.end);
             return Err(Untrusted::OutsideOfLog { store: store.clone(), next: position.next, start, end });
         }
-        let age = Duration::from_millis(now_ms.saturating_sub(record.level_at.unwrap_or(0)).max(0) as u64);
-        if age >= bound.delete_retention {
-            let retention_s = bound.delete_retention.as_secs();
-            return Err(Untrusted::TooOld { age_s: age.as_secs(), retention_s });
-        }
+        is_young(record, bound.delete_retention, now_ms)?;
     }
     Ok(())
+}
+
+/// Whether the changelogs still tell of all keys that were deleted since a record was level with them.
+pub(super) fn is_young(record: &LocalRecord, retention: Duration, now_ms: i64) -> Result<(), Untrusted> {
+    let age_ms = now_ms.saturating_sub(record.level_at.unwrap_or(0)).max(0);
+    let age = Duration::from_millis(age_ms.unsigned_abs());
+    if age < retention {
+        return Ok(());
+    }
+    Err(Untrusted::TooOld { age_s: age.as_secs(), retention_s: retention.as_secs() })
 }
 
 /// Whose state a folder holds.
@@ -164,6 +170,13 @@ impl TaskFolder {
         write().map_err(|error| DiskError::io("write", &path, &error))
     }
 
+    /// Says that what lies here is not to be used again.
+    pub(super) fn distrust(&self) {
+        if let Err(error) = remove(&self.path.join("identity.json")) {
+            tracing::warn!(%error, "a folder of damaged state could not be marked as such");
+        }
+    }
+
     /// Removes everything but the lock. The identity goes first: what is left half-way is nobody's.
     pub(super) fn wipe(&self) -> Result<(), DiskError> {
         remove(&self.path.join("identity.json"))?;
@@ -180,7 +193,9 @@ pub(super) fn remove(path: &Path) -> Result<(), DiskError> {
         Err(error) => Err(error),
     };
     match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(DiskError::io("remove", path, &error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(DiskError::io("remove", path, &error))
+        }
         _ => Ok(()),
     }
 }

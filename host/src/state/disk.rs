@@ -68,7 +68,9 @@ impl From<rocksdb::Error> for DiskError {
         let kind = error.kind();
         let text = error.into_string();
         match kind {
-            ErrorKind::IOError if text.contains("lock hold") || text.contains("lock file") => Self::Locked(text),
+            ErrorKind::IOError if text.contains("lock hold") || text.contains("lock file") => {
+                Self::Locked(text)
+            }
             ErrorKind::Corruption => Self::Corrupt(text),
             _ => Self::Io(text),
         }
@@ -97,7 +99,8 @@ impl Disk {
         swept: &[SweptUntil],
     ) -> Result<Self, DiskError> {
         let options = disk_options::database(memory);
-        let exists = path.join("CURRENT").try_exists().map_err(|error| DiskError::io("look into", path, &error))?;
+        let exists =
+            path.join("CURRENT").try_exists().map_err(|error| DiskError::io("look into", path, &error))?;
         let found = if exists { Database::list_cf(&options, path)? } else { Vec::new() };
         let surplus: Vec<&String> =
             found.iter().filter(|name| !layout.families().any(|family| family == *name)).collect();
@@ -138,19 +141,20 @@ impl Disk {
         }
         let mut batch = self.batch();
         for store in gone {
-            record.forget(&store, &mut batch)?;
+            record.forget(&store, &mut batch);
         }
         batch.write()?;
         self.flush()
     }
 
-    fn family(&self, family: Family) -> Result<&ColumnFamily, DiskError> {
-        let name = self.layout.family(family).unwrap_or_default();
-        self.database.cf_handle(name).ok_or_else(|| DiskError::Corrupt(format!("there is no column family `{name}`")))
+    #[expect(clippy::expect_used, reason = "it was opened with every family of its layout")]
+    fn family(&self, family: Family) -> &ColumnFamily {
+        let name = self.layout.family(family);
+        name.and_then(|name| self.database.cf_handle(name)).expect("a column family of the layout")
     }
 
     pub(super) fn get(&self, family: Family, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, DiskError> {
-        Ok(self.database.get_pinned_cf(self.family(family)?, key)?)
+        Ok(self.database.get_pinned_cf(self.family(family), key)?)
     }
 
     /// One entry a key, in their order.
@@ -159,17 +163,22 @@ impl Disk {
         family: Family,
         keys: impl IntoIterator<Item = &'k [u8]>,
     ) -> Result<Vec<Option<DBPinnableSlice<'_>>>, DiskError> {
-        let values = self.database.batched_multi_get_cf(self.family(family)?, keys, false);
+        let values = self.database.batched_multi_get_cf(self.family(family), keys, false);
         values.into_iter().map(|value| value.map_err(DiskError::from)).collect()
     }
 
     /// An iterator over the keys from `from` (included) to `until` (excluded).
-    pub(super) fn iterate(&self, family: Family, from: &[u8], until: Option<&[u8]>) -> Result<DiskIterator<'_>, DiskError> {
+    pub(super) fn iterate(
+        &self,
+        family: Family,
+        from: &[u8],
+        until: Option<&[u8]>,
+    ) -> Result<DiskIterator<'_>, DiskError> {
         let mut options = ReadOptions::default();
         if let Some(until) = until {
             options.set_iterate_upper_bound(until);
         }
-        let mut iterator = self.database.raw_iterator_cf_opt(self.family(family)?, options);
+        let mut iterator = self.database.raw_iterator_cf_opt(self.family(family), options);
         iterator.seek(from);
         Ok(iterator)
     }
@@ -178,7 +187,7 @@ impl Disk {
     pub(super) fn iterate_once(&self, family: Family, from: &[u8]) -> Result<DiskIterator<'_>, DiskError> {
         let mut options = ReadOptions::default();
         options.fill_cache(false);
-        let mut iterator = self.database.raw_iterator_cf_opt(self.family(family)?, options);
+        let mut iterator = self.database.raw_iterator_cf_opt(self.family(family), options);
         iterator.seek(from);
         Ok(iterator)
     }
@@ -224,7 +233,7 @@ impl Disk {
     pub(super) fn compact(&self, family: Family) -> Result<(), DiskError> {
         let mut options = rocksdb::CompactOptions::default();
         options.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
-        self.database.compact_range_cf_opt(self.family(family)?, None::<&[u8]>, None::<&[u8]>, &options);
+        self.database.compact_range_cf_opt(self.family(family), None::<&[u8]>, None::<&[u8]>, &options);
         Ok(())
     }
 }
@@ -235,19 +244,22 @@ pub(super) struct Batch<'a> {
     writes: WriteBatch,
 }
 
-impl Batch<'_> {
-    pub(super) fn put(&mut self, family: Family, key: &[u8], value: &[u8]) -> Result<(), DiskError> {
-        self.writes.put_cf(self.disk.family(family)?, key, value);
-        Ok(())
+impl<'a> Batch<'a> {
+    /// Adds to writes that there are already.
+    pub(super) fn of(disk: &'a Disk, writes: WriteBatch) -> Self {
+        Self { disk, writes }
     }
 
-    pub(super) fn delete(&mut self, family: Family, key: &[u8]) -> Result<(), DiskError> {
-        self.writes.delete_cf(self.disk.family(family)?, key);
-        Ok(())
+    pub(super) fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
+        self.writes.put_cf(self.disk.family(family), key, value);
+    }
+
+    pub(super) fn delete(&mut self, family: Family, key: &[u8]) {
+        self.writes.delete_cf(self.disk.family(family), key);
     }
 
     /// Puts, or deletes where there is no value.
-    pub(super) fn set(&mut self, family: Family, key: &[u8], value: Option<&[u8]>) -> Result<(), DiskError> {
+    pub(super) fn set(&mut self, family: Family, key: &[u8], value: Option<&[u8]>) {
         match value {
             Some(value) => self.put(family, key, value),
             None => self.delete(family, key),

@@ -93,7 +93,9 @@ pub struct StoredValue<'a> {
 pub enum StoredValueError {
     #[error("found no bytes, expected a stored value")]
     Empty,
-    #[error("found format {0}, expected {FORMAT}: a newer version of Wasmill wrote it, or the bytes are damaged")]
+    #[error(
+        "found format {0}, expected {FORMAT}: a newer version of Wasmill wrote it, or the bytes are damaged"
+    )]
     Format(u8),
     #[error("found {0} bytes, too few for a stored value")]
     Truncated(usize),

@@ -12,6 +12,7 @@ use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::position::Partition;
 use crate::pipeline::state_ports::ValueSchemas;
+use crate::state::background::Background;
 use crate::state::memory::Memory;
 
 /// Settings of the process.
@@ -71,12 +72,21 @@ pub struct StateHost {
     pub(super) settings: StateSettings,
     pub(super) memory: Arc<Memory>,
     pub(super) clock: Arc<dyn StateClock>,
+    /// Writes caches to disk. Its jobs hold no host: the last one would wait for itself.
+    pub(super) flushing: Background,
 }
 
+/// Threads that flush. A flush mostly waits for the disk.
+const FLUSH_THREADS: usize = 3;
+
 impl StateHost {
-    #[must_use]
-    pub fn new(settings: StateSettings, clock: Arc<dyn StateClock>) -> Arc<Self> {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the machine gives no thread.
+    pub fn start(settings: StateSettings, clock: Arc<dyn StateClock>) -> std::io::Result<Arc<Self>> {
         let memory = Arc::new(Memory::new(settings.memory_bytes));
-        Arc::new(Self { settings, memory, clock })
+        let flushing = Background::start("state-flush", FLUSH_THREADS)?;
+        Ok(Arc::new(Self { settings, memory, clock, flushing }))
     }
 }

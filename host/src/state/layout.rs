@@ -8,9 +8,9 @@ use crate::model::manifest::TimeToLive;
 use crate::pipeline::state_ports::ChangelogIndex;
 
 /// Name of the changelog of timers; no user's store has it.
-pub const TIMERS: &str = "timers";
+const TIMERS: &str = "timers";
 /// Name of the changelog of the meta store; no user's store has it.
-pub const META: &str = "meta";
+const META: &str = "meta";
 
 /// A store of a task: a user's, the timers, or meta. Its index is that of its changelog.
 #[derive(Debug, Clone, PartialEq)]

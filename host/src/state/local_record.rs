@@ -43,7 +43,10 @@ impl LocalRecord {
         let mut entries = disk.iterate(Family::Local, b"", None)?;
         while let Some((key, value)) = entries.item() {
             record.take(key, value).ok_or_else(|| {
-                DiskError::Corrupt(format!("the folder's record has no entry of the form `{}`", key.escape_ascii()))
+                DiskError::Corrupt(format!(
+                    "the folder's record has no entry of the form `{}`",
+                    key.escape_ascii()
+                ))
             })?;
             entries.next();
         }
@@ -71,31 +74,29 @@ impl LocalRecord {
     }
 
     /// Adds the whole record to a batch.
-    pub(super) fn write(&self, batch: &mut Batch<'_>) -> Result<(), DiskError> {
+    pub(super) fn write(&self, batch: &mut Batch<'_>) {
         let mut put = |key: String, number: i64, rest: &[u8]| {
-            let value = [&number.to_be_bytes()[..], rest].concat();
-            batch.put(Family::Local, key.as_bytes(), &value)
+            batch.put(Family::Local, key.as_bytes(), &[&number.to_be_bytes()[..], rest].concat());
         };
         for (store, position) in &self.changelogs {
-            put(format!("{CHANGELOG}{store}"), position.next.0, position.topic_id.as_bytes())?;
+            put(format!("{CHANGELOG}{store}"), position.next.0, position.topic_id.as_bytes());
         }
         for (port, offset) in &self.inputs {
-            put(format!("{INPUT}{port}"), offset.0, &[])?;
+            put(format!("{INPUT}{port}"), offset.0, &[]);
         }
         for (store, until) in &self.swept {
-            put(format!("{SWEPT}{store}"), *until, &[])?;
+            put(format!("{SWEPT}{store}"), *until, &[]);
         }
         if let Some(level_at) = self.level_at {
-            put(LEVEL_AT.to_owned(), level_at, &[])?;
+            put(LEVEL_AT.to_owned(), level_at, &[]);
         }
-        Ok(())
     }
 
     /// Forgets a store, also in the batch.
-    pub(super) fn forget(&mut self, store: &str, batch: &mut Batch<'_>) -> Result<(), DiskError> {
+    pub(super) fn forget(&mut self, store: &str, batch: &mut Batch<'_>) {
         self.changelogs.remove(store);
         self.swept.remove(store);
-        batch.delete(Family::Local, format!("{CHANGELOG}{store}").as_bytes())?;
-        batch.delete(Family::Local, format!("{SWEPT}{store}").as_bytes())
+        batch.delete(Family::Local, format!("{CHANGELOG}{store}").as_bytes());
+        batch.delete(Family::Local, format!("{SWEPT}{store}").as_bytes());
     }
 }

@@ -6,11 +6,13 @@
 //! ```
 //!
 //! The truth is the changelog: what lies on disk need only be consistent with the offsets that lie
-//! beside it. See `docs/state.md` for users, and the golden files for every byte.
+//! beside it. The golden files show every byte.
 
+mod background;
 pub mod directory;
 pub mod disk;
 mod disk_options;
+mod entries;
 pub mod format;
 pub mod host;
 mod layout;
@@ -18,5 +20,10 @@ pub mod local_record;
 mod memory;
 pub mod meta;
 pub mod restore;
+mod store;
+mod sweep;
+mod task_store;
+mod timer_index;
 mod timer_key;
 mod ttl;
+pub mod value_schema;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::model::failure::Stop;
 use crate::model::position::Offset;
@@ -23,7 +24,7 @@ use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
 use crate::state::directory::ChangelogBounds;
 use crate::state::directory::TaskFolder;
-use crate::state::directory::Untrusted;
+use crate::state::directory::is_young;
 use crate::state::directory::trust;
 use crate::state::disk::Batch;
 use crate::state::disk::Disk;
@@ -37,6 +38,9 @@ use crate::state::layout::Layout;
 use crate::state::local_record::ChangelogPosition;
 use crate::state::local_record::LocalRecord;
 use crate::state::meta::parse_time;
+use crate::state::task_store::Restored;
+use crate::state::task_store::TaskStore;
+use crate::state::timer_key::IndexKey;
 use crate::state::timer_key::index_key;
 use crate::state::timer_key::split_timer_key;
 use crate::state::ttl::SweptUntil;
@@ -223,13 +227,15 @@ impl RestoreTarget {
     ) -> Result<(), StateFailure> {
         let index = changelog.0 as usize;
         let Some(name) = self.layout.stores.get(index).map(|store| store.name.clone()) else {
-            return Err(unknown_record(&format!("changelog {index}"), "the manifest has no such store").into());
+            return Err(
+                unknown_record(&format!("changelog {index}"), "the manifest has no such store").into()
+            );
         };
         let mut batch = self.disk.batch();
         let (mut count, mut bytes) = (0, 0);
         for record in records {
             let staged = self.stage(index, &record, &mut batch);
-            staged.map_err(|error| self.refused(&name, error))?;
+            staged.map_err(|why| unknown_record(&format!("the changelog of `{name}`"), &why))?;
             count += 1;
             bytes += record.key.len() + record.value.map_or(0, <[u8]>::len);
             if batch.len_bytes() >= BATCH_BYTES {
@@ -240,36 +246,54 @@ impl RestoreTarget {
         let topic_id = self.bounds.iter().find(|bound| bound.changelog == changelog);
         let topic_id = topic_id.map(|bound| bound.topic_id.clone()).unwrap_or_default();
         self.record.changelogs.insert(name, ChangelogPosition { topic_id, next });
-        self.record.write(&mut batch).and_then(|()| batch.write()).map_err(|error| self.storage(error))?;
+        self.record.write(&mut batch);
+        batch.write().map_err(|error| self.storage(error))?;
         self.meter.add(count, bytes as u64);
         Ok(())
     }
 
-    fn stage(&self, index: usize, record: &ChangelogRecord<'_>, batch: &mut Batch<'_>) -> Result<(), ApplyError> {
+    fn stage(&self, index: usize, record: &ChangelogRecord<'_>, batch: &mut Batch<'_>) -> Result<(), String> {
         if record.key.len() <= GROUP_BYTES {
-            return Err(ApplyError::Unknown(format!("found a key of {} bytes", record.key.len())));
+            return Err(format!("found a key of {} bytes", record.key.len()));
         }
         if let Some(value) = record.value {
-            let value = StoredValue::parse(value).map_err(|error| ApplyError::Unknown(error.to_string()))?;
+            let value = StoredValue::parse(value).map_err(|error| error.to_string())?;
             if index == self.layout.timers() {
                 // A deleted or moved timer leaves its old place behind, which is found out when it is due.
                 let place = timer_place(record.key, value.body);
-                let place = place.ok_or_else(|| ApplyError::Unknown("found a damaged timer".to_owned()))?;
-                batch.put(Family::TimerIndex, &place, &[])?;
+                let place = place.ok_or("found a damaged timer")?;
+                batch.put(Family::TimerIndex, &place, &[]);
             }
         }
-        batch.set(Family::Store(index), record.key, record.value)?;
+        batch.set(Family::Store(index), record.key, record.value);
         Ok(())
     }
 
     /// Everything was applied: the state is level with its changelogs.
     ///
     /// # Errors
-    /// [`StateFailure::Storage`] when the disk failed; [`StateFailure::Stop`] when the manifest's
-    /// schemas cannot read what is there.
-    pub fn finish(self) -> Result<Box<dyn TaskState>, StateFailure> {
-        let stop = Stop::new("state-unfinished", "state cannot be opened yet", "Wait for it to be built");
-        Err(stop.into())
+    /// [`StateFailure::Storage`] when the disk failed, or the restore took so long that the changelogs
+    /// may have forgotten deletions meanwhile: then it must begin anew. [`StateFailure::Stop`] when the
+    /// manifest's schemas cannot read what is there.
+    pub fn finish(mut self) -> Result<Box<dyn TaskState>, StateFailure> {
+        let now_ms = self.host.clock.unix_ms();
+        for bound in &self.bounds {
+            if let Some(store) = self.layout.stores.get(bound.changelog.0 as usize) {
+                let start = || ChangelogPosition { topic_id: bound.topic_id.clone(), next: bound.start };
+                self.record.changelogs.entry(store.name.clone()).or_insert_with(start);
+            }
+        }
+        let retention = self.bounds.iter().map(|bound| bound.delete_retention).min().unwrap_or(Duration::MAX);
+        if let Err(why) = is_young(&self.record, retention, now_ms) {
+            self.folder.distrust();
+            return Err(self.storage(DiskError::Io(format!("the restored state is not used: {why}"))));
+        }
+        self.record.level_at = Some(now_ms);
+        let mut batch = self.disk.batch();
+        self.record.write(&mut batch);
+        batch.write().and_then(|()| self.disk.flush()).map_err(|error| self.storage(error))?;
+        let Self { host, task, layout, swept, record, disk, folder, .. } = self;
+        Ok(Box::new(TaskStore::open(Restored { host, task, layout, swept, record, disk, folder })?))
     }
 
     /// Keeps what was applied, so that a later restore goes on from there.
@@ -283,24 +307,6 @@ impl RestoreTarget {
     fn storage(&self, error: DiskError) -> StateFailure {
         StateFailure::Storage { partition: self.task.partition, outage: error.into() }
     }
-
-    fn refused(&self, store: &str, error: ApplyError) -> StateFailure {
-        match error {
-            ApplyError::Disk(error) => self.storage(error),
-            ApplyError::Unknown(why) => unknown_record(&format!("the changelog of `{store}`"), &why).into(),
-        }
-    }
-}
-
-enum ApplyError {
-    Disk(DiskError),
-    Unknown(String),
-}
-
-impl From<DiskError> for ApplyError {
-    fn from(error: DiskError) -> Self {
-        Self::Disk(error)
-    }
 }
 
 fn unknown_record(of: &str, why: &str) -> Stop {
@@ -311,7 +317,7 @@ fn unknown_record(of: &str, why: &str) -> Stop {
     )
 }
 
-fn timer_place(stored_key: &[u8], body: &[u8]) -> Option<crate::state::timer_key::IndexKey> {
+fn timer_place(stored_key: &[u8], body: &[u8]) -> Option<IndexKey> {
     let (domain, key, tag) = split_timer_key(stored_key.get(GROUP_BYTES..)?)?;
     Some(index_key(domain, parse_time(body)?, key, tag))
 }

@@ -132,7 +132,7 @@ mod tests {
             let mut state_key = Vec::new();
             write_timer_key(TimeDomain::Processing, &key, &tag, &mut state_key);
             prop_assert_eq!(split_timer_key(&state_key), Some((TimeDomain::Processing, &key[..], &tag[..])));
-            
+
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Expiry {
     /// Values written at this time or before have expired; none while nothing can.
     pub(super) written_until: Option<i64>,
     /// When a value counts as written that was written before the first event watermark.
-    first_watermark: Option<i64>,
+    pub(super) first_watermark: Option<i64>,
 }
 
 impl Expiry {
@@ -42,6 +42,13 @@ impl Expiry {
             return self.first_watermark.is_some_and(|first| first <= until);
         }
         write_time <= until
+    }
+
+    /// The body of a stored value, unless it has expired.
+    #[inline]
+    pub(super) fn living<'v>(&self, stored: &'v [u8]) -> Option<&'v [u8]> {
+        let value = StoredValue::parse(stored).ok()?;
+        (!self.is_expired(value.write_time)).then_some(value.body)
     }
 }
 
@@ -109,7 +116,8 @@ mod tests {
             StoredValue { schema: 0, write_time, body: b"x" }.write(&mut bytes);
             bytes
         };
-        let dropped = |swept: &SweptUntil, value: &[u8]| matches!(swept.decide(value), CompactionDecision::Remove);
+        let dropped =
+            |swept: &SweptUntil, value: &[u8]| matches!(swept.decide(value), CompactionDecision::Remove);
         assert!(!dropped(&swept, &value(-5)) && !dropped(&swept, &value(BEFORE_EVENT_TIME)));
         swept.set(10);
         assert!(dropped(&swept, &value(10)) && !dropped(&swept, &value(11)));

@@ -9,15 +9,21 @@ use crate::state::entries::Slot;
 use crate::state::entries::slot::Key;
 use crate::state::entries::spread;
 
+/// Most places that the hand passes in one call, so that no call takes long.
+const STEPS_MAX: usize = 16 << 10;
+
 impl Entries {
-    /// Evicts clean entries until so many bytes are free, or none is left that may go. Gives the
-    /// bytes.
+    /// Evicts clean entries until so many bytes are free, or as many as a short while allows. Gives
+    /// the bytes.
     pub(in crate::state) fn evict(&mut self, bytes: usize) -> usize {
-        let places = self.slabs.len() * SLAB;
+        let pinned = self.dirty.len() + self.frozen.len() + self.touched.len();
+        // The hand would go round in vain. Entries in two of the lists only make this happen earlier.
+        if self.table.len() <= pinned {
+            return 0;
+        }
         let mut freed = 0;
-        // Twice around: the first time may only take away second chances.
-        for _ in 0..places * 2 {
-            if freed >= bytes || self.table.is_empty() {
+        for _ in 0..STEPS_MAX {
+            if freed >= bytes {
                 break;
             }
             freed += self.pass_hand();

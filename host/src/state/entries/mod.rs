@@ -109,7 +109,10 @@ fn spread(hash: u32) -> u64 {
 }
 
 impl Entries {
-    #[expect(clippy::indexing_slicing, reason = "an id is only made for a place that there is, and no slab shrinks")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "an id is only made for a place that there is, and no slab shrinks"
+    )]
     #[inline]
     fn entry(&self, Id(id): Id) -> &Entry {
         &self.slabs[id as usize / SLAB][id as usize % SLAB]
@@ -273,5 +276,19 @@ impl Entries {
     pub(super) fn is_live(&self, id: Id) -> bool {
         let entry = self.entry(id);
         !entry.overlay.is_unset() || entry.dirty == self.live
+    }
+}
+
+impl Entries {
+    /// Bytes of key and value that an entry's overlay value counts for.
+    #[inline]
+    pub(super) fn overlay_cost(&self, id: Id) -> u64 {
+        self.cost(id, &self.entry(id).overlay)
+    }
+
+    /// Bytes of key and value that an overlay value of this entry counts for; none while unset.
+    #[inline]
+    pub(super) fn cost(&self, id: Id, value: &Slot) -> u64 {
+        if value.is_unset() { 0 } else { (self.key(id).len() + value.len()) as u64 }
     }
 }
