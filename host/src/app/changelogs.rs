@@ -1,27 +1,42 @@
 //! The changelog topics of a pipeline at the broker: made, checked, deleted.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
+use std::time::Instant;
 
 use crate::app::contract::Contract;
 use crate::app::contract_state::Changelog;
+use crate::app::contract_state::META;
 use crate::app::deploy::Deployed;
 use crate::app::deploy::Mode;
 use crate::app::deploy::is_missing;
 use crate::app::deploy::refused_topic;
+use crate::app::state_check;
+use crate::app::state_note;
+use crate::app::state_note::Recorded;
+use crate::app::state_note::StateNote;
 use crate::kafka::admin::Admin;
 use crate::kafka::dev_broker::DevBroker;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
+use crate::kafka::settings::ClientSettings;
 use crate::model::failure::Code;
 use crate::model::failure::Outage;
 use crate::model::failure::Refusal;
 use crate::model::ids::PipelineId;
+use crate::source::changelog_reader::ChangelogFailure;
 
 /// How long a tombstone stays in a changelog after compaction. State that was saved longer ago than this
 /// is not used, because keys that were deleted since could be in it.
 pub const TOMBSTONES_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The largest record that a changelog must take: a value of the largest size with key and framing.
 const RECORD_BYTES: usize = 1_048_588;
+
+/// How long a topic that was just made may be unknown to some broker.
+const TOPIC_GRACE: Duration = Duration::from_secs(5);
+const TOPIC_ASK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What a changelog is created with.
 fn topic_config() -> [(&'static str, String); 5] {
@@ -39,10 +54,11 @@ fn topic_config() -> [(&'static str, String); 5] {
 pub(in crate::app) struct ChangelogTopics<'a> {
     pub(in crate::app) id: &'a PipelineId,
     pub(in crate::app) admin: &'a Admin,
-    /// For commands that mend something.
-    pub(in crate::app) brokers: &'a str,
+    pub(in crate::app) kafka: &'a ClientSettings,
     /// The in-process broker, which makes topics through its handle only.
     pub(in crate::app) dev_broker: Option<&'a DevBroker>,
+    /// Where this host has state on its disk; none where nothing runs.
+    pub(in crate::app) folder: Option<&'a Path>,
 }
 
 impl ChangelogTopics<'_> {
@@ -58,20 +74,42 @@ impl ChangelogTopics<'_> {
         mode: Mode,
         found: &mut Deployed,
     ) -> Result<(), Outage> {
-        self.removed_stores(contract, found)?;
+        let existing = match self.existing() {
+            Ok(existing) => existing,
+            Err(error) if error.code.is_outage() => return Err(error.outage()),
+            Err(error) => {
+                found.notices.push(format!("changelogs of earlier versions could not be looked for: {error}"));
+                Vec::new()
+            }
+        };
+        self.removed_stores(contract, &existing, found);
+        let recorded = self.recorded(contract, &existing, found)?;
+        let mut ids = BTreeMap::new();
         let mut missing = Vec::new();
         for changelog in &contract.changelogs {
             match self.admin.partition_count(&changelog.topic) {
-                Ok(count) if count == partitions => self.settings(changelog, found)?,
+                Ok(count) if count == partitions => {
+                    self.settings(changelog, found)?;
+                    ids.insert(changelog.store.clone(), self.topic_id(changelog)?);
+                }
                 Ok(count) => found.refusals.push(self.wrong_count(changelog, count, partitions)),
                 Err(error) if is_missing(error.code) => missing.push(changelog),
                 Err(error) => refused_topic(&error, &changelog.topic, &field(changelog), found)?,
             }
         }
+        state_check::check(contract, &recorded, &ids, found);
         // Nothing is made for a pipeline that is refused.
         if mode == Mode::Apply && found.refusals.is_empty() {
+            // Meta first: where it is missing although others are there, it was lost.
+            missing.sort_by_key(|changelog| changelog.store != META);
             for changelog in missing {
                 self.create(changelog, partitions, found)?;
+                if found.refusals.is_empty() {
+                    ids.insert(changelog.store.clone(), self.topic_id(changelog)?);
+                }
+            }
+            if found.refusals.is_empty() {
+                self.note(contract, &ids, &recorded)?;
             }
         } else {
             found.notices.extend(missing.into_iter().map(|changelog| {
@@ -113,19 +151,9 @@ impl ChangelogTopics<'_> {
 
     /// A store that an earlier version had must not go unnoticed: were it to come back, it would hold
     /// what it held then.
-    fn removed_stores(&self, contract: &Contract, found: &mut Deployed) -> Result<(), Outage> {
-        let existing = match self.existing() {
-            Ok(existing) => existing,
-            Err(error) if error.code.is_outage() => return Err(error.outage()),
-            Err(error) => {
-                found
-                    .notices
-                    .push(format!("changelogs of earlier versions could not be looked for: {error}"));
-                return Ok(());
-            }
-        };
+    fn removed_stores(&self, contract: &Contract, existing: &[(String, String)], found: &mut Deployed) {
         for (topic, store) in existing {
-            if contract.changelogs.iter().any(|changelog| *changelog.topic == *topic) {
+            if contract.changelogs.iter().any(|changelog| *changelog.topic == **topic) {
                 continue;
             }
             found.refusals.push(Refusal {
@@ -140,7 +168,110 @@ impl ChangelogTopics<'_> {
                 ),
             });
         }
-        Ok(())
+    }
+
+    /// What the meta changelog says of what ran before.
+    fn recorded(
+        &self,
+        contract: &Contract,
+        existing: &[(String, String)],
+        found: &mut Deployed,
+    ) -> Result<Recorded, Outage> {
+        let Some(meta) = contract.changelogs.iter().find(|changelog| changelog.store == META) else {
+            return Ok(Recorded::default());
+        };
+        if self.dev_broker.is_some() {
+            return Ok(Recorded::default());
+        }
+        if !existing.iter().any(|(topic, _)| **topic == *meta.topic) {
+            // It is made before any other, so whoever has state once had it.
+            let left = match existing.first() {
+                Some((topic, _)) => Some(format!("`{topic}`, but not `{}`", meta.topic)),
+                None => self.local_state().map(|folder| format!("state in {}, but no changelog", folder.display())),
+            };
+            found.refusals.extend(left.map(|left| self.missing_meta(meta, left)));
+            return Ok(Recorded::default());
+        }
+        let partitions = match self.admin.partition_count(&meta.topic) {
+            Ok(partitions) => partitions,
+            Err(error) if error.code.is_outage() => return Err(error.outage()),
+            // It is refused with the others.
+            Err(_) => return Ok(Recorded::default()),
+        };
+        match state_note::read(self.kafka, self.admin, &meta.topic, partitions) {
+            Ok(recorded) => Ok(recorded),
+            Err(ChangelogFailure::Outage(outage)) => Err(outage),
+            Err(failure @ ChangelogFailure::OffsetGone { .. }) => {
+                Err(Outage::new("changelog-unreadable", failure.to_string()))
+            }
+            Err(ChangelogFailure::Stop(stop)) => {
+                found.refusals.push(Refusal {
+                    code: stop.code,
+                    field: field(meta),
+                    message: "what earlier versions kept could not be looked at".to_owned(),
+                    found: stop.message,
+                    expected: "a changelog that this host may read".to_owned(),
+                    remedy: stop.remedy.into_owned(),
+                });
+                Ok(Recorded::default())
+            }
+        }
+    }
+
+    /// The folder of this pipeline's state on this host, if there is any.
+    fn local_state(&self) -> Option<PathBuf> {
+        let folder = self.folder?.join(self.id.tenant.as_str()).join(self.id.pipeline.as_str());
+        let any = std::fs::read_dir(&folder).ok()?.flatten().any(|task| task.path().join("identity.json").is_file());
+        any.then_some(folder)
+    }
+
+    fn missing_meta(&self, meta: &Changelog, left: String) -> Refusal {
+        let group = self.id.group();
+        let over = self.command("kafka-consumer-groups.sh", &format!("--delete --group {group}"));
+        Refusal {
+            code: Code("changelog-missing"),
+            field: field(meta),
+            message: "changelogs that this pipeline's state was written to are gone".to_owned(),
+            found: left,
+            expected: format!("the changelog `{}`", meta.topic),
+            remedy: format!(
+                "Bring the topics back if you can. To start over with an empty state, delete the pipeline and create it anew; without a control plane, delete the topics that begin with `{group}.`, the pipeline's folders of state on every host, and its group: {over}"
+            ),
+        }
+    }
+
+    /// None where topics have no ids.
+    fn topic_id(&self, changelog: &Changelog) -> Result<Option<String>, Outage> {
+        if self.dev_broker.is_some() {
+            return Ok(None);
+        }
+        let until = Instant::now() + TOPIC_GRACE;
+        loop {
+            match self.admin.topic_id(&changelog.topic) {
+                Ok(id) => return Ok(id.map(|id| id.to_string())),
+                // The news of a topic that was just made takes a moment to reach every broker.
+                Err(error) if is_missing(error.code) && Instant::now() < until => {
+                    std::thread::sleep(TOPIC_ASK_INTERVAL);
+                }
+                Err(error) if error.code.is_outage() || is_missing(error.code) => return Err(error.outage()),
+                Err(error) => {
+                    tracing::warn!(topic = %changelog.topic, %error, "the topic's id is not known");
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn note(
+        &self,
+        contract: &Contract,
+        ids: &BTreeMap<String, Option<String>>,
+        recorded: &Recorded,
+    ) -> Result<(), Outage> {
+        let meta = contract.changelogs.iter().find(|changelog| changelog.store == META);
+        let Some(meta) = meta.filter(|_| self.dev_broker.is_none()) else { return Ok(()) };
+        let note = StateNote::of(contract, ids);
+        if recorded.note.as_ref() == Some(&note) { Ok(()) } else { note.write(self.kafka, &meta.topic) }
     }
 
     fn settings(&self, changelog: &Changelog, found: &mut Deployed) -> Result<(), Outage> {
@@ -255,7 +386,7 @@ impl ChangelogTopics<'_> {
     }
 
     fn command(&self, tool: &str, what: &str) -> String {
-        format!("`{tool} --bootstrap-server {} {what}`", self.brokers)
+        format!("`{tool} --bootstrap-server {} {what}`", self.kafka.brokers())
     }
 }
 

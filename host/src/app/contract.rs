@@ -18,6 +18,7 @@ use crate::model::ids::PipelineId;
 use crate::model::manifest::InputPort;
 use crate::model::manifest::Manifest;
 use crate::model::manifest::OutputPort;
+use crate::model::manifest::StateStore;
 use crate::model::pipeline_spec::InputBinding;
 use crate::model::pipeline_spec::OnBadRecord;
 use crate::model::pipeline_spec::OutputBinding;
@@ -38,6 +39,8 @@ pub struct Contract {
     pub topics: Vec<(Arc<str>, PartitionBy)>,
     /// The dead-letter topic, unless the policy has none.
     pub letters: Option<TopicIndex>,
+    /// By store index.
+    pub stores: Vec<StateStore>,
     /// By changelog index. Empty for a pipeline that keeps nothing.
     pub changelogs: Vec<Changelog>,
     /// What the transform is given.
@@ -95,6 +98,7 @@ impl Contract {
                 outputs,
                 topics: topics.list,
                 letters,
+                stores: manifest.state.clone(),
                 changelogs,
                 config,
             })

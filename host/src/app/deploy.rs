@@ -1,5 +1,6 @@
 //! The checks of a deploy that need the broker and the registry, and what a deploy makes there.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub struct Surroundings<'a> {
     pub registry: Option<&'a Registry>,
     /// The in-process broker, which makes topics through its handle only.
     pub dev_broker: Option<&'a DevBroker>,
+    /// Where this host has state on its disk; none where nothing runs.
+    pub state_folder: Option<&'a Path>,
 }
 
 impl Surroundings<'_> {
@@ -88,8 +91,8 @@ impl Surroundings<'_> {
         self.output_schemas(spec, contract, mode, &mut found)?;
         let mode = if found.refusals.is_empty() { mode } else { Mode::DryRun };
         if let Some(partitions) = partitions {
-            let (brokers, dev_broker) = (self.kafka.brokers(), self.dev_broker);
-            let changelogs = ChangelogTopics { id, admin: &admin, brokers, dev_broker };
+            let Self { kafka, dev_broker, state_folder: folder, .. } = *self;
+            let changelogs = ChangelogTopics { id, admin: &admin, kafka, dev_broker, folder };
             changelogs.deploy(contract, partitions, mode, &mut found)?;
         }
         let mode = if found.refusals.is_empty() { mode } else { Mode::DryRun };

@@ -16,10 +16,16 @@ pub mod guest_log_sink;
 pub mod host_id;
 pub mod observer;
 pub mod registry;
+pub mod restore;
+pub mod restore_pool;
 pub mod runner;
 pub mod serve;
 pub mod sidecar;
 pub mod signals;
+mod state_check;
+pub mod state_keeper;
+pub mod state_note;
+pub mod state_root;
 pub mod subjects;
 pub mod tools;
 

@@ -14,6 +14,9 @@ use crate::app::deploy::Mode;
 use crate::app::deploy::Surroundings;
 use crate::app::factory::PipelineFactory;
 use crate::app::registry::Registry;
+use crate::app::restore::Restores;
+use crate::app::state_root::StateCell;
+use crate::codec::state_values::StateValues;
 use crate::codec::writer_schemas::WriterSchemas;
 use crate::config::secret::SecretSources;
 use crate::config::secret::resolve_config;
@@ -83,6 +86,7 @@ pub struct PipelineHost {
     pub writer_schemas: Arc<dyn WriterSchemas>,
     pub secrets: SecretSources,
     pub ceilings: LimitCeilings,
+    pub state: StateCell,
     pub metrics: Metrics,
     pub running: Mutex<HashMap<PipelineId, Running>>,
 }
@@ -143,7 +147,12 @@ impl PipelineHost {
             BrokerKind::Real => None,
             BrokerKind::InProcess(broker) => Some(&**broker),
         };
-        let surroundings = Surroundings { kafka: &self.kafka, registry: self.registry.as_ref(), dev_broker };
+        let surroundings = Surroundings {
+            kafka: &self.kafka,
+            registry: self.registry.as_ref(),
+            dev_broker,
+            state_folder: (!self.broker.is_in_process()).then(|| self.state.folder()),
+        };
         let mut deployed = surroundings.deploy(id, spec, &contract, mode)?;
         if self.broker.is_in_process() && spec.delivery == Delivery::ExactlyOnce {
             deployed.notices.push(
@@ -177,6 +186,7 @@ impl PipelineHost {
         let logs = self.running.lock().get(id).map(|running| running.logs.clone());
         let logs = logs.unwrap_or_else(|| Arc::new(GuestLogs::new(spec.limits.log_lines_per_second_max)));
         let workers = spec.workers;
+        let state = self.restores(id, &spec, &contract, component)?;
         let factory = PipelineFactory {
             id: id.clone(),
             host: self.host.clone(),
@@ -192,12 +202,35 @@ impl PipelineHost {
             metrics: metrics.clone(),
             logs: logs.clone(),
             topic_bytes_max: self.broker.is_in_process().then_some(TOPIC_BYTES_MAX),
+            state,
+            overlay_bytes_max: self.state.settings().overlay_bytes_max,
         };
         metrics.set_state(PipelineState::Running);
         let workers = Workers::start(id, workers, factory)
             .map_err(|error| Outage::new("threads-exhausted", format!("no thread for a worker: {error}")))?;
         self.running.lock().insert(id.clone(), Running { workers: Some(workers), metrics, logs });
         Ok(())
+    }
+
+    /// How states of a pipeline are restored; none for one that keeps nothing.
+    fn restores(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        contract: &Contract,
+        component: &ComponentRef,
+    ) -> Result<Option<Arc<Restores>>, Outage> {
+        if contract.changelogs.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Restores {
+            root: self.state.get()?,
+            pipeline: id.clone(),
+            manifest: Arc::new(component.manifest.clone()),
+            delivery: spec.delivery,
+            schemas: Arc::new(StateValues),
+            changelogs: contract.changelogs.clone(),
+        })))
     }
 
     /// Publishes the state and lag of every pipeline as metrics. To be called about once a second.
@@ -332,10 +365,12 @@ impl Runner for PipelineHost {
             Err(error) => tracing::info!(pipeline = %id, %error, "the consumer group was not deleted"),
         }
         // Only now: as long as the group had members, some worker could still write to them.
-        let brokers = self.kafka.brokers();
-        let changelogs = ChangelogTopics { id, admin: &admin, brokers, dev_broker: None };
+        let changelogs =
+            ChangelogTopics { id, admin: &admin, kafka: &self.kafka, dev_broker: None, folder: None };
         // Without the right to it the pipeline stays in deletion: nobody would find them otherwise.
-        changelogs.delete().map_err(|error| Outage::new("changelog-not-deleted", error.to_string()))
+        changelogs.delete().map_err(|error| Outage::new("changelog-not-deleted", error.to_string()))?;
+        self.state.forget(id);
+        Ok(())
     }
 
     fn status(&self, id: &PipelineId) -> RunStatus {

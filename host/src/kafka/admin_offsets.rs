@@ -20,6 +20,8 @@ pub enum Edge {
     First,
     /// The offset after the last record, those of open transactions included: the high watermark.
     High,
+    /// The offset up to which every transaction has ended: the last stable offset.
+    Stable,
 }
 
 impl Admin {
@@ -34,20 +36,21 @@ impl Admin {
         }
         let spec = Offset(match edge {
             Edge::First => OffsetSpec::RD_KAFKA_OFFSET_SPEC_EARLIEST as i64,
-            Edge::High => OffsetSpec::RD_KAFKA_OFFSET_SPEC_LATEST as i64,
+            Edge::High | Edge::Stable => OffsetSpec::RD_KAFKA_OFFSET_SPEC_LATEST as i64,
         });
+        let isolation = match edge {
+            Edge::First | Edge::High => IsolationLevel::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+            Edge::Stable => IsolationLevel::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
+        };
         let asked: Vec<_> = partitions.iter().map(|partition| (partition.clone(), spec)).collect();
         let list = PartitionList::of_positions(&asked);
         // SAFETY: the list lives until after the call that copies it; the options are live during the
         // request; the infos belong to the answer, which is read before it is freed.
         let found = unsafe {
             let answer = self.ask(AdminOp::RD_KAFKA_ADMIN_OP_LISTOFFSETS, |rk, options, queue| {
-                let error = sys::rd_kafka_AdminOptions_set_isolation_level(
-                    options,
-                    IsolationLevel::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
-                );
+                let error = sys::rd_kafka_AdminOptions_set_isolation_level(options, isolation);
                 if let Err(error) = KafkaError::take(error) {
-                    tracing::error!(%error, "the high watermark cannot be asked for");
+                    tracing::error!(%error, "the ends of partitions cannot be asked for");
                 }
                 sys::rd_kafka_ListOffsets(rk, list.as_ptr(), options, queue);
             })?;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use serde::Deserialize;
+use serde::Serialize;
 
 use crate::model::ids::PipelineName;
 use crate::model::ids::TransformName;
@@ -127,7 +129,8 @@ pub struct PartBinding {
 }
 
 /// Byte formats of keys and values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Confluent wire format: magic byte 0, schema id, Avro body.
     Avro,

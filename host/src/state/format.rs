@@ -17,7 +17,7 @@ pub const KEY_GROUPS: u32 = 1 << 15;
 /// The format of stored values.
 pub const FORMAT: u8 = 1;
 /// Bytes of the key group before the state key.
-pub(super) const GROUP_BYTES: usize = 2;
+pub const GROUP_BYTES: usize = 2;
 /// Write time of a value that was written before the first event watermark.
 pub const BEFORE_EVENT_TIME: i64 = i64::MIN;
 
