@@ -60,6 +60,7 @@ pub fn to_document(spec: &PipelineSpec) -> Json {
             "memory_bytes_max": format_bytes(spec.limits.memory_bytes_max),
             "invocation_ms_max": spec.limits.invocation_ms_max,
             "output_bytes_per_batch_max": format_bytes(spec.limits.output_bytes_per_batch_max),
+            "state_bytes_per_batch_max": format_bytes(spec.limits.state_bytes_per_batch_max),
             "log_lines_per_second_max": spec.limits.log_lines_per_second_max,
         },
         "workers": spec.workers,

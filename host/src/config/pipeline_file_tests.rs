@@ -37,7 +37,7 @@ batch: { rows_max: 100, bytes_max: 65536 }
 on_bad_record: { action: dead-letter, topic: payments.dlq }
 retry: { attempts_max: 3, backoff_initial_ms: 10, backoff_max_ms: 20 }
 schemas: { register: never, subject_strategy: record-name }
-limits: { memory_bytes_max: 32MiB, invocation_ms_max: 50, output_bytes_per_batch_max: 1MiB, log_lines_per_second_max: 7 }
+limits: { memory_bytes_max: 32MiB, invocation_ms_max: 50, output_bytes_per_batch_max: 1MiB, state_bytes_per_batch_max: 2MiB, log_lines_per_second_max: 7 }
 workers: 2
 config: { threshold: "10000", token: { secret: api-token } }
 kafka: { client.rack: "a", linger.ms: 5 }
@@ -95,6 +95,7 @@ fn every_key_is_read() {
     assert_eq!(spec.on_bad_record, OnBadRecord::DeadLetter { topic: Some("payments.dlq".into()) });
     assert_eq!(spec.retry.attempts_max, 3);
     assert_eq!(spec.limits.memory_bytes_max, 32 << 20);
+    assert_eq!(spec.limits.state_bytes_per_batch_max, 2 << 20);
     assert_eq!(spec.limits.log_lines_per_second_max, 7);
     assert_eq!(spec.workers, 2);
     assert_eq!(spec.config["threshold"], "10000");

@@ -252,6 +252,7 @@ fn limits() -> Json {
             "memory_bytes_max": bytes(default.memory_bytes_max),
             "invocation_ms_max": integer(1, policies::INVOCATION_MS_MAX, default.invocation_ms_max),
             "output_bytes_per_batch_max": bytes(default.output_bytes_per_batch_max),
+            "state_bytes_per_batch_max": bytes(default.state_bytes_per_batch_max),
             "log_lines_per_second_max":
                 integer(0, policies::LOG_LINES_MAX.into(), default.log_lines_per_second_max.into()),
         },

@@ -41,6 +41,7 @@ pub(crate) const BACKOFF_MS_MAX: u64 = 3_600_000;
 pub(crate) const MEMORY_BYTES_MAX: u64 = 4 << 30;
 pub(crate) const INVOCATION_MS_MAX: u64 = 600_000;
 pub(crate) const OUTPUT_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const STATE_BYTES_MAX: u64 = 1 << 30;
 pub(crate) const LOG_LINES_MAX: u32 = 100_000;
 pub(crate) const WORKERS_MAX: u32 = 256;
 
@@ -185,6 +186,9 @@ pub(crate) fn limits(item: &Item<'_>, problems: &mut Problems) -> Limits {
     }
     if let Some(item) = section.take("output_bytes_per_batch_max") {
         set(&mut limits.output_bytes_per_batch_max, item.bytes(problems, 1024..=OUTPUT_BYTES_MAX));
+    }
+    if let Some(item) = section.take("state_bytes_per_batch_max") {
+        set(&mut limits.state_bytes_per_batch_max, item.bytes(problems, 1024..=STATE_BYTES_MAX));
     }
     if let Some(item) = section.take("log_lines_per_second_max") {
         set(&mut limits.log_lines_per_second_max, item.u32(problems, 0..=LOG_LINES_MAX));

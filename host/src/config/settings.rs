@@ -186,6 +186,8 @@ pub struct LimitCeilings {
     pub invocation_ms_max: u64,
     /// Default 256 MiB.
     pub output_bytes_per_batch_max: u64,
+    /// Default 256 MiB.
+    pub state_bytes_per_batch_max: u64,
     /// Default 10,000.
     pub log_lines_per_second_max: u32,
     /// The stack of every guest, in bytes. Default 512 KiB.
@@ -200,6 +202,7 @@ impl Default for LimitCeilings {
             memory_bytes_max: 512 << 20,
             invocation_ms_max: 60_000,
             output_bytes_per_batch_max: 256 << 20,
+            state_bytes_per_batch_max: 256 << 20,
             log_lines_per_second_max: 10_000,
             stack_bytes_max: Limits::default().stack_bytes_max,
             workers_max: 16,
@@ -218,6 +221,11 @@ impl LimitCeilings {
                 "limits.output_bytes_per_batch_max",
                 spec.limits.output_bytes_per_batch_max,
                 self.output_bytes_per_batch_max,
+            ),
+            (
+                "limits.state_bytes_per_batch_max",
+                spec.limits.state_bytes_per_batch_max,
+                self.state_bytes_per_batch_max,
             ),
             (
                 "limits.log_lines_per_second_max",

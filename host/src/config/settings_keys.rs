@@ -118,6 +118,12 @@ pub(crate) const KEYS: &[Key] = &[
         "The most output a pipeline may ask for one batch.",
     ),
     key(
+        "limits.state_bytes_per_batch_max",
+        Kind::Bytes,
+        "256MiB",
+        "The most state a pipeline may ask to write for one batch.",
+    ),
+    key(
         "limits.log_lines_per_second_max",
         Kind::Integer,
         "10000",

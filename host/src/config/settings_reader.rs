@@ -271,6 +271,11 @@ impl Reader<'_> {
             |item, problems| item.bytes(problems, 1024..=1 << 30),
         );
         self.set(
+            &mut ceilings.state_bytes_per_batch_max,
+            "limits.state_bytes_per_batch_max",
+            |item, problems| item.bytes(problems, 1024..=1 << 30),
+        );
+        self.set(
             &mut ceilings.log_lines_per_second_max,
             "limits.log_lines_per_second_max",
             |item, problems| item.u32(problems, 0..=100_000),

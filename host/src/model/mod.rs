@@ -12,5 +12,6 @@ pub mod position;
 pub mod record_batch;
 pub mod schema_table;
 pub mod state;
+pub mod state_key;
 pub mod status;
 pub mod task_phase;

@@ -12,6 +12,8 @@ pub const STATE_KEY_BYTES_MAX: usize = 4096;
 pub const TIMER_TAG_BYTES_MAX: usize = 256;
 /// Longest state value, in bytes: with key and framing it fits a Kafka record of 1 MiB.
 pub const STATE_VALUE_BYTES_MAX: usize = (1 << 20) - STATE_KEY_BYTES_MAX - 1024;
+/// Most state stores of one transform.
+pub const STORES_MAX: usize = 64;
 /// Most entries of one page of a scan.
 pub const SCAN_ENTRIES_MAX: u32 = 10_000;
 /// Most bytes of one page of a scan.

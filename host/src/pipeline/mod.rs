@@ -25,6 +25,8 @@ pub mod firing;
 pub mod header_copy;
 pub mod held_run;
 mod late;
+mod memory_layers;
+pub mod memory_state;
 pub mod observer;
 pub mod outputs;
 pub mod poison;

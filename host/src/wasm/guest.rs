@@ -21,6 +21,7 @@ use crate::wasm::guest_log::GuestLogSink;
 use crate::wasm::instance::Instance;
 use crate::wasm::output_shape::OutputShape;
 use crate::wasm::state::GuestContext;
+use crate::wasm::state::StoreUse;
 
 /// What a guest is made of.
 #[derive(Clone)]
@@ -79,6 +80,8 @@ impl WasmGuest {
         }
         let context = GuestContext {
             outputs: OutputShape::of_manifest(manifest)?,
+            stores: StoreUse::of_manifest(manifest),
+            timers: manifest.timers.clone(),
             config,
             limits: spec.limits,
             schemas: spec.schemas,
@@ -157,8 +160,8 @@ impl Guest for WasmGuest {
         self.call(|instance| instance.process(batch, state))
     }
 
-    fn fire(&mut self, _: &FiredTimers, _: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
-        Err(InvokeFailure::Fatal("the transform exports no `timer-handler`".to_owned()))
+    fn fire(&mut self, fired: &FiredTimers, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
+        self.call(|instance| instance.fire(fired, state))
     }
 
     fn release(&mut self) {
