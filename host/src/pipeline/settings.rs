@@ -37,6 +37,12 @@ impl InputSettings {
     pub fn stream(port: PortIndex) -> Self {
         Self { port, role: InputRole::Stream, event_time: None }
     }
+
+    /// Whether partition n of this input has to do with partition n of others.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.role == InputRole::Table || self.event_time.is_some()
+    }
 }
 
 /// How an input is read.

@@ -91,8 +91,9 @@ pub trait TaskState: Send {
     /// What was written since `begin`, timers taken by [`Self::take_due`] included, is undone.
     fn undo(&mut self);
 
-    /// The earliest time at which a timer may be due; none without timers. May be too early, never
-    /// too late. Cheap: asked for every batch.
+    /// The earliest time at which a timer may be due; none without timers. Never too late. May be too
+    /// early, but not again after [`Self::take_due`] has found that no timer is due by then. Cheap:
+    /// asked for every batch.
     fn next_due(&self, domain: TimeDomain) -> Option<i64>;
 
     /// Takes the first timers due at `until` (included), ordered by time, key and tag: as many as
