@@ -83,6 +83,7 @@ impl From<Waiting> for WaitingView {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PhaseView {
     Created,
+    Restoring,
     Running,
     Waiting,
     Closed,
@@ -92,6 +93,7 @@ impl From<TaskPhase> for PhaseView {
     fn from(phase: TaskPhase) -> Self {
         match phase {
             TaskPhase::Created => Self::Created,
+            TaskPhase::Restoring => Self::Restoring,
             TaskPhase::Running => Self::Running,
             TaskPhase::Waiting => Self::Waiting,
             TaskPhase::Closed => Self::Closed,

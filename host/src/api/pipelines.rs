@@ -30,6 +30,7 @@ use crate::control::commands::Mode;
 use crate::control::commands::Outcome;
 use crate::control::pipeline_record::Desired;
 use crate::control::pipeline_record::PipelineRecord;
+use crate::control::runner::StateFate;
 use crate::control::status::PipelineStatus;
 use crate::model::ids::PipelineName;
 use crate::model::pipeline_state::PipelineState;
@@ -83,7 +84,8 @@ pub(crate) struct PipelineView {
 
 impl From<PipelineStatus> for PipelineView {
     fn from(status: PipelineStatus) -> Self {
-        let PipelineRecord { name, revision, desired, transform, changed_at_ms, spec } = status.record;
+        let PipelineRecord { name, revision, desired, transform, changed_at_ms, spec, state: _ } =
+            status.record;
         Self {
             name,
             revision,
@@ -138,6 +140,15 @@ struct PutQuery {
     /// Make every check and change nothing. Default false.
     #[serde(default)]
     dry_run: bool,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DeleteQuery {
+    /// Keep its state and its positions at the broker. Default false.
+    #[serde(default)]
+    keep_state: bool,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
@@ -249,12 +260,14 @@ async fn get(State(state): State<ApiState>, InPath(name): InPath<PipelineName>) 
 
 /// Delete a pipeline
 ///
-/// It is drained, its consumer group is deleted at the broker, and then it is gone. When that takes
-/// long, for instance because the broker is away, it goes on by itself.
+/// It is drained, its state with the changelog topics and its consumer group are deleted, and then it is
+/// gone. With `keep_state` they stay, and a pipeline that is put under the same name goes on with them.
+/// When that takes long, for instance because the broker is away, it goes on by itself.
 #[utoipa::path(
     delete, path = "/v1/tenants/default/pipelines/{name}", tag = "pipelines", operation_id = "delete_pipeline",
     params(
         ("name" = String, Path, description = "Name of the pipeline"),
+        DeleteQuery,
         ("If-Match" = Option<String>, Header, description = "The ETag that the pipeline must have"),
     ),
     responses(
@@ -265,9 +278,11 @@ async fn get(State(state): State<ApiState>, InPath(name): InPath<PipelineName>) 
 async fn delete(
     State(state): State<ApiState>,
     InPath(name): InPath<PipelineName>,
+    InQuery(query): InQuery<DeleteQuery>,
     Expected(precondition): Expected,
 ) -> Result<StatusCode, Problem> {
-    Ok(match state.control.delete(name, precondition).await? {
+    let fate = if query.keep_state { StateFate::Keep } else { StateFate::Delete };
+    Ok(match state.control.delete(name, precondition, fate).await? {
         Deletion::Done => StatusCode::NO_CONTENT,
         Deletion::UnderWay => StatusCode::ACCEPTED,
     })

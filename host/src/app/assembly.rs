@@ -16,6 +16,7 @@ use crate::app::registry::Registry;
 use crate::app::runner::BrokerKind;
 use crate::app::runner::PipelineHost;
 use crate::app::runner::Steering;
+use crate::app::state_root::StateCell;
 use crate::codec::registry::NoRegistry;
 use crate::codec::writer_schemas::WriterSchemas;
 use crate::config::settings::Settings;
@@ -52,9 +53,12 @@ impl Assembly {
             Some(registry) => registry.cache().clone(),
             None => Arc::new(NoRegistry),
         };
+        let in_process = matches!(broker, BrokerKind::InProcess(_));
+        let folder = settings.data_dir.join("state");
         let host = PipelineHost {
             host: held.id.clone(),
             loader: loader(&settings)?,
+            state: StateCell::new(settings.state.clone(), folder, client.clone(), in_process),
             kafka: client,
             broker,
             steering,

@@ -81,9 +81,9 @@ pub fn check_pipeline(settings: &Settings, spec: &PipelineSpec) -> Result<CheckR
         },
     };
     let manifest = report.manifest.as_ref();
-    let checked = spec_check::check(spec, manifest, &settings.ceilings, &settings.secrets);
-    report.refusals.extend(checked.refusals);
     let id = PipelineId { tenant: TenantName::default_tenant(), pipeline: spec.name.clone() };
+    let checked = spec_check::check(&id, spec, manifest, &settings.ceilings, &settings.secrets);
+    report.refusals.extend(checked.refusals);
     let room = Instances::new(settings.ceilings.instances_max).room(&id, spec.workers);
     report.refusals.extend(room.err().map(|refusal| *refusal));
 
@@ -101,8 +101,13 @@ pub fn check_pipeline(settings: &Settings, spec: &PipelineSpec) -> Result<CheckR
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let registry = settings.registry.as_ref();
     let registry = registry.map(|set| Registry::new(set, runtime.handle().clone())).transpose()?;
-    let surroundings = Surroundings { kafka: kafka.as_ref(), registry: registry.as_ref(), dev_broker: None };
-    let deployed = surroundings.deploy(spec, checked.contract.as_ref(), Mode::DryRun);
+    let surroundings = Surroundings {
+        kafka: kafka.as_ref(),
+        registry: registry.as_ref(),
+        dev_broker: None,
+        state_folder: None,
+    };
+    let deployed = surroundings.deploy(&id, spec, checked.contract.as_ref(), Mode::DryRun);
     report.refusals.extend(deployed.refusals);
     report.notices.extend(deployed.notices);
     report.outages.extend(deployed.outages);

@@ -5,13 +5,20 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use crate::app::contract_state;
+use crate::app::contract_state::Changelog;
+use crate::app::contract_state::PortEventTime;
+use crate::app::contract_state::not_a_changelog;
+use crate::app::contract_state::not_its_own_changelog;
 use crate::codec::formats;
 use crate::codec::formats::Direction;
 use crate::model::failure::Code;
 use crate::model::failure::Refusal;
+use crate::model::ids::PipelineId;
 use crate::model::manifest::InputPort;
 use crate::model::manifest::Manifest;
 use crate::model::manifest::OutputPort;
+use crate::model::manifest::StateStore;
 use crate::model::pipeline_spec::InputBinding;
 use crate::model::pipeline_spec::OutputBinding;
 use crate::model::pipeline_spec::PartitionBy;
@@ -24,21 +31,34 @@ pub struct Contract {
     /// The transform's own name.
     pub transform: String,
     /// By port index.
-    pub inputs: Vec<(InputPort, InputBinding)>,
+    pub inputs: Vec<BoundInput>,
     /// By port index.
     pub outputs: Vec<(OutputPort, OutputBinding, TopicIndex)>,
-    /// Output topics and the dead-letter topic, as the sink numbers them.
+    /// Topics of outputs, dead letters and late records, and the changelogs, as the sink numbers them.
     pub topics: Vec<(Arc<str>, PartitionBy)>,
     /// The dead-letter topic, unless the policy has none.
     pub letters: Option<TopicIndex>,
+    /// By store index.
+    pub stores: Vec<StateStore>,
+    /// By changelog index. Empty for a pipeline that keeps nothing.
+    pub changelogs: Vec<Changelog>,
     /// What the transform is given.
     pub config: Vec<(String, String)>,
+}
+
+/// An input port with its binding.
+#[derive(Debug, Clone)]
+pub struct BoundInput {
+    pub port: InputPort,
+    pub binding: InputBinding,
+    pub event_time: Option<PortEventTime>,
 }
 
 impl Contract {
     /// Binds every port that can be bound. `config` is the pipeline's, with its secrets in place. Why
     /// the pair does not fit is added to the refusals: only without any is this whole.
     pub fn bind(
+        id: &PipelineId,
         spec: &PipelineSpec,
         config: &IndexMap<String, String>,
         manifest: &Manifest,
@@ -46,28 +66,43 @@ impl Contract {
     ) -> Self {
         unknown_ports("inputs", spec.inputs.keys(), manifest.inputs.iter().map(|p| &*p.name), refusals);
         unknown_ports("outputs", spec.outputs.keys(), manifest.outputs.iter().map(|p| &*p.name), refusals);
-        let inputs = bind_inputs(spec, manifest, refusals);
+        contract_state::check(spec, manifest, refusals);
         let mut topics = Topics::default();
+        let inputs = bind_inputs(id, spec, manifest, &mut topics, refusals);
         let outputs = bind_outputs(spec, manifest, &mut topics, refusals);
-        let letters = spec.letter_topic().map(|topic| topics.add(topic, PartitionBy::Key));
+        let letters = spec.letter_topic().map(|topic| {
+            not_a_changelog("on_bad_record.topic", &topic, refusals);
+            topics.add(topic, PartitionBy::Key)
+        });
+        let changelogs = contract_state::changelogs(id, manifest, &mut topics);
         let config = bind_config(config, manifest, refusals);
-        Self { transform: manifest.name.clone(), inputs, outputs, topics: topics.list, letters, config }
+        Self {
+            transform: manifest.name.clone(),
+            inputs,
+            outputs,
+            topics: topics.list,
+            letters,
+            stores: manifest.state.clone(),
+            changelogs,
+            config,
+        }
     }
 
     /// The input topics.
     #[must_use]
     pub fn input_topics(&self) -> Vec<Arc<str>> {
-        self.inputs.iter().map(|(_, binding)| binding.topic.clone()).collect()
+        self.inputs.iter().map(|input| input.binding.topic.clone()).collect()
     }
 }
 
+/// The sink's topics, each once for each way to choose partitions.
 #[derive(Default)]
-struct Topics {
+pub(in crate::app) struct Topics {
     list: Vec<(Arc<str>, PartitionBy)>,
 }
 
 impl Topics {
-    fn add(&mut self, topic: Arc<str>, by: PartitionBy) -> TopicIndex {
+    pub(in crate::app) fn add(&mut self, topic: Arc<str>, by: PartitionBy) -> TopicIndex {
         let known = self.list.iter().position(|known| *known == (topic.clone(), by));
         let index = known.unwrap_or_else(|| {
             self.list.push((topic, by));
@@ -78,11 +113,13 @@ impl Topics {
 }
 
 fn bind_inputs(
+    id: &PipelineId,
     spec: &PipelineSpec,
     manifest: &Manifest,
+    topics: &mut Topics,
     refusals: &mut Vec<Refusal>,
-) -> Vec<(InputPort, InputBinding)> {
-    let mut bound: Vec<(InputPort, InputBinding)> = Vec::new();
+) -> Vec<BoundInput> {
+    let mut bound: Vec<BoundInput> = Vec::new();
     for port in &manifest.inputs {
         let field = format!("inputs.{}", port.name);
         let Some(binding) = spec.inputs.get(&port.name) else {
@@ -97,7 +134,9 @@ fn bind_inputs(
                 refusals.extend(check.err());
             }
         }
-        bound.push((port.clone(), binding.clone()));
+        not_its_own_changelog(id, &format!("{field}.topic"), &binding.topic, refusals);
+        let event_time = contract_state::event_time(spec, manifest, (port, binding), topics, refusals);
+        bound.push(BoundInput { port: port.clone(), binding: binding.clone(), event_time });
     }
     bound
 }
@@ -115,6 +154,7 @@ fn bind_outputs(
             refusals.push(unbound(&field, &port.name, "output"));
             continue;
         };
+        not_a_changelog(&format!("{field}.topic"), &binding.topic, refusals);
         if let Some(key) = &port.key {
             let check = formats::check(key, binding.key.format, Direction::Output, &format!("{field}.key"));
             refusals.extend(check.err());
@@ -192,6 +232,29 @@ fn unbound(field: &str, name: &str, side: &str) -> Refusal {
         found: "nothing".to_owned(),
         expected: "a binding with a topic".to_owned(),
         remedy: format!("Add `{name}: {{ topic: ... }}` under `{side}s`."),
+    }
+}
+
+/// Two writers of one topic that would put one key into different partitions.
+pub(in crate::app) fn topic_differs(field: &str, by: PartitionBy, other: &str) -> Refusal {
+    Refusal {
+        code: Code("partition-by-differs"),
+        field: field.to_owned(),
+        message: "two ports write the same topic and choose partitions differently".to_owned(),
+        found: format!("{by:?}, and another on the port {other}"),
+        expected: "the same `partition_by` on both".to_owned(),
+        remedy: "Give both the same `partition_by`, or different topics.".to_owned(),
+    }
+}
+
+pub(in crate::app) fn loops(field: &str, topic: &str) -> Refusal {
+    Refusal {
+        code: Code("topic-loop"),
+        field: field.to_owned(),
+        message: "the pipeline would read what it writes".to_owned(),
+        found: format!("`{topic}`, which is an input topic too"),
+        expected: "a topic that the pipeline does not read".to_owned(),
+        remedy: "Write to another topic.".to_owned(),
     }
 }
 

@@ -1,9 +1,13 @@
 //! The checks of a deploy that need the broker and the registry, and what a deploy makes there.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::changelogs::ChangelogTopics;
+use crate::app::contract::BoundInput;
 use crate::app::contract::Contract;
+use crate::app::contract_state::PortLate;
 use crate::app::registry::RegisterFailure;
 use crate::app::registry::Registry;
 use crate::app::subjects::Part;
@@ -20,6 +24,7 @@ use crate::model::avro_type::AvroType;
 use crate::model::failure::Code;
 use crate::model::failure::Outage;
 use crate::model::failure::Refusal;
+use crate::model::ids::PipelineId;
 use crate::model::ids::RegistryId;
 use crate::model::manifest::PartType;
 use crate::model::pipeline_spec::Format;
@@ -75,23 +80,33 @@ pub struct Surroundings<'a> {
     pub registry: Option<&'a Registry>,
     /// The in-process broker, which makes topics through its handle only.
     pub dev_broker: Option<&'a DevBroker>,
+    /// Where this host has state on its disk; none where nothing runs.
+    pub state_folder: Option<&'a Path>,
 }
 
 impl Surroundings<'_> {
     /// Checks topics and schemas, as far as what is away allows, and under [`Mode::Apply`] makes what
-    /// the pipeline needs. Without a contract, schemas are not checked.
-    pub fn deploy(&self, spec: &PipelineSpec, contract: Option<&Contract>, mode: Mode) -> Deployed {
+    /// the pipeline needs. Without a contract, schemas and changelogs are not checked.
+    pub fn deploy(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        contract: Option<&Contract>,
+        mode: Mode,
+    ) -> Deployed {
         let mut found = Deployed::default();
         let admin = self.kafka.map(|kafka| Admin::start(kafka, BROKER_WAIT).map_err(|error| error.outage()));
         let admin = admin.and_then(|admin| found.unless_away(admin));
-        let letters = admin.as_ref().and_then(|admin| {
-            let checked = topics(admin, spec, &mut found);
-            found.unless_away(checked).flatten()
+        let topics = admin.as_ref().and_then(|admin| {
+            let checked = topics(admin, spec, contract, &mut found);
+            found.unless_away(checked)
         });
+        let TopicsFound { partitions, letters } = topics.unwrap_or_default();
         if let Some(contract) = contract {
             let checked = self.input_schemas(spec, contract, &mut found).and_then(|()| {
                 // If only one thing is to be made, making it is the check.
-                let one = letters.is_none() && outgoing(contract).count() <= 1;
+                let one =
+                    letters.is_none() && contract.changelogs.is_empty() && outgoing(contract).count() <= 1;
                 if mode == Mode::Apply && one && found.is_fine() {
                     return Ok(());
                 }
@@ -100,6 +115,15 @@ impl Surroundings<'_> {
             found.unless_away(checked);
         }
         // Nothing is made for a pipeline that is refused, or of which not everything is known.
+        if let (Some(admin), Some(kafka), Some(contract), Some(partitions)) =
+            (&admin, self.kafka, contract, partitions)
+        {
+            let mode = if found.is_fine() { mode } else { Mode::DryRun };
+            let Self { dev_broker, state_folder: folder, .. } = *self;
+            let changelogs = ChangelogTopics { id, admin, kafka, dev_broker, folder };
+            let made = changelogs.deploy(contract, partitions, mode, &mut found);
+            found.unless_away(made);
+        }
         match (&admin, letters) {
             (Some(admin), Some(letters)) if mode == Mode::Apply && found.is_fine() => {
                 let made = self.create_letter_topic(admin, &letters, &mut found);
@@ -161,7 +185,7 @@ impl Surroundings<'_> {
         contract: &Contract,
         found: &mut Deployed,
     ) -> Result<(), Outage> {
-        for (port, binding) in &contract.inputs {
+        for BoundInput { port, binding, .. } in &contract.inputs {
             let parts = [(Part::Key, &port.key, &binding.key), (Part::Value, &port.value, &binding.value)];
             for (part, ty, part_binding) in parts {
                 let Some(ty) = ty else { continue };
@@ -265,6 +289,15 @@ fn outgoing(contract: &Contract) -> impl Iterator<Item = Outgoing<'_>> {
     })
 }
 
+/// What the broker said of the topics.
+#[derive(Default)]
+struct TopicsFound {
+    /// How many each input topic has; none when they do not agree, or one is not there.
+    partitions: Option<u32>,
+    /// None when it is there, or none is wanted.
+    letters: Option<Letters>,
+}
+
 /// The dead-letter topic that is to be made.
 struct Letters {
     topic: Arc<str>,
@@ -312,8 +345,13 @@ fn parsed(schema: &serde_json::Value) -> Option<AvroType> {
     AvroType::parse(&schema.to_string(), &[]).ok()
 }
 
-/// Checks every topic; returns the dead-letter topic if it is missing.
-fn topics(admin: &Admin, spec: &PipelineSpec, found: &mut Deployed) -> Result<Option<Letters>, Outage> {
+/// Checks every topic but the changelogs.
+fn topics(
+    admin: &Admin,
+    spec: &PipelineSpec,
+    contract: Option<&Contract>,
+    found: &mut Deployed,
+) -> Result<TopicsFound, Outage> {
     let mut counts: Vec<(Arc<str>, u32)> = Vec::new();
     for (port, binding) in &spec.inputs {
         let field = format!("inputs.{port}.topic");
@@ -336,15 +374,36 @@ fn topics(admin: &Admin, spec: &PipelineSpec, found: &mut Deployed) -> Result<Op
     for (port, binding) in &spec.outputs {
         existing(admin, &binding.topic, &format!("outputs.{port}.topic"), found)?;
     }
-    let Some(topic) = spec.letter_topic() else { return Ok(None) };
-    match admin.partition_count(&topic) {
-        Ok(_) => Ok(None),
+    if let Some(contract) = contract {
+        late_topics(admin, contract, found)?;
+    }
+    let all = counts.len() == spec.inputs.len();
+    let same = counts.windows(2).all(|pair| matches!(pair, [(_, one), (_, other)] if one == other));
+    let partitions = counts.first().filter(|_| all && same).map(|(_, count)| *count);
+    let Some(topic) = spec.letter_topic() else { return Ok(TopicsFound { partitions, letters: None }) };
+    let letters = match admin.partition_count(&topic) {
+        Ok(_) => None,
         Err(error) if is_missing(error.code) => {
             let partitions = counts.iter().map(|(_, count)| *count).max().unwrap_or(1);
-            Ok(Some(Letters { topic, partitions }))
+            Some(Letters { topic, partitions })
         }
-        Err(error) => refused_topic(&error, &topic, "on_bad_record.topic", found).map(|()| None),
+        Err(error) => {
+            refused_topic(&error, &topic, "on_bad_record.topic", found)?;
+            None
+        }
+    };
+    Ok(TopicsFound { partitions, letters })
+}
+
+fn late_topics(admin: &Admin, contract: &Contract, found: &mut Deployed) -> Result<(), Outage> {
+    for input in &contract.inputs {
+        if let Some(PortLate::Topic(index)) = input.event_time.as_ref().map(|time| time.late)
+            && let Some((topic, _)) = contract.topics.get(index.0 as usize)
+        {
+            existing(admin, topic, &format!("inputs.{}.event_time.late.topic", input.port.name), found)?;
+        }
     }
+    Ok(())
 }
 
 fn existing(admin: &Admin, topic: &str, field: &str, found: &mut Deployed) -> Result<Option<u32>, Outage> {
@@ -354,7 +413,12 @@ fn existing(admin: &Admin, topic: &str, field: &str, found: &mut Deployed) -> Re
     }
 }
 
-fn refused_topic(error: &KafkaError, topic: &str, field: &str, found: &mut Deployed) -> Result<(), Outage> {
+pub(in crate::app) fn refused_topic(
+    error: &KafkaError,
+    topic: &str,
+    field: &str,
+    found: &mut Deployed,
+) -> Result<(), Outage> {
     if error.code.is_outage() {
         return Err(error.outage());
     }
@@ -385,6 +449,6 @@ fn registry_missing(field: &str) -> Refusal {
     }
 }
 
-fn is_missing(code: ErrorCode) -> bool {
+pub(in crate::app) fn is_missing(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::UNKNOWN_TOPIC | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
 }

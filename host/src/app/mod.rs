@@ -4,9 +4,11 @@
 //! [`runner::PipelineHost`] from the settings.
 
 pub mod assembly;
+pub mod changelogs;
 pub mod check;
 pub mod client_settings;
 pub mod contract;
+pub mod contract_state;
 pub mod deploy;
 pub mod dev;
 pub mod factory;
@@ -16,12 +18,18 @@ pub mod instances;
 pub mod observer;
 pub mod refused;
 pub mod registry;
+pub mod restore;
+pub mod restore_pool;
 pub mod runner;
 pub mod seek;
 pub mod serve;
 pub mod sidecar;
 pub mod signals;
 pub mod spec_check;
+mod state_check;
+pub mod state_keeper;
+pub mod state_note;
+pub mod state_root;
 pub mod subjects;
 pub mod tools;
 pub mod topics;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::app::changelogs::ChangelogTopics;
 use crate::app::contract::Contract;
 use crate::app::deploy::Deployed;
 use crate::app::deploy::Mode;
@@ -16,8 +17,11 @@ use crate::app::factory::PipelineFactory;
 use crate::app::instances::Instances;
 use crate::app::instances::NoInstances;
 use crate::app::registry::Registry;
+use crate::app::restore::Restores;
 use crate::app::seek;
 use crate::app::spec_check;
+use crate::app::state_root::StateCell;
+use crate::codec::state_values::StateValues;
 use crate::codec::writer_schemas::WriterSchemas;
 use crate::config::secret::SecretSources;
 use crate::config::settings::LimitCeilings;
@@ -29,6 +33,7 @@ use crate::control::runner::RunState;
 use crate::control::runner::RunStatus;
 use crate::control::runner::Runner;
 use crate::control::runner::StartFailure;
+use crate::control::runner::StateFate;
 use crate::control::seek::SeekFailure;
 use crate::kafka::admin::Admin;
 use crate::kafka::dev_broker::DevBroker;
@@ -115,6 +120,7 @@ pub struct PipelineHost {
     pub writer_schemas: Arc<dyn WriterSchemas>,
     pub secrets: SecretSources,
     pub ceilings: LimitCeilings,
+    pub state: StateCell,
     pub metrics: Metrics,
     pub instances: Instances,
     pub running: Mutex<HashMap<PipelineId, Running>>,
@@ -177,16 +183,26 @@ impl PipelineHost {
 
     /// Every check of a start; under [`Mode::Apply`] what the pipeline needs is made, unless something is
     /// refused or away.
-    pub fn checked(&self, spec: &PipelineSpec, manifest: Option<&Manifest>, mode: Mode) -> Checked {
-        let checked = spec_check::check(spec, manifest, &self.ceilings, &self.secrets);
+    pub fn checked(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        manifest: Option<&Manifest>,
+        mode: Mode,
+    ) -> Checked {
+        let checked = spec_check::check(id, spec, manifest, &self.ceilings, &self.secrets);
         let mode = if checked.refusals.is_empty() { mode } else { Mode::DryRun };
         let dev_broker = match &self.broker {
             BrokerKind::Real => None,
             BrokerKind::InProcess(broker) => Some(&**broker),
         };
-        let surroundings =
-            Surroundings { kafka: Some(&self.kafka), registry: self.registry.as_ref(), dev_broker };
-        let deployed = surroundings.deploy(spec, checked.contract.as_ref(), mode);
+        let surroundings = Surroundings {
+            kafka: Some(&self.kafka),
+            registry: self.registry.as_ref(),
+            dev_broker,
+            state_folder: (!self.broker.is_in_process()).then(|| self.state.folder()),
+        };
+        let deployed = surroundings.deploy(id, spec, checked.contract.as_ref(), mode);
         let Deployed { refusals, mut notices, outages, ids } = deployed;
         if self.broker.is_in_process() && spec.delivery == Delivery::ExactlyOnce {
             notices.push(
@@ -211,7 +227,7 @@ impl PipelineHost {
             LoadError::Refused(refusal) => StartFailure::Refused(vec![*refusal]),
             LoadError::Host(message) => Outage::new("component-not-loaded", message).into(),
         })?;
-        let checked = self.checked(spec, Some(&component.manifest), Mode::Apply);
+        let checked = self.checked(id, spec, Some(&component.manifest), Mode::Apply);
         let Some(Plan { contract, overrides, ids }) = checked.plan else {
             return Err(match checked.outages.into_iter().next() {
                 Some(outage) if checked.refusals.is_empty() => outage.into(),
@@ -229,6 +245,7 @@ impl PipelineHost {
         let logs = self.running.lock().get(id).map(|running| running.logs.clone());
         let logs = logs.unwrap_or_else(|| Arc::new(GuestLogs::new(spec.limits.log_lines_per_second_max)));
         let workers = spec.workers;
+        let state = self.restores(id, &spec, &contract, component)?;
         let factory = PipelineFactory {
             id: id.clone(),
             host: self.host.clone(),
@@ -246,11 +263,34 @@ impl PipelineHost {
             topic_bytes_max: self.broker.is_in_process().then_some(TOPIC_BYTES_MAX),
             gap_remedy: self.steering.gap_remedy(id),
             instances: self.instances.lease(id, workers),
+            state,
+            overlay_bytes_max: self.state.settings().overlay_bytes_max,
         };
         let workers = Workers::start(id, workers, factory)
             .map_err(|error| Outage::new("threads-exhausted", format!("no thread for a worker: {error}")))?;
         self.running.lock().insert(id.clone(), Running { workers: Some(workers), metrics, logs });
         Ok(())
+    }
+
+    /// How states of a pipeline are restored; none for one that keeps nothing.
+    fn restores(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        contract: &Contract,
+        component: &ComponentRef,
+    ) -> Result<Option<Arc<Restores>>, Outage> {
+        if contract.changelogs.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Restores {
+            root: self.state.get()?,
+            pipeline: id.clone(),
+            manifest: Arc::new(component.manifest.clone()),
+            delivery: spec.delivery,
+            schemas: Arc::new(StateValues),
+            changelogs: contract.changelogs.clone(),
+        })))
     }
 
     /// Publishes the state of these pipelines, which are all there are, and the lag of those that run.
@@ -333,7 +373,8 @@ impl Runner for PipelineHost {
 
     fn check(&self, id: &PipelineId, spec: &PipelineSpec, component: Option<&ComponentRef>) -> CheckReport {
         let manifest = component.map(|component| &component.manifest);
-        let Checked { mut refusals, mut notices, outages, .. } = self.checked(spec, manifest, Mode::DryRun);
+        let Checked { mut refusals, mut notices, outages, .. } =
+            self.checked(id, spec, manifest, Mode::DryRun);
         refusals.extend(self.instances.room(id, spec.workers).err().map(|refusal| *refusal));
         notices.extend(outages.iter().map(|outage| format!("not everything could be checked: {outage}")));
         CheckReport { refusals, notices }
@@ -381,24 +422,31 @@ impl Runner for PipelineHost {
         seek::seek(&self.kafka, &self.host, id, spec, to, mode)
     }
 
-    fn forget(&self, id: &PipelineId) -> Result<(), Outage> {
+    fn forget(&self, id: &PipelineId, state: StateFate) -> Result<(), Outage> {
         self.running.lock().remove(id);
         self.published.lock().remove(id);
         self.instances.release(id);
+        if state == StateFate::Keep {
+            return Ok(());
+        }
         let admin = Admin::start(&self.kafka, BROKER_WAIT).map_err(|error| error.outage())?;
         match admin.delete_group(&id.group()) {
-            Ok(()) => Ok(()),
-            Err(error) if error.code.is_outage() => Err(error.outage()),
+            Ok(()) => {}
+            Err(error) if error.code.is_outage() => return Err(error.outage()),
             // Static members stay in the group for a session timeout after they have left.
             Err(error) if error.code == ErrorCode::NON_EMPTY_GROUP => {
-                Err(Outage::new("group-not-empty", error.to_string()))
+                return Err(Outage::new("group-not-empty", error.to_string()));
             }
             // A group that never was, or that the broker will expire by itself.
-            Err(error) => {
-                tracing::info!(pipeline = %id, %error, "the consumer group was not deleted");
-                Ok(())
-            }
+            Err(error) => tracing::info!(pipeline = %id, %error, "the consumer group was not deleted"),
         }
+        // Only now: as long as the group had members, some worker could still write to them.
+        let changelogs =
+            ChangelogTopics { id, admin: &admin, kafka: &self.kafka, dev_broker: None, folder: None };
+        // Without the right to it the pipeline stays in deletion: nobody would find them otherwise.
+        changelogs.delete().map_err(|error| Outage::new("changelog-not-deleted", error.to_string()))?;
+        self.state.forget(id);
+        Ok(())
     }
 
     fn status(&self, id: &PipelineId) -> RunStatus {

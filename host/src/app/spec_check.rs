@@ -8,6 +8,7 @@ use crate::config::settings::LimitCeilings;
 use crate::kafka::overrides::Overrides;
 use crate::kafka::timeouts;
 use crate::model::failure::Refusal;
+use crate::model::ids::PipelineId;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
 
@@ -26,6 +27,7 @@ pub struct SpecCheck {
 /// there is no component or it is refused, all but the last.
 #[must_use]
 pub fn check(
+    id: &PipelineId,
     spec: &PipelineSpec,
     manifest: Option<&Manifest>,
     ceilings: &LimitCeilings,
@@ -36,7 +38,7 @@ pub fn check(
     timeouts::check(spec, &overrides, &mut refusals);
     refusals.extend(topics::check(spec));
     let config = resolve_config(spec, secrets, &mut refusals);
-    let contract = manifest.map(|manifest| Contract::bind(spec, &config, manifest, &mut refusals));
+    let contract = manifest.map(|manifest| Contract::bind(id, spec, &config, manifest, &mut refusals));
     SpecCheck { refusals, overrides, contract }
 }
 
@@ -45,6 +47,7 @@ mod tests {
     use super::*;
     use crate::config::pipeline_file::FileFormat;
     use crate::config::pipeline_file::parse;
+    use crate::model::ids::TenantName;
 
     const TEXT: &str = "
 version: 1
@@ -71,7 +74,8 @@ kafka: { acks: '1', linger.ms: soon, transaction.timeout.ms: '60000' }
 
     fn found(manifest: Option<&Manifest>) -> Vec<(String, &'static str)> {
         let spec = parse(TEXT, FileFormat::Yaml, None).expect("well-formed");
-        let check = check(&spec, manifest, &LimitCeilings::default(), &SecretSources::default());
+        let id = PipelineId { tenant: TenantName::default_tenant(), pipeline: spec.name.clone() };
+        let check = check(&id, &spec, manifest, &LimitCeilings::default(), &SecretSources::default());
         assert_eq!(check.contract.is_some(), manifest.is_some());
         check.refusals.into_iter().map(|refusal| (refusal.field, refusal.code.0)).collect()
     }

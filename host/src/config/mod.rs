@@ -11,11 +11,13 @@ pub mod settings;
 pub mod units;
 
 pub(crate) mod bindings;
+mod event_time;
 pub(crate) mod policies;
 mod section;
 mod settings_connections;
 mod settings_keys;
 mod settings_layers;
 mod settings_reader;
+mod settings_state;
 mod suggest;
 mod tree;

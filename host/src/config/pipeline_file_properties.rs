@@ -8,8 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::fuzz::pipeline_file;
+use crate::model::pipeline_spec::EventTimeOverride;
 use crate::model::pipeline_spec::Format;
 use crate::model::pipeline_spec::InputBinding;
+use crate::model::pipeline_spec::OnLate;
 use crate::model::pipeline_spec::OutputBinding;
 use crate::model::pipeline_spec::PartBinding;
 use crate::model::pipeline_spec::TransformRef;
@@ -41,10 +43,28 @@ fn any_on_bad_record() -> impl Strategy<Value = OnBadRecord> {
     ]
 }
 
+fn any_late() -> impl Strategy<Value = OnLate> {
+    prop_oneof![
+        Just(OnLate::Process),
+        Just(OnLate::Drop),
+        "[b-z.]{3,9}".prop_map(|topic| OnLate::Topic(Arc::from(topic))),
+    ]
+}
+
+prop_compose! {
+    fn any_event_time()(
+        times in proptest::collection::vec(proptest::option::of(1..1_000_000u64), 3),
+        late in proptest::option::of(any_late()),
+    ) -> EventTimeOverride {
+        EventTimeOverride { out_of_orderness_ms: times[0], idle_ms: times[1], granularity_ms: times[2], late }
+    }
+}
+
 prop_compose! {
     fn any_spec()(
         parts in proptest::collection::vec(any_part(), 4),
         start in any_start(),
+        event_time in any_event_time(),
         on_bad_record in any_on_bad_record(),
         choices in proptest::collection::vec(0..3usize, 4),
         numbers in (1..5000u64, 1..1000u64, 1024..1_000_000u64, 1..65_536u32, 1..50u64),
@@ -56,7 +76,13 @@ prop_compose! {
             transform: TransformRef::File("a.wasm".into()),
             inputs: IndexMap::from([(
                 "in".to_owned(),
-                InputBinding { topic: "in".into(), key: parts[0].clone(), value: parts[1].clone() },
+                InputBinding {
+                    topic: "in".into(),
+                    key: parts[0].clone(),
+                    value: parts[1].clone(),
+                    read_as: bindings::READ_AS[choices[1] % 2].1,
+                    event_time,
+                },
             )]),
             outputs: IndexMap::from([(
                 "out".to_owned(),
@@ -68,7 +94,9 @@ prop_compose! {
                 },
             )]),
             delivery: policies::DELIVERY[choices[1] % 2].1,
+            accept_duplicate_updates: choices[2] == 1,
             start,
+            checkpoint: CheckpointPolicy { interval: Duration::from_millis(interval + 1000) },
             commit: CommitPolicy { interval: Duration::from_millis(interval), records_max, bytes_max: bytes },
             batch: BatchLimits { rows_max, bytes_max: bytes },
             on_bad_record,

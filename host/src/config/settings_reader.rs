@@ -59,6 +59,7 @@ pub(crate) fn read(
     reader.millis(&mut settings.drain_deadline, "drain.deadline_ms", HOUR_MS);
     settings.compile = reader.compile();
     settings.ceilings = reader.ceilings();
+    settings.state = reader.state();
     settings
 }
 
@@ -270,6 +271,11 @@ impl Reader<'_> {
         self.set(
             &mut ceilings.output_bytes_per_batch_max,
             "limits.output_bytes_per_batch_max",
+            |item, problems| item.bytes(problems, 1024..=1 << 30),
+        );
+        self.set(
+            &mut ceilings.state_bytes_per_batch_max,
+            "limits.state_bytes_per_batch_max",
             |item, problems| item.bytes(problems, 1024..=1 << 30),
         );
         self.set(

@@ -18,6 +18,7 @@ use crate::control::pipeline_record::Precondition;
 use crate::control::reconcile_task::off_async;
 use crate::control::runner::ComponentRef;
 use crate::control::runner::Inspected;
+use crate::control::runner::StateFate;
 use crate::control::service::Control;
 use crate::control::service::Inner;
 use crate::control::version_record::VersionRecord;
@@ -144,6 +145,7 @@ impl Control {
                     desired: before.map_or(Desired::Running, |before| before.desired),
                     transform,
                     changed_at_ms: now_ms(),
+                    state: StateFate::default(),
                     spec: document,
                 },
             };
@@ -277,7 +279,8 @@ impl Control {
         .await
     }
 
-    /// Drains a pipeline, forgets it at the broker and removes it. Waits for that for a while.
+    /// Drains a pipeline, forgets it at the broker and removes it. Waits for that for a while. What was
+    /// said of its state when it began to be deleted stays.
     ///
     /// # Errors
     /// When there is no such pipeline, or the precondition does not hold.
@@ -285,6 +288,7 @@ impl Control {
         &self,
         name: PipelineName,
         precondition: Precondition,
+        state: StateFate,
     ) -> Result<Deletion, ControlError> {
         let wait = name.clone();
         self.to_the_end(|inner| async move {
@@ -295,7 +299,7 @@ impl Control {
             if record.desired == Desired::Deleted {
                 return Ok(record);
             }
-            inner.desire(record, Desired::Deleted).await
+            inner.desire(PipelineRecord { state, ..record }, Desired::Deleted).await
         })
         .await?;
         let gone = self.inner.reconciler.gone(&wait, DELETE_WAIT).await;

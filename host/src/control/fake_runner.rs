@@ -18,6 +18,7 @@ use crate::control::runner::RunState;
 use crate::control::runner::RunStatus;
 use crate::control::runner::Runner;
 use crate::control::runner::StartFailure;
+use crate::control::runner::StateFate;
 use crate::control::seek::SeekFailure;
 use crate::model::failure::Code;
 use crate::model::failure::Outage;
@@ -129,8 +130,10 @@ pub(crate) fn read_spec(document: &serde_json::Value) -> Result<PipelineSpec, Ve
         inputs: Default::default(),
         outputs: Default::default(),
         delivery: Default::default(),
+        accept_duplicate_updates: false,
         start: Default::default(),
         commit: Default::default(),
+        checkpoint: Default::default(),
         batch: Default::default(),
         on_bad_record: Default::default(),
         retry: Default::default(),
@@ -206,9 +209,12 @@ impl Runner for FakeRunner {
         }
     }
 
-    fn forget(&self, id: &PipelineId) -> Result<(), Outage> {
+    fn forget(&self, id: &PipelineId, state: StateFate) -> Result<(), Outage> {
         let mut told = self.0.lock();
-        told.calls.push(format!("forget {}", id.pipeline));
+        told.calls.push(match state {
+            StateFate::Delete => format!("forget {}", id.pipeline),
+            StateFate::Keep => format!("forget {} but its state", id.pipeline),
+        });
         assert!(!told.running.contains_key(id.pipeline.as_str()), "it still runs");
         if told.forget_outages > 0 {
             told.forget_outages -= 1;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::control::commands::Mode;
@@ -83,6 +84,24 @@ pub struct RunStatus {
     pub workers: Vec<WorkerStatus>,
 }
 
+/// What becomes of a deleted pipeline's state and of its positions in the input. They go together: state
+/// without the positions that it was written at would count records twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateFate {
+    #[default]
+    Delete,
+    /// A pipeline that is put under the same name goes on with them.
+    Keep,
+}
+
+impl StateFate {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Runs pipelines. Every method may block: call it off the async threads.
 pub trait Runner: Send + Sync + 'static {
     /// Every upload check.
@@ -124,11 +143,12 @@ pub trait Runner: Send + Sync + 'static {
         mode: Mode,
     ) -> Result<Vec<SeekMove>, SeekFailure>;
 
-    /// Deletes what a stopped pipeline left at the broker: its consumer group.
+    /// Deletes what a stopped pipeline left at the broker and on the disk, unless it is to be kept: its
+    /// state with the changelogs, and its consumer group.
     ///
     /// # Errors
     /// When the broker is away.
-    fn forget(&self, id: &PipelineId) -> Result<(), Outage>;
+    fn forget(&self, id: &PipelineId, state: StateFate) -> Result<(), Outage>;
 
     fn status(&self, id: &PipelineId) -> RunStatus;
 

@@ -24,8 +24,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// on an async thread.
 #[derive(Debug)]
 pub struct Admin {
-    client: Client,
-    wait: Duration,
+    pub(in crate::kafka) client: Client,
+    pub(in crate::kafka) wait: Duration,
 }
 
 impl Admin {
@@ -154,8 +154,21 @@ impl Admin {
     /// # Errors
     /// When the topic is unknown, its configuration forbidden, or no broker answers.
     pub fn topic_config(&self, topic: &str, key: &str) -> Result<Option<String>, KafkaError> {
+        let [value] = self.topic_configs(topic, [key])?;
+        Ok(value)
+    }
+
+    /// Several configuration values of a topic, asked for at once.
+    ///
+    /// # Errors
+    /// As of [`Self::topic_config`].
+    pub fn topic_configs<const N: usize>(
+        &self,
+        topic: &str,
+        keys: [&str; N],
+    ) -> Result<[Option<String>; N], KafkaError> {
         // SAFETY: the client is live.
-        unsafe { topic_config(&self.client, self.wait, topic, key) }
+        unsafe { topic_configs(&self.client, self.wait, topic, keys) }
     }
 
     /// # Safety
@@ -163,11 +176,7 @@ impl Admin {
     pub(in crate::kafka) unsafe fn ask(
         &self,
         op: AdminOp,
-        request: impl FnOnce(
-            *mut sys::rd_kafka_t,
-            *const sys::rd_kafka_AdminOptions_t,
-            *mut sys::rd_kafka_queue_t,
-        ),
+        request: impl FnOnce(*mut sys::rd_kafka_t, *mut sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
     ) -> Result<Answer, KafkaError> {
         // SAFETY: by the caller.
         let answer = unsafe { ask(&self.client, self.wait, op, request) };
@@ -179,7 +188,7 @@ impl Admin {
 }
 
 /// An event that answers a request, and what is read from it.
-pub(in crate::kafka) struct Answer(*mut sys::rd_kafka_event_t);
+pub(in crate::kafka) struct Answer(pub(in crate::kafka) *mut sys::rd_kafka_event_t);
 
 impl Answer {
     pub(in crate::kafka) fn as_ptr(&self) -> *mut sys::rd_kafka_event_t {
@@ -202,7 +211,7 @@ unsafe fn ask(
     client: &Client,
     wait: Duration,
     op: AdminOp,
-    request: impl FnOnce(*mut sys::rd_kafka_t, *const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+    request: impl FnOnce(*mut sys::rd_kafka_t, *mut sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
 ) -> Result<Answer, KafkaError> {
     let mut text = ErrorText::new();
     // SAFETY: options and queue live during the request; the queue is freed after its answer was
@@ -244,12 +253,13 @@ unsafe fn topic_outcome(
     Ok(())
 }
 
-unsafe fn topic_config(
+unsafe fn topic_configs<const N: usize>(
     client: &Client,
     wait: Duration,
     topic: &str,
-    key: &str,
-) -> Result<Option<String>, KafkaError> {
+    keys: [&str; N],
+) -> Result<[Option<String>; N], KafkaError> {
+    let mut values = [const { None }; N];
     let name = c_text(topic)?;
     // SAFETY: as in `Admin::create_topic`.
     unsafe {
@@ -263,7 +273,7 @@ unsafe fn topic_config(
         let mut count = 0;
         let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
         if count == 0 || resources.is_null() {
-            return Ok(None);
+            return Ok(values);
         }
         let resource = *resources;
         let code = ErrorCode(sys::rd_kafka_ConfigResource_error(resource) as i32);
@@ -274,11 +284,13 @@ unsafe fn topic_config(
         let entries = sys::rd_kafka_ConfigResource_configs(resource, &raw mut count);
         for index in 0..count {
             let entry = *entries.add(index);
-            if text_of(sys::rd_kafka_ConfigEntry_name(entry)) == key {
+            let name = text_of(sys::rd_kafka_ConfigEntry_name(entry));
+            let wanted = keys.iter().zip(&mut values).find(|(key, _)| **key == name);
+            if let Some((_, slot)) = wanted {
                 let value = sys::rd_kafka_ConfigEntry_value(entry);
-                return Ok((!value.is_null()).then(|| text_of(value)));
+                *slot = (!value.is_null()).then(|| text_of(value));
             }
         }
-        Ok(None)
+        Ok(values)
     }
 }

@@ -12,6 +12,8 @@
 #![expect(unsafe_code, reason = "this module is the boundary to librdkafka")]
 
 pub mod admin;
+pub mod admin_offsets;
+pub mod admin_topics;
 mod bucket;
 mod client;
 pub mod config;
@@ -26,9 +28,9 @@ mod headers;
 mod interceptor;
 mod layout;
 pub mod messages;
-pub mod murmur2;
 pub mod overrides;
 mod partition_list;
+pub mod partition_reader;
 pub mod producer;
 mod producer_transactions;
 pub mod secret;

@@ -31,9 +31,10 @@ use crate::model::record_batch::RawRecords;
 use crate::model::record_batch::RecordBatch;
 use crate::model::record_batch::Rejection;
 use crate::model::record_batch::Rows;
+use crate::model::state::FiredTimers;
+use crate::model::state::Timer;
 use crate::pipeline::dead_letter::BadRecordPolicy;
 use crate::pipeline::driver::Driver;
-use crate::pipeline::driver::DriverSettings;
 use crate::pipeline::observer::Silent;
 use crate::pipeline::outputs::Output;
 use crate::pipeline::outputs::Outputs;
@@ -59,6 +60,9 @@ use crate::pipeline::ports::SourceFailure;
 use crate::pipeline::ports::SystemClock;
 use crate::pipeline::ports::TopicIndex;
 use crate::pipeline::run::Lane;
+use crate::pipeline::settings::DriverSettings;
+use crate::pipeline::settings::InputSettings;
+use crate::pipeline::state_ports::StateSlot;
 use crate::pipeline::status::StatusBoard;
 
 pub(crate) const OUTPUT: TopicIndex = TopicIndex(0);
@@ -230,6 +234,9 @@ impl Source for FakeSource {
     fn lag(&self, _: &TopicPartition) -> Option<u64> {
         None
     }
+    fn read_up_to(&self, _: &TopicPartition) -> Option<Offset> {
+        None
+    }
 }
 
 pub(crate) struct FakeSink(Shared);
@@ -327,7 +334,7 @@ impl Decoder for FakeDecoder {
 struct FakeGuest(Shared);
 
 impl Guest for FakeGuest {
-    fn invoke(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure> {
+    fn invoke(&mut self, batch: &RecordBatch, _: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
         let mut world = self.0.borrow_mut();
         world.calls += 1;
         let column = batch.rows.value.as_ref().expect("a value root");
@@ -354,6 +361,9 @@ impl Guest for FakeGuest {
             emissions: vec![Emission { port: PortIndex(0), schema: None, rows, sources }],
             rejections,
         })
+    }
+    fn fire(&mut self, _: &FiredTimers, _: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
+        Err(InvokeFailure::Fatal("this transform has no timers".to_owned()))
     }
     fn release(&mut self) {}
 }
@@ -393,6 +403,10 @@ impl LetterFormat for FakeLetters {
         }
         Letter { key: None, value: value.map(<[u8]>::to_vec), timestamp: None, headers }
     }
+    fn timer_letter(&self, timer: &Timer<'_>, cause: &BadRecord) -> Letter {
+        let headers = vec![(cause.code.0.to_owned(), None)];
+        Letter { key: Some(timer.key.to_vec()), value: None, timestamp: None, headers }
+    }
 }
 
 pub(crate) fn letters() -> BadRecordPolicy {
@@ -416,13 +430,14 @@ pub(crate) fn driver(world: &Shared, policy: BadRecordPolicy) -> Driver<FakeSour
         retry: RetryPolicy { attempts_max: 2, backoff_initial: Duration::ZERO, backoff_max: Duration::ZERO },
         observer: Box::new(Silent),
         clock: Box::new(SystemClock),
+        state: None,
         order: Vec::new(),
     };
     let settings = DriverSettings {
         delivery: Delivery::ExactlyOnce,
         start: Start::Earliest,
         commit: CommitPolicy { interval: Duration::ZERO, records_max: 1000, bytes_max: 1 << 20 },
-        inputs: BTreeMap::from([(Arc::from("in"), PortIndex(0))]),
+        inputs: BTreeMap::from([(Arc::from("in"), InputSettings::stream(PortIndex(0)))]),
         gap_remedy: Arc::from("Accept the gap"),
     };
     let mut driver =

@@ -9,9 +9,11 @@ use crate::model::limits::Limits;
 use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RecordBatch;
 use crate::model::schema_table::SchemaTable;
+use crate::model::state::FiredTimers;
 use crate::pipeline::ports::Guest;
 use crate::pipeline::ports::GuestFigures;
 use crate::pipeline::ports::InvokeFailure;
+use crate::pipeline::state_ports::StateSlot;
 use crate::wasm::columns::shape::ColumnShape;
 use crate::wasm::compiled::CompiledComponent;
 use crate::wasm::guest_log::GuestLog;
@@ -19,6 +21,7 @@ use crate::wasm::guest_log::GuestLogSink;
 use crate::wasm::instance::Instance;
 use crate::wasm::output_shape::OutputShape;
 use crate::wasm::state::GuestContext;
+use crate::wasm::state::StoreUse;
 
 /// What a guest is made of.
 #[derive(Clone)]
@@ -77,6 +80,8 @@ impl WasmGuest {
         }
         let context = GuestContext {
             outputs: OutputShape::of_manifest(manifest)?,
+            stores: StoreUse::of_manifest(manifest),
+            timers: manifest.timers.clone(),
             config,
             limits: spec.limits,
             schemas: spec.schemas,
@@ -123,6 +128,21 @@ impl WasmGuest {
         Ok(self.instance.insert(instance))
     }
 
+    /// One call of the live instance, which a failure ends.
+    fn call(
+        &mut self,
+        call: impl FnOnce(&mut Instance) -> Result<Invoked, InvokeFailure>,
+    ) -> Result<Invoked, InvokeFailure> {
+        let start = Instant::now();
+        let outcome = self.live().and_then(call);
+        // A guest that returned keeps its instance; after anything else its memory is not trusted.
+        if !matches!(outcome, Ok(_) | Err(InvokeFailure::Retry(_))) {
+            self.drop_instance();
+        }
+        self.last_invocation = start.elapsed();
+        outcome
+    }
+
     fn drop_instance(&mut self) {
         if let Some(instance) = self.instance.take() {
             self.log = Some(instance.into_log());
@@ -136,15 +156,12 @@ impl Guest for WasmGuest {
         GuestFigures { memory_bytes: stats.memory_bytes as u64, instances_made: stats.instances_made }
     }
 
-    fn invoke(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure> {
-        let start = Instant::now();
-        let outcome = self.live().and_then(|instance| instance.process(batch));
-        // A guest that returned keeps its instance; after anything else its memory is not trusted.
-        if !matches!(outcome, Ok(_) | Err(InvokeFailure::Retry(_))) {
-            self.drop_instance();
-        }
-        self.last_invocation = start.elapsed();
-        outcome
+    fn invoke(&mut self, batch: &RecordBatch, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
+        self.call(|instance| instance.process(batch, state))
+    }
+
+    fn fire(&mut self, fired: &FiredTimers, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
+        self.call(|instance| instance.fire(fired, state))
     }
 
     fn release(&mut self) {

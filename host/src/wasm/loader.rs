@@ -23,7 +23,7 @@ use crate::wasm::upload::allow_list;
 use crate::wasm::upload::componentize::componentize;
 use crate::wasm::upload::describe::DescribeError;
 use crate::wasm::upload::describe::describe;
-use crate::wasm::upload::manifest_text;
+use crate::wasm::upload::manifest;
 use crate::wasm::upload::refusal::refuse;
 use crate::wasm::upload::refusal::too_large;
 use crate::wasm::upload::structure;
@@ -77,7 +77,8 @@ impl ComponentLoader {
             DescribeError::Refused(refusal) => refusal.into(),
             DescribeError::Busy(message) => LoadError::Host(message),
         })?;
-        let manifest = manifest_text::parse(&text)?;
+        let manifest = manifest::parse(&text)?;
+        manifest::check_timer_export(&manifest, program.on_timers.is_some())?;
         Ok(Arc::new(CompiledComponent::new(program, manifest, digest)))
     }
 

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use wasmill::kafka::dev_broker::DevBroker;
-use wasmill::kafka::murmur2::partition_of_key;
 use wasmill::kafka::security::Security;
 use wasmill::kafka::settings::ClientSettings;
+use wasmill::model::murmur2::partition_of_key;
 use wasmill::model::pipeline_spec::Delivery;
 use wasmill::model::position::Offset;
 use wasmill::model::position::Partition;

@@ -37,6 +37,8 @@ pub(in crate::wasm) fn describe(program: &Program) -> Result<String, DescribeErr
     let limits = Limits { memory_bytes_max: DESCRIBE_MEMORY_BYTES_MAX, ..Limits::default() };
     let context = Arc::new(GuestContext {
         outputs: Vec::new(),
+        stores: Vec::new(),
+        timers: Vec::new(),
         config: Vec::new(),
         limits,
         schemas: Arc::new(SchemaTable::default()),
