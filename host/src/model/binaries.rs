@@ -3,11 +3,15 @@
 /// Why buffers are no byte strings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BinariesError {
-    #[error("there are {found} bytes of offsets; expected {expected}, 4 for each of the {count} entries and 4 more")]
+    #[error(
+        "there are {found} bytes of offsets; expected {expected}, 4 for each of the {count} entries and 4 more"
+    )]
     Offsets { count: usize, found: usize, expected: usize },
     #[error("there are {found} bytes of validity; expected none, or one bit for each of the {count} entries")]
     Validity { count: usize, found: usize },
-    #[error("entry {entry} reaches from {start} to {end}; expected ascending offsets within the {data} bytes of data")]
+    #[error(
+        "entry {entry} reaches from {start} to {end}; expected ascending offsets within the {data} bytes of data"
+    )]
     Entry { entry: usize, start: i64, end: i64, data: usize },
 }
 

@@ -99,7 +99,12 @@ pub trait TaskState: Send {
     ///
     /// # Errors
     /// See [`StateFailure`].
-    fn take_due(&mut self, domain: TimeDomain, until: i64, fired: &mut FiredTimers) -> Result<(), StateFailure>;
+    fn take_due(
+        &mut self,
+        domain: TimeDomain,
+        until: i64,
+        fired: &mut FiredTimers,
+    ) -> Result<(), StateFailure>;
 
     /// Progress of event time of an input of this task, as committed or kept since.
     fn event_clock(&self, port: PortIndex) -> EventClock;
