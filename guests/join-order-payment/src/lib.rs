@@ -162,8 +162,8 @@ mod tests {
             }
             harness.advance_event_time(10_000_000);
         });
-        assert_eq!(harness.values::<PaidOrder>("paid").len(), 660);
-        assert_eq!(harness.values::<UnpaidOrder>("unpaid").len(), 340);
+        assert_eq!(harness.values::<PaidOrder>("paid").len(), 666);
+        assert_eq!(harness.values::<UnpaidOrder>("unpaid").len(), 334);
         assert!(harness.timers().is_empty());
     }
 }

@@ -498,3 +498,33 @@ fn batch_sizes_of_the_kit_split_what_is_sent() {
     harness.send_all((0..7).map(|n| word("a", &n.to_string())).collect::<Vec<_>>());
     assert_eq!(harness.values::<i64>("counts"), [1, 2, 3, 4]);
 }
+
+/// Looks entries up by forms of their keys that own nothing.
+#[transform]
+#[input(words, key = String)]
+struct Forms {
+    pairs: Map<(i64, String), i64>,
+    seen: Set<Vec<u8>>,
+    found: Output<i64>,
+}
+
+impl Process<&str> for Forms {
+    fn process(&mut self, word: &str, _: &mut Context<'_>) -> Result<()> {
+        for (first, value) in [(1, 10), (1, 11), (2, 20)] {
+            self.pairs.insert(&(first, format!("{word}-{value}").as_str()), value)?;
+        }
+        self.seen.insert(word.as_bytes())?;
+        assert!(self.seen.contains(&word.as_bytes().to_vec())?);
+        for entry in self.pairs.range((1, "")..(2, ""))? {
+            self.found.emit(entry?.1)?;
+        }
+        self.found.emit(self.pairs.get(&(2, format!("{word}-20")))?.unwrap_or(-1))
+    }
+}
+
+#[test]
+fn entries_are_found_by_any_form_of_their_key() {
+    let mut harness = TestHarness::new::<Forms>();
+    harness.send(word("a", "x"));
+    assert_eq!(harness.values::<i64>("found"), [10, 11, 20]);
+}

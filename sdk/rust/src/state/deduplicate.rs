@@ -1,12 +1,11 @@
 //! What was seen before.
 
-use std::borrow::Borrow;
 use std::marker::PhantomData;
 
 use crate::error::Result;
 use crate::state::declaration::state_field;
 use crate::state::entries::Entries;
-use crate::state::entry_key::EntryKey;
+use crate::state::entry_key::KeyOf;
 use crate::state::entry_key::OwnedEntryKey;
 
 /// State that tells the first of equal things from those that follow, within its time to live from
@@ -56,10 +55,7 @@ impl<K: OwnedEntryKey> Deduplicate<K> {
     ///
     /// # Errors
     /// As [`Map::get`](crate::Map::get).
-    pub fn is_first<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<bool>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn is_first<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<bool> {
         let entry = self.entries.entry(|state_key| key.put(state_key))?;
         let first = self.entries.get(entry)?.is_none();
         if first {
@@ -72,10 +68,7 @@ impl<K: OwnedEntryKey> Deduplicate<K> {
     ///
     /// # Errors
     /// As [`Map::get`](crate::Map::get).
-    pub fn forget<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<()>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn forget<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<()> {
         let entry = self.entries.entry(|state_key| key.put(state_key))?;
         self.entries.delete(entry);
         Ok(())
@@ -86,10 +79,7 @@ impl<K: OwnedEntryKey> Deduplicate<K> {
     ///
     /// # Errors
     /// As [`Map::get`](crate::Map::get).
-    pub fn prefetch<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<()>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn prefetch<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<()> {
         self.entries.entry(|state_key| key.put(state_key)).map(|_| ())
     }
 }

@@ -27,6 +27,15 @@ pub trait EntryKey {
     fn put(&self, out: &mut Vec<u8>);
 }
 
+/// A form of the key `K`: the key itself, what it lends (`str` of `String`), or a reference to one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no form of the key `{K}`",
+    note = "look entries up by the key's own type, or for text and bytes by `&str` and `&[u8]`"
+)]
+pub trait KeyOf<K>: EntryKey {}
+
+impl<K, T: KeyOf<K> + ?Sized> KeyOf<K> for &T {}
+
 /// A key that can be given out when entries are listed.
 pub trait OwnedEntryKey: EntryKey + Sized {
     /// Reads a key that [`EntryKey::put`] wrote; none if it is no such key.
@@ -67,6 +76,10 @@ macro_rules! bytes {
                 $owning
             }
         }
+
+        impl KeyOf<$owned> for $borrowed {}
+        impl KeyOf<$owned> for $owned {}
+        impl KeyOf<$owned> for Cow<'_, $borrowed> {}
     )+};
 }
 
@@ -100,6 +113,8 @@ macro_rules! number {
         impl FixedEntryKey for $rust {
             const BYTES: usize = size_of::<$rust>();
         }
+
+        impl KeyOf<$rust> for $rust {}
     )+};
 }
 
@@ -124,6 +139,8 @@ macro_rules! wrapped {
         impl FixedEntryKey for $rust {
             const BYTES: usize = size_of::<$rust>();
         }
+
+        impl KeyOf<$rust> for $rust {}
     )+};
 }
 
@@ -156,6 +173,11 @@ impl<const N: usize> OwnedEntryKey for [u8; N] {
 impl<const N: usize> FixedEntryKey for [u8; N] {
     const BYTES: usize = N;
 }
+
+impl<const N: usize> KeyOf<[u8; N]> for [u8; N] {}
+impl KeyOf<bool> for bool {}
+impl KeyOf<()> for () {}
+impl<A: FixedEntryKey, B: KeyOf<K>, K> KeyOf<(A, K)> for (A, B) {}
 
 impl EntryKey for bool {
     #[inline]

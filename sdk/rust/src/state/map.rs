@@ -1,6 +1,5 @@
 //! Any number of values a key.
 
-use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::ops::Bound;
 use std::ops::RangeBounds;
@@ -16,6 +15,7 @@ use crate::state::entries::Entries;
 use crate::state::entries::Range;
 use crate::state::entries::Snapshot;
 use crate::state::entry_key::EntryKey;
+use crate::state::entry_key::KeyOf;
 use crate::state::entry_key::OwnedEntryKey;
 use crate::state::value;
 
@@ -65,10 +65,7 @@ impl<K: OwnedEntryKey, V: Stored> Map<K, V> {
     /// # Errors
     /// When the key of the record is null, or it and the key of the entry are longer than 4096 bytes
     /// together, which rejects the record; or the host has another value than was declared.
-    pub fn get<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<Option<V::Of<'_>>>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn get<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<Option<V::Of<'_>>> {
         let name = self.entries.name();
         let entry = self.entries.entry(|state_key| key.put(state_key))?;
         match self.entries.get(entry)? {
@@ -81,10 +78,7 @@ impl<K: OwnedEntryKey, V: Stored> Map<K, V> {
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub fn contains_key<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<bool>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn contains_key<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<bool> {
         let entry = self.entries.entry(|state_key| key.put(state_key))?;
         self.entries.get(entry).map(|value| value.is_some())
     }
@@ -93,10 +87,7 @@ impl<K: OwnedEntryKey, V: Stored> Map<K, V> {
     ///
     /// # Errors
     /// As [`get`](Self::get), and when the value is larger than about 1 MiB. All reject the record.
-    pub fn insert<Q: EntryKey + ?Sized>(&mut self, key: &Q, value: V::Of<'_>) -> Result<()>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn insert<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q, value: V::Of<'_>) -> Result<()> {
         let entry = self.entries.entry(|state_key| key.put(state_key))?;
         self.entries.set(entry, |out| value.encode(Form::PLAIN, out))
     }
@@ -105,10 +96,7 @@ impl<K: OwnedEntryKey, V: Stored> Map<K, V> {
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub fn remove<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<()>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn remove<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<()> {
         let entry = self.entries.entry(|state_key| key.put(state_key))?;
         self.entries.delete(entry);
         Ok(())
@@ -126,10 +114,7 @@ impl<K: OwnedEntryKey, V: Stored> Map<K, V> {
     ///
     /// # Errors
     /// As [`iter`](Self::iter).
-    pub fn remove_range<Q: EntryKey + ?Sized>(&mut self, range: impl RangeBounds<Q>) -> Result<()>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn remove_range<Q: KeyOf<K> + ?Sized>(&mut self, range: impl RangeBounds<Q>) -> Result<()> {
         self.entries.delete_range(bounds(&range))
     }
 
@@ -147,10 +132,7 @@ impl<K: OwnedEntryKey, V: Stored> Map<K, V> {
     ///
     /// # Errors
     /// As [`iter`](Self::iter).
-    pub fn range<Q: EntryKey + ?Sized>(&mut self, range: impl RangeBounds<Q>) -> Result<MapIter<K, V>>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn range<Q: KeyOf<K> + ?Sized>(&mut self, range: impl RangeBounds<Q>) -> Result<MapIter<K, V>> {
         self.list(bounds(&range))
     }
 
@@ -159,14 +141,11 @@ impl<K: OwnedEntryKey, V: Stored> Map<K, V> {
     ///
     /// # Errors
     /// As [`iter`](Self::iter).
-    pub fn first<Q: EntryKey + ?Sized>(
+    pub fn first<Q: KeyOf<K> + ?Sized>(
         &mut self,
         range: impl RangeBounds<Q>,
         limit: usize,
-    ) -> Result<MapIter<K, V>>
-    where
-        K: Borrow<Q>,
-    {
+    ) -> Result<MapIter<K, V>> {
         self.list(Range { limit: Some(limit), ..bounds(&range) })
     }
 
@@ -181,10 +160,7 @@ impl<K: OwnedEntryKey, V: Stored> Map<K, V> {
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub fn prefetch<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<()>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn prefetch<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<()> {
         self.entries.entry(|state_key| key.put(state_key)).map(|_| ())
     }
 }

@@ -25,6 +25,7 @@ mod value;
 pub use crate::state::deduplicate::Deduplicate;
 pub use crate::state::entry_key::EntryKey;
 pub use crate::state::entry_key::FixedEntryKey;
+pub use crate::state::entry_key::KeyOf;
 pub use crate::state::entry_key::OwnedEntryKey;
 pub use crate::state::list::List;
 pub use crate::state::list::ListIter;

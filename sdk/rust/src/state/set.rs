@@ -1,6 +1,5 @@
 //! A set a key.
 
-use std::borrow::Borrow;
 use std::marker::PhantomData;
 use std::ops::RangeBounds;
 
@@ -9,7 +8,7 @@ use crate::state::declaration::state_field;
 use crate::state::entries::Entries;
 use crate::state::entries::Range;
 use crate::state::entries::Snapshot;
-use crate::state::entry_key::EntryKey;
+use crate::state::entry_key::KeyOf;
 use crate::state::entry_key::OwnedEntryKey;
 use crate::state::map;
 
@@ -26,10 +25,7 @@ impl<K: OwnedEntryKey> Set<K> {
     ///
     /// # Errors
     /// As [`Map::get`](crate::Map::get).
-    pub fn contains<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<bool>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn contains<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<bool> {
         let entry = self.entries.entry(|state_key| key.put(state_key))?;
         self.entries.get(entry).map(|value| value.is_some())
     }
@@ -38,10 +34,7 @@ impl<K: OwnedEntryKey> Set<K> {
     ///
     /// # Errors
     /// As [`Map::get`](crate::Map::get).
-    pub fn insert<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<bool>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn insert<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<bool> {
         let entry = self.entries.entry(|state_key| key.put(state_key))?;
         let new = self.entries.get(entry)?.is_none();
         self.entries.set(entry, |_| Ok(()))?;
@@ -52,10 +45,7 @@ impl<K: OwnedEntryKey> Set<K> {
     ///
     /// # Errors
     /// As [`Map::get`](crate::Map::get).
-    pub fn remove<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<bool>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn remove<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<bool> {
         let entry = self.entries.entry(|state_key| key.put(state_key))?;
         let there = self.entries.get(entry)?.is_some();
         if there {
@@ -84,10 +74,7 @@ impl<K: OwnedEntryKey> Set<K> {
     ///
     /// # Errors
     /// As [`Map::iter`](crate::Map::iter).
-    pub fn range<Q: EntryKey + ?Sized>(&mut self, range: impl RangeBounds<Q>) -> Result<SetIter<K>>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn range<Q: KeyOf<K> + ?Sized>(&mut self, range: impl RangeBounds<Q>) -> Result<SetIter<K>> {
         self.list(map::bounds(&range))
     }
 
@@ -101,10 +88,7 @@ impl<K: OwnedEntryKey> Set<K> {
     ///
     /// # Errors
     /// As [`Map::get`](crate::Map::get).
-    pub fn prefetch<Q: EntryKey + ?Sized>(&mut self, key: &Q) -> Result<()>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn prefetch<Q: KeyOf<K> + ?Sized>(&mut self, key: &Q) -> Result<()> {
         self.entries.entry(|state_key| key.put(state_key)).map(|_| ())
     }
 }
