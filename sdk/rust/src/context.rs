@@ -229,9 +229,10 @@ impl<'a> Context<'a> {
     #[cold]
     pub fn reject_rows(&mut self, rows: &[u32], reason: impl Into<String>) {
         let reason = reason.into();
-        if let Some(at_hand) = self.row {
-            self.rejected |= rows.contains(&at_hand);
-            self.rejected_others |= rows.iter().any(|row| *row != at_hand);
+        match (rows, self.row) {
+            ([row], Some(at_hand)) if *row == at_hand => self.rejected = true,
+            (_, Some(_)) => self.rejected_others = true,
+            (_, None) => {}
         }
         let rows = rows.iter().map(|row| row.to_le_bytes());
         match self.rejections.iter_mut().rev().take(8).find(|(known, _)| *known == reason) {

@@ -111,7 +111,10 @@ pub fn on_timers(fired: timer_handler::Fired) -> Result<(), wire::Failure> {
     };
     let fired = Fired { partition, watermark, domain, keys, tags, times };
     INSTANCE.with_borrow_mut(|instance| match instance {
-        Some(instance) => instance.fire(fired, &mut Imports),
+        Some(instance) => match instance.timed() {
+            Some(timed) => timed.fire(fired, &mut Imports),
+            None => Err(wire::Failure::Fatal("the transform has no timers".to_owned())),
+        },
         None => Err(wire::Failure::Fatal("`on-timers` was called before `open`".to_owned())),
     })
 }

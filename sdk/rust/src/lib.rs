@@ -194,9 +194,11 @@ pub mod __private {
     pub use crate::timers::TimerKeys;
     pub use crate::timers::Timers;
     pub use crate::timers::fire;
+    pub use crate::transform::Timed;
     pub use crate::transform::Transform;
     pub use crate::union_column::UnionBuilder;
     pub use crate::union_column::UnionReader;
     pub use crate::wire::Batch;
     pub use crate::wire::Column;
+    pub use crate::wire::Failure;
 }

@@ -58,11 +58,10 @@ pub trait Transform: Sized + 'static {
         })
     }
 
-    /// Passes timers to the transform.
+    /// The transform as one with timers, if it has any.
     #[doc(hidden)]
-    fn fire(&mut self, fired: Fired, host: &mut dyn Host) -> Result<()> {
-        let _ = (fired, host);
-        Err(crate::Error::fatal("the host fired timers of a transform that has none"))
+    fn timed(&mut self) -> Option<&mut dyn Timed> {
+        None
     }
 
     /// Visits every output.
@@ -93,7 +92,17 @@ pub(crate) trait Instance {
     /// One invocation.
     fn process(&mut self, batch: Batch, host: &mut dyn Host) -> Result<(), Failure>;
 
+    /// The instance as one with timers, if it has any: a transform without them carries no code for
+    /// them.
+    fn timed(&mut self) -> Option<&mut dyn Timed>;
+}
+
+/// An instance of a transform with timers.
+pub trait Timed {
     /// One invocation with timers that are due.
+    ///
+    /// # Errors
+    /// When the invocation fails as a whole.
     fn fire(&mut self, fired: Fired, host: &mut dyn Host) -> Result<(), Failure>;
 }
 
@@ -102,16 +111,14 @@ impl<T: Transform> Instance for T {
         invoke(self, batch.rows.count, host, |transform, host| transform.dispatch(&mut batch, host))
     }
 
-    fn fire(&mut self, fired: Fired, host: &mut dyn Host) -> Result<(), Failure> {
-        if !T::STATEFUL {
-            return T::fire(self, fired, host).map_err(crate::Error::into_failure);
-        }
-        invoke(self, fired.keys.count, host, |transform, host| T::fire(transform, fired, host))
+    fn timed(&mut self) -> Option<&mut dyn Timed> {
+        T::timed(self)
     }
 }
 
+/// What every invocation does before and after its work.
 #[inline(always)]
-fn invoke<T: Transform>(
+pub(crate) fn invoke<T: Transform>(
     transform: &mut T,
     rows: u32,
     host: &mut dyn Host,

@@ -84,13 +84,18 @@ impl Stateful {
             }
         });
         let timer_keys = fields::option(timer_key.map(|key| quote!(__sdk::TimerKeys::of::<#key>(&TIMERS))));
-        let fire = timer.map(|_| fire(&timer_keys));
+        let (timed, timed_impl) = match timer {
+            Some(_) => timed(transform, &timer_keys),
+            None => Default::default(),
+        };
         Ok(Self {
             items: quote! {
                 #checks
                 #timer_port
                 #(static #stores: __sdk::StateStore = #store_tokens;)*
                 static STORES: [&__sdk::StateStore; #count] = [#(&#stores),*];
+
+                #timed_impl
 
                 #[inline(always)]
                 fn scope_of(transform: &#transform) -> &__sdk::Scope {
@@ -117,7 +122,7 @@ impl Stateful {
                     ::core::result::Result::Ok(())
                 }
 
-                #fire
+                #timed
             },
             at: quote!(scope_of(self).at(row);),
             prepare: prepare(inputs, key.is_some()),
@@ -233,11 +238,24 @@ fn prepare(inputs: &[InputPort], keyed: bool) -> Vec<TokenStream> {
     inputs.iter().enumerate().map(statement).collect()
 }
 
-/// The method that passes timers on.
-fn fire(keys: &TokenStream) -> TokenStream {
-    quote! {
-        fn fire(&mut self, fired: __sdk::Fired, host: &mut dyn __sdk::Host) -> __sdk::Result<()> {
-            __sdk::fire(self, scope_of, fired, #keys, host)
+/// The method that gives the transform as one with timers, and the impl that it then has.
+fn timed(transform: &Ident, keys: &TokenStream) -> (TokenStream, TokenStream) {
+    let method = quote! {
+        fn timed(&mut self) -> ::core::option::Option<&mut dyn __sdk::Timed> {
+            ::core::option::Option::Some(self)
         }
-    }
+    };
+    let timed = quote! {
+        #[automatically_derived]
+        impl __sdk::Timed for #transform {
+            fn fire(
+                &mut self,
+                fired: __sdk::Fired,
+                host: &mut dyn __sdk::Host,
+            ) -> ::core::result::Result<(), __sdk::Failure> {
+                __sdk::fire(self, scope_of, fired, #keys, host)
+            }
+        }
+    };
+    (method, timed)
 }

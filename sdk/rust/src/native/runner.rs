@@ -101,7 +101,10 @@ impl Runner {
             return Ok(None);
         };
         let given = fired.clone();
-        let processed = self.invoke(|instance, host| instance.fire(given, host))?;
+        let processed = self.invoke(|instance, host| match instance.timed() {
+            Some(timed) => timed.fire(given, host),
+            None => Err(Failure::Fatal("the transform has no timers".to_owned())),
+        })?;
         Ok(Some((fired, processed)))
     }
 

@@ -11,8 +11,10 @@ use crate::state::key_bytes;
 use crate::state::scope::Scope;
 use crate::timers::timer::Fired;
 use crate::timers::timer::Timer;
+use crate::transform;
 use crate::transform::Transform;
 use crate::wire::Batch;
+use crate::wire::Failure;
 use crate::wire::Rows;
 
 /// What a transform with [`Timers`](crate::Timers) does when one is due.
@@ -50,9 +52,20 @@ impl TimerKeys {
     }
 }
 
-/// Passes every timer to the transform. Without `keys` the timers belong to the partition.
+/// One invocation, in which every timer is passed to the transform. Without `keys` the timers belong to the partition.
 #[doc(hidden)]
 pub fn fire<S: OnTimer>(
+    transform: &mut S,
+    scope: impl Fn(&S) -> &Scope,
+    fired: Fired,
+    keys: Option<TimerKeys>,
+    host: &mut dyn Host,
+) -> Result<(), Failure> {
+    let count = fired.keys.count;
+    transform::invoke(transform, count, host, |transform, host| pass(transform, scope, fired, keys, host))
+}
+
+fn pass<S: OnTimer>(
     transform: &mut S,
     scope: impl Fn(&S) -> &Scope,
     fired: Fired,
