@@ -21,6 +21,7 @@ mod pipelines;
 mod python;
 mod record;
 mod registry;
+mod running_totals;
 mod sidecar;
 mod test_pipeline;
 
@@ -39,6 +40,9 @@ pub use record::TestRecord;
 pub use registry::Registry;
 pub use registry::RegistryApi;
 pub use registry::shared_registry;
+pub use running_totals::Histories;
+pub use running_totals::RunningTotals;
+pub use running_totals::Totals;
 pub use sidecar::Sidecar;
 pub use sidecar::SidecarPlan;
 pub use sidecar::binary;

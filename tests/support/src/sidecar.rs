@@ -67,6 +67,27 @@ impl SidecarPlan {
         self.launch(Command::new(binary()).arg("serve"))
     }
 
+    /// The settings file of the host, if the test writes one.
+    #[must_use]
+    pub fn settings_file(&self) -> PathBuf {
+        self.dir.join("wasmill.yaml")
+    }
+
+    /// Writes the settings file.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write_settings(&self, settings: &str) -> Result<()> {
+        std::fs::create_dir_all(&self.dir)?;
+        Ok(std::fs::write(self.settings_file(), settings)?)
+    }
+
+    /// The data folder of the host.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join(format!("data-{}", self.host_id))
+    }
+
     fn launch(&self, command: &mut Command) -> Result<Sidecar> {
         let log = self.dir.join(format!("{}.log", self.host_id));
         let output = File::options().create(true).append(true).open(&log)?;
@@ -76,12 +97,16 @@ impl SidecarPlan {
             .envs(std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_")))
             .env("WASMILL_KAFKA_BROKERS", &self.brokers)
             .env("WASMILL_REGISTRY_URLS", &self.registry)
-            .env("WASMILL_DATA_DIR", self.dir.join(format!("data-{}", self.host_id)))
+            .env("WASMILL_DATA_DIR", self.data_dir())
             .env("WASMILL_HOST_ID", &self.host_id)
             .env("WASMILL_LISTEN", format!("127.0.0.1:{port}"))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
+        let settings = self.settings_file();
+        if settings.is_file() {
+            command.env("WASMILL_CONFIG", settings);
+        }
         die_with_parent(command);
         let child = command.spawn().with_context(|| {
             format!("cannot start {}; build it with `cargo build -p wasmill`", binary().display())
