@@ -78,7 +78,9 @@ impl ChangelogTopics<'_> {
             Ok(existing) => existing,
             Err(error) if error.code.is_outage() => return Err(error.outage()),
             Err(error) => {
-                found.notices.push(format!("changelogs of earlier versions could not be looked for: {error}"));
+                found
+                    .notices
+                    .push(format!("changelogs of earlier versions could not be looked for: {error}"));
                 Vec::new()
             }
         };
@@ -130,8 +132,7 @@ impl ChangelogTopics<'_> {
                 Ok(()) => tracing::info!(pipeline = %self.id, %topic, "changelog deleted"),
                 Err(error) if is_missing(error.code) => {}
                 Err(error) => {
-                    let message = format!("the changelog `{topic}` was not deleted: {}", error.message);
-                    return Err(KafkaError { message, ..error });
+                    return Err(error.about(&topic.into()));
                 }
             }
         }
@@ -187,7 +188,9 @@ impl ChangelogTopics<'_> {
             // It is made before any other, so whoever has state once had it.
             let left = match existing.first() {
                 Some((topic, _)) => Some(format!("`{topic}`, but not `{}`", meta.topic)),
-                None => self.local_state().map(|folder| format!("state in {}, but no changelog", folder.display())),
+                None => self
+                    .local_state()
+                    .map(|folder| format!("state in {}, but no changelog", folder.display())),
             };
             found.refusals.extend(left.map(|left| self.missing_meta(meta, left)));
             return Ok(Recorded::default());
@@ -221,7 +224,10 @@ impl ChangelogTopics<'_> {
     /// The folder of this pipeline's state on this host, if there is any.
     fn local_state(&self) -> Option<PathBuf> {
         let folder = self.folder?.join(self.id.tenant.as_str()).join(self.id.pipeline.as_str());
-        let any = std::fs::read_dir(&folder).ok()?.flatten().any(|task| task.path().join("identity.json").is_file());
+        let any = std::fs::read_dir(&folder)
+            .ok()?
+            .flatten()
+            .any(|task| task.path().join("identity.json").is_file());
         any.then_some(folder)
     }
 

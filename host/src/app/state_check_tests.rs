@@ -77,7 +77,10 @@ fn values_that_cannot_be_read_are_refused_with_the_store() {
     let same = contract(total(), "topic: payments, key: text");
     assert_eq!(refused(&same, &recorded(&same, "\"int\""), &IDS), [], "an int is read as a long");
     let before = recorded(&same, "\"string\"");
-    assert_eq!(refused(&same, &before, &IDS), [("state-schema-unresolvable", "state.total.value".to_owned())]);
+    assert_eq!(
+        refused(&same, &before, &IDS),
+        [("state-schema-unresolvable", "state.total.value".to_owned())]
+    );
 }
 
 #[test]
@@ -87,7 +90,10 @@ fn scope_topic_and_key_format_stay_what_they_were() {
     let scoped = contract(store, "topic: payments, key: text");
     assert_eq!(refused(&scoped, &before, &IDS), [("state-scope-changed", "state.total.scope".to_owned())]);
     let elsewhere = contract(total(), "topic: other, key: text");
-    assert_eq!(refused(&elsewhere, &before, &IDS), [("state-input-changed", "inputs.payments.topic".to_owned())]);
+    assert_eq!(
+        refused(&elsewhere, &before, &IDS),
+        [("state-input-changed", "inputs.payments.topic".to_owned())]
+    );
     let raw = contract(total(), "topic: payments, key: raw");
     assert_eq!(refused(&raw, &before, &IDS), [("state-key-changed", "inputs.payments.key".to_owned())]);
 }

@@ -159,9 +159,8 @@ pub fn read(
     let asked = |error: KafkaError| Outage::new("changelog-unreadable", error.to_string());
     let first = admin.edges(&all, Edge::First).map_err(asked)?;
     let stable = admin.edges(&all, Edge::Stable).map_err(asked)?;
-    let span = |(partition, (from, until))| {
-        ChangelogSpan { changelog: ChangelogIndex(0), partition, from, until }
-    };
+    let span =
+        |(partition, (from, until))| ChangelogSpan { changelog: ChangelogIndex(0), partition, from, until };
     let spans = all.into_iter().zip(first.into_iter().zip(stable)).map(span).collect();
     let mut reader = ChangelogReader::start(kafka, format!("{meta}.check"), spans)?;
     let mut recorded = Recorded::default();
@@ -181,7 +180,8 @@ pub fn read(
         }
         if Instant::now() > until {
             let left = reader.left();
-            let message = format!("`{meta}` was not read within {} s: {left} records are left", PATIENCE.as_secs());
+            let message =
+                format!("`{meta}` was not read within {} s: {left} records are left", PATIENCE.as_secs());
             return Err(Outage::new("changelog-unreadable", message).into());
         }
     }

@@ -98,7 +98,8 @@ impl StateCell {
             kafka: self.kafka.clone(),
             admin: Admin::start(&self.kafka, BROKER_WAIT).map_err(|error| error.outage())?,
             in_process: self.in_process,
-            restores: RestorePool::start("restore", restores.unwrap_or(NonZeroUsize::MIN)).map_err(no_thread)?,
+            restores: RestorePool::start("restore", restores.unwrap_or(NonZeroUsize::MIN))
+                .map_err(no_thread)?,
             closings: RestorePool::start("state-close", CLOSING_THREADS).map_err(no_thread)?,
         })
     }

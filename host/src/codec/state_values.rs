@@ -133,18 +133,21 @@ mod tests {
 
     #[test]
     fn one_schema_has_one_text() {
-        let plain = json!({ "type": "record", "name": "a.Total", "fields": [{ "name": "n", "type": "long" }] });
+        let plain =
+            json!({ "type": "record", "name": "a.Total", "fields": [{ "name": "n", "type": "long" }] });
         let spelled = json!({
             "name": "Total", "namespace": "a", "type": "record", "doc": "What it counts.",
             "fields": [{ "type": { "type": "long" }, "name": "n", "doc": "So many." }],
         });
-        let other = json!({ "type": "record", "name": "a.Total", "fields": [{ "name": "n", "type": "int" }] });
+        let other =
+            json!({ "type": "record", "name": "a.Total", "fields": [{ "name": "n", "type": "int" }] });
         let text = |schema: &Json| StateValues.canonical(schema).expect("a schema");
         assert_eq!(text(&plain), text(&spelled));
         assert_ne!(text(&plain), text(&other));
         // The text stands for the schema: it can be read again, and is its own text.
         assert_eq!(text(&serde_json::from_str(&text(&plain)).expect("JSON")), text(&plain));
-        let recursive = json!({ "type": "record", "name": "R", "fields": [{ "name": "r", "type": ["null", "R"] }] });
+        let recursive =
+            json!({ "type": "record", "name": "R", "fields": [{ "name": "r", "type": ["null", "R"] }] });
         StateValues.canonical(&recursive).expect_err("no column can carry it");
     }
 

@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use std::ffi::c_char;
 use std::ffi::c_int;
 use std::fmt;
+use std::sync::Arc;
 
 use rdkafka_sys::bindings as sys;
 use rdkafka_sys::bindings::rd_kafka_resp_err_t as RespErr;
@@ -169,12 +170,22 @@ pub struct KafkaError {
     pub retriable: bool,
     /// The open transaction must be aborted.
     pub requires_abort: bool,
+    /// The topic that it is about, where that is known.
+    pub topic: Option<Arc<str>>,
 }
 
 impl KafkaError {
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fatal: false, retriable: false, requires_abort: false }
+        let message = message.into();
+        Self { code, message, fatal: false, retriable: false, requires_abort: false, topic: None }
+    }
+
+    /// The same, about a topic.
+    #[must_use]
+    pub fn about(self, topic: &Arc<str>) -> Self {
+        let message = format!("`{topic}`: {}", self.message);
+        Self { message, topic: Some(Arc::clone(topic)), ..self }
     }
 
     #[must_use]
@@ -226,6 +237,7 @@ impl KafkaError {
                 fatal: sys::rd_kafka_error_is_fatal(error) != 0,
                 retriable: sys::rd_kafka_error_is_retriable(error) != 0,
                 requires_abort: sys::rd_kafka_error_txn_requires_abort(error) != 0,
+                topic: None,
             };
             sys::rd_kafka_error_destroy(error);
             Err(found)

@@ -123,7 +123,7 @@ impl KafkaSink {
             let limit = match patient(|| admin.topic_config(topic, "max.message.bytes")) {
                 Ok(limit) => limit.and_then(|limit| limit.parse().ok()).unwrap_or(TOPIC_BYTES_MAX),
                 Err(error) if error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
-                    return Err(sink_failure(&KafkaError::new(error.code, format!("`{topic}`"))));
+                    return Err(sink_failure(&error.about(topic)));
                 }
                 Err(error) if error.code.is_outage() => return Err(SinkFailure::Outage(error.outage())),
                 Err(error) => {
@@ -196,9 +196,10 @@ impl KafkaSink {
                 // An old count is better than none while the brokers are away.
                 Err(error) if error.code.is_outage() && *known > 0 => {}
                 Err(error) => {
-                    let name = self.settings.topics.get(topic).map_or("", |(name, _)| name);
-                    let message = format!("`{name}`: {}", error.message);
-                    return Err(sink_failure(&KafkaError { message, ..error }));
+                    return Err(sink_failure(&match self.settings.topics.get(topic) {
+                        Some((name, _)) => error.about(name),
+                        None => error,
+                    }));
                 }
             }
         }

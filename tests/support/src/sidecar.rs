@@ -90,13 +90,34 @@ impl SidecarPlan {
         self.dir.join("pipeline.yaml")
     }
 
+    /// The settings file of the host, if the test writes one.
+    #[must_use]
+    pub fn settings_file(&self) -> PathBuf {
+        self.dir.join("wasmill.yaml")
+    }
+
+    /// Writes the settings file.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write_settings(&self, settings: &str) -> Result<()> {
+        std::fs::create_dir_all(&self.dir)?;
+        Ok(std::fs::write(self.settings_file(), settings)?)
+    }
+
+    /// The data folder of the host.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join(format!("data-{}", self.host_id))
+    }
+
     fn configure<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env_clear()
             .envs(std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_")))
             .env("WASMILL_KAFKA_BROKERS", &self.brokers)
             .env("WASMILL_REGISTRY_URLS", &self.registry)
-            .env("WASMILL_DATA_DIR", self.dir.join(format!("data-{}", self.host_id)))
+            .env("WASMILL_DATA_DIR", self.data_dir())
             .env("WASMILL_HOST_ID", &self.host_id)
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
     }
@@ -110,6 +131,10 @@ impl SidecarPlan {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
+        let settings = self.settings_file();
+        if settings.is_file() {
+            command.env("WASMILL_CONFIG", settings);
+        }
         die_with_parent(command);
         let child = command.spawn().with_context(|| {
             format!("cannot start {}; build it with `cargo build -p wasmill`", binary().display())
