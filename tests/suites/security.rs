@@ -47,7 +47,10 @@ fn plan(pipeline: &TestPipeline, broker: &SecureBroker, settings: &[(&str, &str)
     let mut plan = pipeline.plan("host-1");
     broker.address().clone_into(&mut plan.brokers);
     plan.settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    plan.settings.push(("WASMILL_LOG_LEVEL".to_owned(), "debug,wasmill=trace,librdkafka=trace".to_owned()));
+    plan.settings.push((
+        "WASMILL_LOG_LEVEL".to_owned(),
+        "debug,wasmill=trace,wasmill::api=info,librdkafka=trace".to_owned(),
+    ));
     plan
 }
 
@@ -70,18 +73,18 @@ fn assert_not_shown(secret: &str, said: &str) {
     assert_eq!(line, None, "a secret is shown");
 }
 
-/// Waits until the host is not ready for a reason that holds `code`, and returns what it says then.
+/// Waits until the host is not ready and names `code`, and returns what it says then.
 fn wait_for_reason(host: &mut Sidecar, code: &str) -> String {
     let until = Instant::now() + NAMED_WITHIN;
     loop {
+        let said = everything_said(host, &["/readyz"]);
         let ready = http::request("GET", &format!("{}/readyz", host.url()), None);
-        let logged = host.log();
-        if ready.is_ok_and(|answer| answer.status == 503) && logged.contains(code) {
-            return logged;
+        if ready.is_ok_and(|answer| answer.status == 503) && said.contains(code) {
+            return said;
         }
         assert!(!host.has_ended(), "it waits, it does not end:\n{}", host.log_tail());
-        assert!(Instant::now() < until, "no {code} within {NAMED_WITHIN:?}:\n{}", host.log_tail());
-        std::thread::sleep(Duration::from_millis(50));
+        assert!(Instant::now() < until, "no {code} within {NAMED_WITHIN:?}:\n{said}");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -202,14 +205,18 @@ fn a_wrong_password_is_named_by_the_api_and_not_shown() {
     assert!(put.status < 300, "{}", put.text);
     let until = Instant::now() + NAMED_WITHIN;
     let shown = loop {
-        let shown = http::request("GET", &url, None).expect("answered");
+        let shown = http::request("GET", &format!("{url}/status"), None).expect("answered");
         if shown.text.contains("broker-authentication") {
             break shown;
         }
         assert!(Instant::now() < until, "not named: {}\n{}", shown.text, host.log_tail());
         std::thread::sleep(Duration::from_millis(50));
     };
-    for said in [put.text, shown.text, everything_said(&host, &["/readyz", "/metrics", "/v1/openapi.json"])] {
+    for said in [
+        put.text,
+        shown.text,
+        everything_said(&host, &["/readyz", "/metrics", "/v1/openapi.json", "/v1/tenants/default/pipelines"]),
+    ] {
         assert_not_shown(&wrong, &said);
     }
 }

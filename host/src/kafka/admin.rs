@@ -17,8 +17,8 @@ use crate::kafka::error::millis;
 use crate::kafka::error::text_of;
 use crate::kafka::settings::ClientSettings;
 
-/// How long the first question waits before the client is asked whether the brokers refuse it.
-const FIRST_WAIT: Duration = Duration::from_secs(2);
+/// How long the first questions wait, each before the client is asked whether the brokers refuse it.
+const FIRST_WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
 
 /// A client for questions and changes that belong to no pipeline. Its calls wait: never make them
 /// on an async thread.
@@ -40,17 +40,20 @@ impl Admin {
 
     /// # Errors
     /// When the topic is unknown or forbidden, or no broker answers. Where the brokers refuse this client's
-    /// credentials or it refuses their certificate, the error says so, and is there after 2 s.
+    /// credentials or it refuses their certificate, the error says so, and comes before the time is up.
     pub fn partition_count(&self, topic: &str) -> Result<u32, KafkaError> {
-        let first_wait = self.wait.min(FIRST_WAIT);
-        match self.client.partition_count(topic, first_wait) {
-            Err(error) if error.code.is_outage() => {}
-            answer => return answer,
+        let mut rest = self.wait;
+        for wait in FIRST_WAITS {
+            let wait = wait.min(rest);
+            match self.client.partition_count(topic, wait) {
+                Err(error) if error.code.is_outage() => {}
+                answer => return answer,
+            }
+            if let Some(refused) = self.refused_connection() {
+                return Err(refused);
+            }
+            rest -= wait;
         }
-        if let Some(refused) = self.refused_connection() {
-            return Err(refused);
-        }
-        let rest = self.wait.saturating_sub(first_wait);
         self.client.partition_count(topic, rest).map_err(|error| self.refused_connection().unwrap_or(error))
     }
 

@@ -143,7 +143,8 @@ impl KafkaClient {
         watermarks(&consumer, topic, partition)
     }
 
-    /// What `group` has committed for a partition; `None` if nothing. Does not join the group.
+    /// What `group` has committed for a partition; `None` if nothing. Does not join the group. Waits for a
+    /// broker that has never had a group and makes their topic first.
     ///
     /// # Errors
     /// The broker does not answer.
@@ -151,7 +152,7 @@ impl KafkaClient {
         let consumer: BaseConsumer = self.settings().set("group.id", group).create()?;
         let mut asked = TopicPartitionList::new();
         asked.add_partition(topic, partition);
-        let committed = consumer.committed_offsets(asked, REQUEST_LIMIT)?;
+        let committed = patient(|| consumer.committed_offsets(asked.clone(), REQUEST_LIMIT))?;
         let offset = committed.find_partition(topic, partition).map(|element| element.offset());
         Ok(match offset {
             Some(Offset::Offset(offset)) => Some(offset),
@@ -206,27 +207,34 @@ impl KafkaClient {
 
 /// First offset and end of a partition as far as the consumer's isolation level sees. Waits for a leader.
 pub(crate) fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(i64, i64)> {
+    patient(|| consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT))
+        .with_context(|| format!("ask for the offsets of {topic}-{partition}"))
+}
+
+/// Asks again while a broker is starting.
+fn patient<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
     let deadline = Instant::now() + REQUEST_LIMIT;
     loop {
-        match consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT) {
-            Ok(offsets) => return Ok(offsets),
+        match ask() {
             Err(error) if passes(&error) && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            Err(error) => {
-                return Err(error).with_context(|| format!("ask for the offsets of {topic}-{partition}"));
-            }
+            answer => return answer,
         }
     }
 }
 
-/// The errors of a broker that is starting: its partitions get their leaders a moment after it takes clients.
+/// The errors of a broker that is starting: its partitions get their leaders, and its groups their coordinator,
+/// a moment after it takes clients.
 pub(crate) fn passes(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),
         Some(
             Code::NotLeaderForPartition
+                | Code::NotCoordinator
+                | Code::CoordinatorLoadInProgress
+                | Code::CoordinatorNotAvailable
                 | Code::LeaderNotAvailable
                 | Code::BrokerTransportFailure
                 | Code::AllBrokersDown
