@@ -5,7 +5,6 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use arrow_buffer::Buffer;
 use wasmtime::Store;
 use wasmtime::UpdateDeadline;
 use wasmtime::component::TypedFunc;
@@ -13,11 +12,9 @@ use wasmtime::component::TypedFunc;
 use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RecordBatch;
 use crate::pipeline::ports::InvokeFailure;
+use crate::wasm::columns::batch_out::BatchOut;
 use crate::wasm::columns::lower::Lowered;
-use crate::wasm::columns::wire::BatchOut;
-use crate::wasm::columns::wire::ColumnOut;
 use crate::wasm::columns::wire::FailureIn;
-use crate::wasm::columns::wire::RowsOut;
 use crate::wasm::compiled::Program;
 use crate::wasm::cut::cut;
 use crate::wasm::deadline::Deadline;
@@ -45,6 +42,8 @@ pub(in crate::wasm) struct Instance {
     store: Store<GuestState>,
     process: ProcessFunc,
     limit_ms: u64,
+    /// Used again call after call; empty between two.
+    lowered: Lowered,
 }
 
 impl Instance {
@@ -72,6 +71,7 @@ impl Instance {
                 process,
                 limit_ms: context.limits.invocation_ms_max,
                 store,
+                lowered: Lowered::default(),
             }),
             Ok((_, Err(message))) => {
                 Err(InvokeFailure::Fatal(format!("`open` failed: {}", cut(&message, MESSAGE_BYTES_MAX))))
@@ -92,15 +92,16 @@ impl Instance {
 
     /// One call of `process`.
     pub(in crate::wasm) fn process(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure> {
-        let lowered = Lowered::new(&batch.rows).map_err(|error| InvokeFailure::Fatal(error.to_string()))?;
+        self.lowered.fill(&batch.rows).map_err(|error| InvokeFailure::Fatal(error.to_string()))?;
         let rows = batch.rows.count;
         let limits = self.store.data().context.limits;
         let invocation =
             Invocation::new(rows, batch.event_watermark, unix_ms(), limits.output_bytes_per_batch_max);
         let answer = {
             let _running = begin(&self.program, &mut self.store, self.limit_ms, invocation);
-            call(&mut self.store, self.process, batch, &lowered)
+            call(&mut self.store, self.process, batch, &self.lowered)
         };
+        self.lowered.clear();
         let state = self.store.data_mut();
         let answer = match answer {
             Ok(answer) => answer,
@@ -153,7 +154,6 @@ pub(in crate::wasm) fn new_store(
             context: Arc::clone(context),
             log,
             dynamic_shapes: Vec::new(),
-            emitted_buffers: Vec::new(),
             declared_schemas: 0,
         },
     );
@@ -194,34 +194,9 @@ fn call(
     batch: &RecordBatch,
     lowered: &Lowered,
 ) -> wasmtime::Result<Result<(), FailureIn>> {
-    let buffers: Vec<&[u8]> = lowered.buffers.iter().map(Buffer::as_slice).collect();
-    let columns: Vec<ColumnOut<'_>> = lowered
-        .columns
-        .iter()
-        .map(|column| ColumnOut {
-            buffers: buffers.get(column.buffers.0..column.buffers.1).unwrap_or_default(),
-            children: lowered.children.get(column.children.0..column.children.1).unwrap_or_default(),
-            null_count: column.null_count,
-        })
-        .collect();
-    let batch = BatchOut {
-        port: batch.port.0,
-        partition: u32::try_from(batch.partition.0).unwrap_or_default(),
-        watermark: batch.event_watermark,
-        schema: batch.schema.map(|schema| schema.0),
-        rows: RowsOut {
-            count: u32::try_from(batch.rows.count).unwrap_or(u32::MAX),
-            key: lowered.key,
-            value: lowered.value,
-            timestamp: lowered.timestamp,
-            headers: lowered.headers,
-            offset: lowered.offset,
-            columns: &columns,
-        },
-    };
     // The function's type names one lifetime; a shorter one is what a call has.
     let process: TypedFunc<(BatchOut<'_>,), (Result<(), FailureIn>,)> = process;
-    let (answer,) = process.call(store, (batch,))?;
+    let (answer,) = process.call(store, (BatchOut { batch, lowered },))?;
     Ok(answer)
 }
 
