@@ -11,6 +11,7 @@ use crate::wasm::columns::arena::Arena;
 use crate::wasm::columns::arena::ArenaBuilder;
 use crate::wasm::columns::lift::lift;
 use crate::wasm::columns::lower::Lowered;
+use crate::wasm::columns::lower::bytes_of;
 use crate::wasm::columns::shape::ColumnShape;
 use crate::wasm::columns::specimens::every_type;
 
@@ -143,17 +144,15 @@ impl Bytes<'_> {
 /// The columns that the host would hand to a guest.
 pub(super) fn lower(array: &ArrayRef) -> Vec<RawColumn> {
     let rows = Rows { count: array.len(), value: Some(Arc::clone(array)), ..Rows::default() };
-    let lowered = Lowered::new(&rows).expect("carried");
+    let mut lowered = Lowered::default();
+    lowered.fill(&rows).expect("carried");
     assert_eq!(lowered.value, Some(0));
     lowered
         .columns
         .iter()
         .map(|column| RawColumn {
-            buffers: lowered.buffers[column.buffers.0..column.buffers.1]
-                .iter()
-                .map(|buffer| buffer.as_slice().to_vec())
-                .collect(),
-            children: lowered.children[column.children.0..column.children.1].to_vec(),
+            buffers: lowered.buffers_of(column).iter().map(|buffer| bytes_of(buffer).to_vec()).collect(),
+            children: lowered.children_of(column).to_vec(),
             null_count: column.null_count,
         })
         .collect()

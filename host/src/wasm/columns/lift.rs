@@ -253,8 +253,7 @@ impl Lift<'_> {
             return Ok(OffsetBuffer::new_empty());
         }
         let count = part.len.saturating_add(1);
-        let bytes = self.buffer(part, 1, count.saturating_mul(4))?;
-        let offsets = ScalarBuffer::<i32>::new(bytes, 0, count);
+        let offsets = ScalarBuffer::<i32>::from(self.buffer(part, 1, count.saturating_mul(4))?);
         let (first, rest) = offsets.split_first().unwrap_or((&0, &[]));
         // One pass without branches; the row is looked for only if there is one.
         let falls = offsets.iter().zip(rest).fold(false, |any, (a, b)| any | (a > b));
