@@ -152,7 +152,11 @@ fn put(totals: &RunningTotals, served: &Served, query: &str) -> http::Answer {
     let answer = http::request("POST", &upload, Some(("application/wasm", component))).expect("answered");
     assert!(answer.status < 300, "{}", answer.text);
     let named = |line: &str| {
-        if line.starts_with("transform:") { "transform: { name: totals }".to_owned() } else { line.to_owned() }
+        if line.starts_with("transform:") {
+            "transform: { name: totals }".to_owned()
+        } else {
+            line.to_owned()
+        }
     };
     let file: Vec<String> = totals.pipeline.file().lines().map(named).collect();
     let body = Some(("application/yaml", file.join("\n").into_bytes()));
@@ -177,7 +181,9 @@ fn a_deletion_takes_the_state_along_unless_it_is_to_be_kept() {
     let dry = put(&totals, &served, "?dry_run=true");
     assert_eq!(dry.status, 200, "{}", dry.text);
     for store in ["totals", "meta"] {
-        assert!(dry.text.contains(&format!("{} does not exist", format_args!("`{}`", totals.changelog(store)))));
+        assert!(
+            dry.text.contains(&format!("{} does not exist", format_args!("`{}`", totals.changelog(store))))
+        );
         assert_eq!(totals.pipeline.kafka.partitions(&totals.changelog(store)).expect("asked"), 0);
     }
     assert_eq!(put(&totals, &served, "").status, 201);

@@ -3,6 +3,7 @@ use serde_json::json;
 
 use super::*;
 use crate::app::contract::Contract;
+use crate::app::topics;
 use crate::config::pipeline_file;
 use crate::config::pipeline_file::FileFormat;
 use crate::model::ids::TenantName;
@@ -44,7 +45,9 @@ fn bind(manifest: &Manifest, ports: [&str; 3], lines: &str) -> Result<Contract, 
     );
     let spec = pipeline_file::parse(&text, FileFormat::Yaml, None).expect("a pipeline file");
     let id = PipelineId { tenant: TenantName::default_tenant(), pipeline: spec.name.clone() };
-    Contract::bind(&id, &spec, &IndexMap::new(), manifest)
+    let mut refusals = topics::check(&spec);
+    let contract = Contract::bind(&id, &spec, &IndexMap::new(), manifest, &mut refusals);
+    if refusals.is_empty() { Ok(contract) } else { Err(refusals) }
 }
 
 const PORTS: [&str; 3] = ["topic: payments", "topic: accounts", "topic: totals"];

@@ -22,7 +22,10 @@ fn contract(store: Json, input: &str) -> Contract {
     );
     let spec = pipeline_file::parse(&text, FileFormat::Yaml, None).expect("a pipeline file");
     let id = PipelineId { tenant: TenantName::default_tenant(), pipeline: spec.name.clone() };
-    Contract::bind(&id, &spec, &IndexMap::new(), &manifest).expect("it fits")
+    let mut refusals = Vec::new();
+    let contract = Contract::bind(&id, &spec, &IndexMap::new(), &manifest, &mut refusals);
+    assert_eq!(refusals, [], "it fits");
+    contract
 }
 
 fn total() -> Json {

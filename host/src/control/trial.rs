@@ -16,6 +16,7 @@ use crate::control::pipeline_record::PipelineRecord;
 use crate::control::pipeline_record::Precondition;
 use crate::control::runner::ComponentRef;
 use crate::control::runner::Inspected;
+use crate::control::runner::StateFate;
 use crate::control::service::Control;
 use crate::model::failure::Code;
 use crate::model::failure::Refusal;
@@ -82,6 +83,7 @@ impl Control {
             desired: before.map_or(Desired::Running, |before| before.desired),
             transform,
             spec: document,
+            state: StateFate::default(),
         };
         Ok(Put { outcome, record, notices })
     }

@@ -216,8 +216,13 @@ mod tests {
 
     fn spec(inputs: usize, delivery: Delivery) -> PipelineSpec {
         let part = PartBinding { format: Format::Raw, subject: None };
-        let input =
-            |n: usize| InputBinding { topic: format!("t{n}").into(), key: part.clone(), value: part.clone() };
+        let input = |n: usize| InputBinding {
+            topic: format!("t{n}").into(),
+            key: part.clone(),
+            value: part.clone(),
+            read_as: Default::default(),
+            event_time: Default::default(),
+        };
         PipelineSpec {
             name: crate::model::ids::PipelineName::new("p").expect("a name"),
             transform: TransformRef::File("t.wasm".into()),
@@ -235,6 +240,8 @@ mod tests {
             config: Default::default(),
             secrets: Default::default(),
             kafka: Default::default(),
+            accept_duplicate_updates: false,
+            checkpoint: Default::default(),
         }
     }
 

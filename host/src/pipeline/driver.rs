@@ -305,7 +305,6 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             }
             _ => Ok(()),
         }
-        Ok(())
     }
 
     pub(super) fn resume(&mut self, partition: &TopicPartition) -> Result<(), DriverFailure> {

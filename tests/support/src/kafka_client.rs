@@ -1,5 +1,6 @@
 //! Looking after topics and groups.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -95,6 +96,22 @@ impl KafkaClient {
             Some(Ok(_)) => Ok(()),
             None => bail!("configure the topic {name}: the broker answered for no topic"),
         }
+    }
+
+    /// The settings of a topic that have a value, defaults included.
+    ///
+    /// # Errors
+    /// There is no such topic, or the broker does not answer.
+    pub fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>> {
+        let asked = [ResourceSpecifier::Topic(name)];
+        let told =
+            self.administer(|admin, options| Ok(block_on(admin.describe_configs(&asked, options))??))?;
+        let Some(resource) = told.into_iter().next() else {
+            bail!("the settings of {name}: the broker answered for no topic");
+        };
+        let resource =
+            resource.map_err(|code| anyhow!("the settings of {name}: the broker refused: {code}"))?;
+        Ok(resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
     }
 
     /// Deletes a topic.

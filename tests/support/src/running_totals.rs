@@ -166,7 +166,12 @@ impl RunningTotals {
             let found = state.get(account).copied();
             ensure!(found == Some(expected), "the state of `{account}` is {found:?}, expected {expected:?}");
         }
-        ensure!(state.len() == expected.len(), "state of {} accounts, expected {}", state.len(), expected.len());
+        ensure!(
+            state.len() == expected.len(),
+            "state of {} accounts, expected {}",
+            state.len(),
+            expected.len()
+        );
         let letters = self.pipeline.kafka.read_committed(&self.pipeline.letters())?;
         ensure!(letters.is_empty(), "{} payments were set aside", letters.len());
         Ok(())

@@ -10,8 +10,6 @@
 mod eviction;
 mod generations;
 mod slot;
-#[cfg(test)]
-mod tests;
 
 use ahash::RandomState;
 use hashbrown::HashTable;

@@ -9,12 +9,12 @@ use std::mem::MaybeUninit;
 
 use smallvec::SmallVec;
 use wasmtime::ValRaw;
-use wasmtime::component::ComponentType;
-use wasmtime::component::Lower;
 use wasmtime::component::__internal::CanonicalAbiInfo;
 use wasmtime::component::__internal::InstanceType;
 use wasmtime::component::__internal::InterfaceType;
 use wasmtime::component::__internal::LowerContext;
+use wasmtime::component::ComponentType;
+use wasmtime::component::Lower;
 
 use crate::model::record_batch::RecordBatch;
 use crate::wasm::columns::abi::COLUMN;

@@ -4,13 +4,13 @@
 //! fields is 28 times. Here the guest's memory is read as the bytes it is.
 
 use wasmtime::ValRaw;
-use wasmtime::component::ComponentType;
-use wasmtime::component::Lift;
-use wasmtime::component::WasmList;
 use wasmtime::component::__internal::CanonicalAbiInfo;
 use wasmtime::component::__internal::InstanceType;
 use wasmtime::component::__internal::InterfaceType;
 use wasmtime::component::__internal::LiftContext;
+use wasmtime::component::ComponentType;
+use wasmtime::component::Lift;
+use wasmtime::component::WasmList;
 
 use crate::model::limits::COLUMNS_MAX;
 use crate::wasm::columns::abi::COLUMN;
@@ -222,7 +222,8 @@ mod tests {
     fn columns_are_read_where_they_are() {
         let memory = column([28, 2], [40, 1]);
         assert_eq!(extent(&memory), Ok(Extent { buffers: 2, bytes: 5 }));
-        let mut arena = extent(&memory).and_then(|e| e.copy(ListIn { at: 8, len: 1 }, &memory)).expect("copied");
+        let mut arena =
+            extent(&memory).and_then(|e| e.copy(ListIn { at: 8, len: 1 }, &memory)).expect("copied");
         let column = arena.take(0).expect("a column");
         assert_eq!((column.buffer_count(), column.child_count(), column.null_count), (2, 1, 7));
         assert_eq!(arena.buffer(&column, 0, 5, 1).expect("a buffer").as_slice(), [9; 5]);
