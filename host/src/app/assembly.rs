@@ -9,9 +9,11 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::app::client_settings::client_settings;
+use crate::app::contract_state::no_checkpoints;
 use crate::app::host_id;
 use crate::app::host_id::HeldHostId;
 use crate::app::instances::Instances;
+use crate::app::refused::Refused;
 use crate::app::registry::Registry;
 use crate::app::runner::BrokerKind;
 use crate::app::runner::PipelineHost;
@@ -45,6 +47,10 @@ impl Assembly {
     /// When a setting is missing or cannot be used.
     pub fn new(settings: Settings, runtime: Handle, broker: BrokerKind, steering: Steering) -> Result<Self> {
         let kafka = settings.kafka.as_ref().ok_or_else(no_brokers)?;
+        if settings.state.object_store.is_some() {
+            let refusal = no_checkpoints("state.object_store.url", "the address of an object store");
+            return Err(Refused::one("the settings cannot be used", refusal).into());
+        }
         let held = host_id::hold(&settings.data_dir, settings.host_id.as_ref())?;
         let client = client_settings(kafka, &held.id)?;
         let registry =
