@@ -42,6 +42,7 @@ pub use registry::shared_registry;
 pub use sidecar::Sidecar;
 pub use sidecar::SidecarPlan;
 pub use sidecar::binary;
+pub use sidecar::wasmill;
 pub use test_pipeline::DONE_MAX;
 pub use test_pipeline::DRAIN_MAX;
 pub use test_pipeline::TestPipeline;

@@ -14,6 +14,7 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
 
+use crate::http;
 use crate::names::free_port;
 
 /// How a sidecar is to be started. Every start uses the same folder, as a restart on one machine.
@@ -25,6 +26,8 @@ pub struct SidecarPlan {
     pub registry: String,
     pub host_id: String,
     pub pipeline: String,
+    /// Further settings, as variables: `("WASMILL_LIMITS_WORKERS_MAX", "2")`.
+    pub settings: Vec<(&'static str, String)>,
 }
 
 /// A running host. Killed when dropped.
@@ -67,6 +70,25 @@ impl SidecarPlan {
         self.launch(Command::new(binary()).arg("serve"))
     }
 
+    /// Starts `wasmill serve`, and waits until its API answers.
+    ///
+    /// # Errors
+    /// As of [`Self::start`], and when it does not answer within a minute; the log's end is in the message.
+    pub fn served(&self) -> Result<Sidecar> {
+        let mut host = self.serve()?;
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let alive = http::request("GET", &format!("{}/healthz", host.url()), None);
+            if alive.is_ok_and(|answer| answer.status == 200) {
+                return Ok(host);
+            }
+            if host.has_ended() || Instant::now() > until {
+                bail!("no API; the log ends:\n{}", host.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn launch(&self, command: &mut Command) -> Result<Sidecar> {
         let log = self.dir.join(format!("{}.log", self.host_id));
         let output = File::options().create(true).append(true).open(&log)?;
@@ -79,6 +101,7 @@ impl SidecarPlan {
             .env("WASMILL_DATA_DIR", self.dir.join(format!("data-{}", self.host_id)))
             .env("WASMILL_HOST_ID", &self.host_id)
             .env("WASMILL_LISTEN", format!("127.0.0.1:{port}"))
+            .envs(self.settings.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
@@ -168,6 +191,20 @@ impl Drop for Sidecar {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Runs a command of the binary to its end. Returns its exit code, and what it wrote to both outputs.
+///
+/// # Panics
+/// When the binary is missing.
+#[must_use]
+pub fn wasmill(arguments: &[&str]) -> (Option<i32>, String) {
+    // Variables of the tests are no settings of the host.
+    let ours = std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_"));
+    let output = Command::new(binary()).args(arguments).env_clear().envs(ours).output();
+    let output = output.expect("the binary runs; `cargo build -p wasmill` makes it");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
 }
 
 /// The host must not outlive the test, however that ends.
