@@ -1,6 +1,5 @@
 //! Positions that are moved by hand: over a gap of records that were deleted unread, and back.
 
-use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -9,11 +8,11 @@ use wasmill_test_support::PaymentsPipeline;
 use wasmill_test_support::Sidecar;
 use wasmill_test_support::TestPipeline;
 use wasmill_test_support::TestRecord;
-use wasmill_test_support::binary;
 use wasmill_test_support::http;
 use wasmill_test_support::payments::PAYMENT_SCHEMA;
 use wasmill_test_support::payments::Payment;
 use wasmill_test_support::payments::Payments;
+use wasmill_test_support::wasmill;
 
 /// Workers that have ended are missed soon.
 const FAST_TIMEOUTS: &str = "kafka: { session.timeout.ms: \"6000\", transaction.timeout.ms: \"4000\" }";
@@ -34,12 +33,7 @@ impl Run {
             .with(FAST_TIMEOUTS);
         let subject = format!("{}-value", pipeline.in_topic("payments"));
         let schema = pipeline.registry.register_avro(&subject, PAYMENT_SCHEMA).expect("registered");
-        let mut host = pipeline.plan("host-1").serve().expect("started");
-        let until = Instant::now() + Duration::from_secs(60);
-        while !http::request("GET", &format!("{}/healthz", host.url()), None).is_ok_and(|a| a.status == 200) {
-            assert!(!host.has_ended() && Instant::now() < until, "no API:\n{}", host.log_tail());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let host = pipeline.plan("host-1").served().expect("started");
         let run = Self { pipeline, host, schema };
         let file = run.pipeline.plan("host-1").dir.join("applied.yaml");
         std::fs::write(&file, run.pipeline.file()).expect("written");
@@ -49,13 +43,7 @@ impl Run {
     }
 
     fn wasmill(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        // Variables of the tests are no settings of the host.
-        let ours = std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_"));
-        let mut command = Command::new(binary());
-        command.args(arguments).args(["--url", &self.host.url()]).env_clear().envs(ours);
-        let output = command.output().expect("the binary runs");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+        wasmill(&[arguments, &["--url", &self.host.url()]].concat())
     }
 
     fn feed(&self, partition: i32, payments: &[Payment]) {

@@ -23,7 +23,7 @@ impl From<ControlError> for Problem {
                 StatusCode::CONFLICT,
                 conflict.code.0,
                 "The state of the resource does not allow this",
-                conflict.to_string(),
+                format!("{conflict}."),
             ),
             ControlError::GroupInUse(in_use) => {
                 let seconds = in_use.session.map_or(45, |session| session.as_secs().max(1));

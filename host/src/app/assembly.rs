@@ -102,7 +102,6 @@ pub fn loader(settings: &Settings) -> Result<ComponentLoader> {
         instances_max: settings.ceilings.instances_max,
         memory_bytes_max: settings.ceilings.memory_bytes_max,
         stack_bytes_max: settings.ceilings.stack_bytes_max,
-        ..EngineSettings::default()
     })?;
     let wall_ms_max = u64::try_from(settings.compile.deadline.as_millis()).unwrap_or(u64::MAX);
     let limits = CompileLimits {

@@ -419,7 +419,7 @@ impl Runner for PipelineHost {
         to: &Seek,
         mode: ChangeMode,
     ) -> Result<Vec<SeekMove>, SeekFailure> {
-        seek::seek(&self.kafka, &self.host, id, spec, to, mode)
+        seek::seek(&self.kafka, self.broker.is_in_process(), &self.host, id, spec, to, mode)
     }
 
     fn forget(&self, id: &PipelineId, state: StateFate) -> Result<(), Outage> {

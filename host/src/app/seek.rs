@@ -9,6 +9,7 @@ use crate::kafka::admin::Admin;
 use crate::kafka::overrides::Overrides;
 use crate::kafka::settings::ClientSettings;
 use crate::kafka::timeouts;
+use crate::model::failure::Code;
 use crate::model::failure::Outage;
 use crate::model::failure::Refusal;
 use crate::model::failure::Stop;
@@ -28,18 +29,37 @@ use crate::source::source_settings::SourceSettings;
 /// How long one question to the brokers may take.
 const BROKER_WAIT: Duration = Duration::from_secs(10);
 
+/// It takes offsets from members of a group alone, although there are none.
+fn in_process_broker() -> Refusal {
+    Refusal {
+        code: Code("broker-in-process"),
+        field: "kafka.brokers".to_owned(),
+        message: "the broker within `wasmill dev` does not let the positions of a pipeline be moved"
+            .to_owned(),
+        found: "the in-process broker".to_owned(),
+        expected: "a Kafka broker".to_owned(),
+        remedy:
+            "To start over, delete the pipeline and create it again; or use `wasmill dev --kafka HOST:PORT`."
+                .to_owned(),
+    }
+}
+
 /// Plans a seek, and commits it unless it is a dry run. Blocks.
 ///
 /// # Errors
 /// See [`SeekFailure`]; nothing is moved then.
 pub fn seek(
     kafka: &ClientSettings,
+    in_process: bool,
     host: &HostId,
     id: &PipelineId,
     spec: &PipelineSpec,
     seek: &Seek,
     mode: Mode,
 ) -> Result<Vec<SeekMove>, SeekFailure> {
+    if in_process {
+        return Err(SeekFailure::Refused(vec![in_process_broker()]));
+    }
     let group = id.group();
     let in_use = |members: Vec<String>| {
         // What the pipeline sets of the client counts for its workers, and was checked when it was put.
@@ -81,8 +101,7 @@ fn members(kafka: &ClientSettings, group: &str) -> Result<Vec<String>, SeekFailu
     match admin.group_members(group) {
         Ok(members) => Ok(members),
         Err(error) if error.code.is_outage() => Err(SeekFailure::Outage(error.outage())),
-        // The right to describe the group may be missing, and the broker in the process cannot say: the
-        // commit shows whether there are members.
+        // The right to describe the group may be missing: the commit shows whether there are members.
         Err(error) => {
             tracing::debug!(group, %error, "the members of the group are not known");
             Ok(Vec::new())

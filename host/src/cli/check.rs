@@ -73,7 +73,7 @@ fn is_component(file: &Path) -> Result<bool, Failure> {
     Ok(start.get(..read) == Some(b"\0asm"))
 }
 
-fn show_report(file: &Path, report: CheckReport) -> Result<ExitCode, Failure> {
+fn show_report(file: &Path, mut report: CheckReport) -> Result<ExitCode, Failure> {
     for notice in &report.notices {
         show::notice(notice);
     }
@@ -83,7 +83,10 @@ fn show_report(file: &Path, report: CheckReport) -> Result<ExitCode, Failure> {
         }
         return Err(Failure::refused(format!("`{}` is refused", file.display()), report.refusals));
     }
-    if let Some(outage) = report.outages.into_iter().next() {
+    if let Some(outage) = report.outages.pop() {
+        for outage in &report.outages {
+            show::notice(&format!("not everything could be checked: {outage}"));
+        }
         return Err(Stop { code: outage.code, message: outage.message, remedy: UNCHECKED.into() }.into());
     }
     if let Some(manifest) = &report.manifest {

@@ -43,7 +43,7 @@ impl Failure {
             expected: "a file that this process may read".to_owned(),
             remedy: "Correct the path, or the rights of the file.".to_owned(),
         };
-        Self::refused("a file is missing", vec![refusal])
+        Self::refused("a file cannot be used", vec![refusal])
     }
 
     /// Prints the failure and gives the process's exit code.

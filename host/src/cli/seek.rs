@@ -82,7 +82,7 @@ impl Seek {
         let answer = self.seek(&client, ASK_EVERY)?;
         anstream::print!("{}", table(&answer));
         let name = &self.pipeline;
-        let count = answer.get("partitions").and_then(Json::as_array).map_or(0, Vec::len);
+        let count = moved(&answer);
         let partitions = if count == 1 { "partition" } else { "partitions" };
         if self.dry_run {
             show::done(&format!(
@@ -146,6 +146,12 @@ impl Seek {
 
 fn leaving(problems: &[Shown]) -> bool {
     matches!(problems, [problem] if problem.code == "group-in-use")
+}
+
+/// How many partitions go on elsewhere than they would have.
+fn moved(answer: &Json) -> usize {
+    let partitions = answer.get("partitions").and_then(Json::as_array).into_iter().flatten();
+    partitions.filter(|moved| moved.get("from") != moved.get("to")).count()
 }
 
 /// A line for each partition that moves.
@@ -258,5 +264,7 @@ mod tests {
         ] });
         let expected = "  t-0  from 100, which is gone, to 150\n  t-1  from nothing committed, to 0\n";
         assert_eq!(table(&answer), expected);
+        assert_eq!(moved(&answer), 2);
+        assert_eq!(moved(&json!({ "partitions": [{ "from": 7, "to": 7 }] })), 0);
     }
 }

@@ -57,8 +57,11 @@ pub(crate) fn problem(problem: &Shown) {
 
 fn problem_text(problem: &Shown) -> String {
     let Shown { code, field, message, found, expected, remedy } = problem;
-    let mut text = format!("{RED}error[{code}]{RED:#}: {BOLD}{field}{BOLD:#}\n");
-    text.push_str(&format!("  {message}\n"));
+    let mut text = if field.is_empty() {
+        format!("{RED}error[{code}]{RED:#}: {message}\n")
+    } else {
+        format!("{RED}error[{code}]{RED:#}: {BOLD}{field}{BOLD:#}\n  {message}\n")
+    };
     for (label, value) in [("found", found), ("expected", expected)] {
         if !value.is_empty() {
             text.push_str(&format!("  {DIM}{label:>8}:{DIM:#} {value}\n"));

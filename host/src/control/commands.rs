@@ -125,7 +125,11 @@ impl Control {
     ) -> Result<Put, ControlError> {
         self.inner.expect(&name, &precondition)?;
         let spec = self.read_spec_of(&name, &document).await?;
-        let version = self.inner.resolve(&spec)?;
+        let version = match self.inner.resolve(&spec) {
+            Ok(version) => version,
+            Err(ControlError::Refused(refusals)) => return Err(self.refused_with(refusals, spec).await?),
+            Err(error) => return Err(error),
+        };
         let transform = PinnedTransform { label: version.label(), digest: version.digest.clone() };
         let notices = self.check(spec, version).await?;
         let proposed = move |inner: &Inner| {
@@ -186,6 +190,17 @@ impl Control {
             expected: format!("`{name}`"),
             remedy: "Send it to the path of its own name.".to_owned(),
         }]))
+    }
+
+    /// The refusals of a pipeline whose transform is not there, with those of the checks that need none.
+    async fn refused_with(
+        &self,
+        mut refusals: Vec<Refusal>,
+        spec: PipelineSpec,
+    ) -> Result<ControlError, ControlError> {
+        let (runner, id) = (Arc::clone(&self.inner.runner), self.id(&spec.name));
+        refusals.extend(self.off_async(move || runner.check(&id, &spec, None)).await?.refusals);
+        Ok(ControlError::Refused(refusals))
     }
 
     /// Every check that a start would make; returns the notices.

@@ -42,7 +42,7 @@ impl ClientSettings {
                 message: "the Kafka client refuses the connection settings".to_owned(),
                 found: error.message,
                 expected: "settings that the client takes".to_owned(),
-                remedy: "Correct the setting that the message names".to_owned(),
+                remedy: "Correct the setting that the message names.".to_owned(),
             })
         })?;
         if let Some(file) = settings.security.token_file()
@@ -54,7 +54,7 @@ impl ClientSettings {
                 message: "the token file cannot be read".to_owned(),
                 found: format!("{}: {error}", file.display()),
                 expected: "a readable file with one JSON web token".to_owned(),
-                remedy: "Create the file or correct its path".to_owned(),
+                remedy: "Create the file or correct its path.".to_owned(),
             }));
         }
         Ok(settings)
@@ -124,7 +124,7 @@ fn check_broker(broker: &str) -> Result<(), Box<Refusal>> {
         message: "this is not the address of a broker".to_owned(),
         found: format!("`{broker}`"),
         expected: "a comma-separated list of host:port".to_owned(),
-        remedy: "Write the brokers as `host:9092,other:9092`".to_owned(),
+        remedy: "Write the brokers as `host:9092,other:9092`.".to_owned(),
     }))
 }
 

@@ -60,6 +60,7 @@ pub use seed::seed;
 pub use sidecar::Sidecar;
 pub use sidecar::SidecarPlan;
 pub use sidecar::binary;
+pub use sidecar::wasmill;
 pub use test_pipeline::DONE_MAX;
 pub use test_pipeline::DRAIN_MAX;
 pub use test_pipeline::TestPipeline;

@@ -26,7 +26,7 @@ pub struct SidecarPlan {
     pub registry: String,
     pub host_id: String,
     pub pipeline: String,
-    /// More settings, by variable.
+    /// Further settings, as variables: `("WASMILL_LIMITS_WORKERS_MAX", "2")`.
     pub settings: Vec<(String, String)>,
 }
 
@@ -109,6 +109,25 @@ impl SidecarPlan {
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.dir.join(format!("data-{}", self.host_id))
+    }
+
+    /// Starts `wasmill serve`, and waits until its API answers.
+    ///
+    /// # Errors
+    /// As of [`Self::start`], and when it does not answer within a minute; the log's end is in the message.
+    pub fn served(&self) -> Result<Sidecar> {
+        let mut host = self.serve()?;
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let alive = http::request("GET", &format!("{}/healthz", host.url()), None);
+            if alive.is_ok_and(|answer| answer.status == 200) {
+                return Ok(host);
+            }
+            if host.has_ended() || Instant::now() > until {
+                bail!("no API; the log ends:\n{}", host.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     fn configure<'a>(&self, command: &'a mut Command) -> &'a mut Command {
@@ -245,6 +264,20 @@ impl Drop for Sidecar {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Runs a command of the binary to its end. Returns its exit code, and what it wrote to both outputs.
+///
+/// # Panics
+/// When the binary is missing.
+#[must_use]
+pub fn wasmill(arguments: &[&str]) -> (Option<i32>, String) {
+    // Variables of the tests are no settings of the host.
+    let ours = std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_"));
+    let output = Command::new(binary()).args(arguments).env_clear().envs(ours).output();
+    let output = output.expect("the binary runs; `cargo build -p wasmill` makes it");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
 }
 
 /// The host must not outlive the test, however that ends.
