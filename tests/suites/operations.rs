@@ -134,7 +134,7 @@ fn a_dry_run_with_a_local_component_checks_all_of_it_and_keeps_nothing() {
 fn a_pipeline_without_instances_is_refused_and_takes_none_of_anothers() {
     let pipeline = filter();
     let mut plan = pipeline.plan("host-1");
-    plan.settings.push(("WASMILL_LIMITS_INSTANCES_MAX", "3".to_owned()));
+    plan.settings.push(("WASMILL_LIMITS_INSTANCES_MAX".to_owned(), "3".to_owned()));
     let host = plan.served().expect("started");
     let named = |suffix: &str, workers: u32| {
         let name = format!("name: {}", pipeline.name);

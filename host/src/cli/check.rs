@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -14,8 +15,13 @@ use crate::cli::settings_args::SettingsArgs;
 use crate::cli::show;
 use crate::cli::show::BOLD;
 use crate::model::failure::Stop;
+use crate::model::manifest::EventTime;
+use crate::model::manifest::Late;
 use crate::model::manifest::Manifest;
 use crate::model::manifest::PartType;
+use crate::model::manifest::Scope;
+use crate::model::manifest::StateStore;
+use crate::model::state::TimeDomain;
 
 /// What to do when something is away, so that a check could not be made.
 const UNCHECKED: &str =
@@ -106,19 +112,10 @@ pub(crate) fn describe(manifest: &Manifest) -> String {
         text.push_str(&format!("  {}", manifest.description));
     }
     text.push('\n');
-    let part = |part: Option<&PartType>| match part {
-        None => "-".to_owned(),
-        Some(PartType::Raw) => "raw".to_owned(),
-        Some(PartType::Dynamic) => "dynamic".to_owned(),
-        Some(PartType::Typed { schema }) => {
-            let name = schema.get("name").and_then(|name| name.as_str());
-            let kind = schema.get("type").and_then(|kind| kind.as_str()).or(schema.as_str());
-            name.or(kind).unwrap_or("typed").to_owned()
-        }
-    };
     for port in &manifest.inputs {
         let (key, value) = (part(port.key.as_ref()), part(port.value.as_ref()));
-        text.push_str(&format!("  input   {}  key {key}, value {value}\n", port.name));
+        let time = port.event_time.as_ref().map_or_else(String::new, event_time);
+        text.push_str(&format!("  input   {}  key {key}, value {value}{time}\n", port.name));
     }
     for port in &manifest.outputs {
         let (key, value) = (part(port.key.as_ref()), part(Some(&port.value)));
@@ -132,7 +129,76 @@ pub(crate) fn describe(manifest: &Manifest) -> String {
         };
         text.push_str(&format!("  config  {}  {default}\n", key.key));
     }
+    for store in &manifest.state {
+        text.push_str(&format!("  state   {}  {}\n", store.name, state_store(store)));
+    }
+    if !manifest.timers.is_empty() {
+        let domains: Vec<&str> = manifest.timers.iter().map(|domain| domain_name(*domain)).collect();
+        text.push_str(&format!("  timers  {}\n", domains.join(", ")));
+    }
     text
+}
+
+fn part(part: Option<&PartType>) -> &str {
+    match part {
+        None => "-",
+        Some(PartType::Raw) => "raw",
+        Some(PartType::Dynamic) => "dynamic",
+        Some(PartType::Typed { schema }) => schema_name(schema),
+    }
+}
+
+/// What a schema is called: the name of a named type, else the type.
+fn schema_name(schema: &serde_json::Value) -> &str {
+    let name = schema.get("name").and_then(|name| name.as_str());
+    let kind = schema.get("type").and_then(|kind| kind.as_str()).or(schema.as_str());
+    name.or(kind).unwrap_or("typed")
+}
+
+fn event_time(event_time: &EventTime) -> String {
+    let from = match &event_time.field {
+        Some(field) => format!("of `{field}`"),
+        None => "of the record".to_owned(),
+    };
+    let late = match event_time.late {
+        Late::Process => "",
+        Late::Drop => ", late records dropped",
+    };
+    let behind = match event_time.out_of_orderness_ms {
+        0 => String::new(),
+        ms => format!(" less {}", span(ms)),
+    };
+    format!(", event time {from}{behind}{late}")
+}
+
+fn state_store(store: &StateStore) -> String {
+    let mut text = format!("value {}", schema_name(&store.value));
+    text.push_str(match store.scope {
+        Scope::Key => ", per key",
+        Scope::Partition => ", per partition",
+    });
+    if store.scan {
+        text.push_str(", scanned");
+    }
+    if let Some(ttl) = store.ttl {
+        text.push_str(&format!(
+            ", absent {} after its last write ({} time)",
+            span(ttl.ms),
+            domain_name(ttl.time)
+        ));
+    }
+    text
+}
+
+fn domain_name(domain: TimeDomain) -> &'static str {
+    match domain {
+        TimeDomain::Event => "event",
+        TimeDomain::Processing => "processing",
+    }
+}
+
+fn span(ms: u64) -> String {
+    humantime::format_duration(Duration::from_millis(ms)).to_string()
 }
 
 #[cfg(test)]
@@ -175,6 +241,35 @@ mod tests {
   output  large  key string, value raw
   config  threshold  default `500`
   config  token  required
+"
+        );
+    }
+
+    #[test]
+    fn state_timers_and_event_time_are_described() {
+        let manifest: Manifest = serde_json::from_str(
+            r#"{
+                "manifest_version": 1,
+                "name": "sessions",
+                "inputs": [
+                    {"name": "clicks", "value": {"kind": "raw"}, "event_time": {}},
+                    {"name": "orders", "value": {"kind": "raw"}, "event_time": {"field": "at", "out_of_orderness_ms": 5000, "late": "drop"}}],
+                "state": [
+                    {"name": "totals", "value": "double"},
+                    {"name": "seen", "value": {"type": "record", "name": "Seen", "fields": []}, "scope": "partition", "scan": true, "ttl": {"ms": 86400000, "time": "event"}}],
+                "timers": ["event", "processing"]
+            }"#,
+        )
+        .expect("a manifest");
+        let text = anstream::adapter::strip_str(&describe(&manifest)).to_string();
+        assert_eq!(
+            text,
+            "sessions
+  input   clicks  key -, value raw, event time of the record
+  input   orders  key -, value raw, event time of `at` less 5s, late records dropped
+  state   totals  value double, per key
+  state   seen  value Seen, per partition, scanned, absent 1day after its last write (event time)
+  timers  event, processing
 "
         );
     }
