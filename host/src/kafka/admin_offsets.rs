@@ -53,6 +53,10 @@ impl Admin {
                     tracing::error!(%error, "the ends of partitions cannot be asked for");
                 }
                 sys::rd_kafka_ListOffsets(rk, list.as_ptr(), options, queue);
+            });
+            let answer = answer.map_err(|error| match error.code {
+                ErrorCode::NO_ENTRY => self.why_no_leader(partitions, error),
+                _ => error,
             })?;
             let result = sys::rd_kafka_event_ListOffsets_result(answer.0);
             let mut count = 0;
@@ -75,5 +79,20 @@ impl Admin {
                 Err(KafkaError::new(entry.code, message))
             })
             .collect()
+    }
+
+    /// What the client calls "no entry": none of the partitions has a leader now, perhaps because none
+    /// of the topics is there.
+    fn why_no_leader(&self, partitions: &[TopicPartition], error: KafkaError) -> KafkaError {
+        for partition in partitions {
+            match self.partition_count(&partition.topic) {
+                Err(error) => return error.about(&partition.topic),
+                Ok(count) if u32::try_from(partition.partition.0).is_ok_and(|index| index >= count) => {
+                    return KafkaError::of(ErrorCode::UNKNOWN_PARTITION).about(&partition.topic);
+                }
+                Ok(_) => {}
+            }
+        }
+        KafkaError::new(ErrorCode::LEADER_NOT_AVAILABLE, error.message)
     }
 }
