@@ -106,7 +106,7 @@ impl TaskState for Constant {
     fn next_due(&self, _: TimeDomain) -> Option<i64> {
         None
     }
-    fn take_due(&mut self, _: TimeDomain, _: i64, _: &mut FiredTimers) -> Result<(), StateFailure> {
+    fn take_due(&mut self, _: TimeDomain, _: i64, _: usize, _: &mut FiredTimers) -> Result<(), StateFailure> {
         Ok(())
     }
     fn event_clock(&self, _: PortIndex) -> EventClock {

@@ -118,7 +118,9 @@ pub(in crate::app) fn no_checkpoints(field: &str, found: &str) -> Refusal {
     Refusal {
         code: Code("checkpoints-unavailable"),
         field: field.to_owned(),
-        message: "this version makes no checkpoints: state is restored from the own disk and from its changelogs".to_owned(),
+        message:
+            "this version makes no checkpoints: state is restored from the own disk and from its changelogs"
+                .to_owned(),
         found: found.to_owned(),
         expected: "no such key".to_owned(),
         remedy: "Remove it.".to_owned(),

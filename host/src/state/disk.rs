@@ -17,7 +17,6 @@ use rocksdb::ReadOptions;
 use rocksdb::SingleThreaded;
 use rocksdb::WriteBatch;
 use rocksdb::WriteOptions;
-use rocksdb::checkpoint::Checkpoint;
 
 use crate::model::failure::Outage;
 use crate::state::disk_options;
@@ -210,31 +209,6 @@ impl Disk {
         let mut options = FlushOptions::default();
         options.set_wait(true);
         Ok(self.database.flush_cfs_opt(&families, &options)?)
-    }
-
-    /// Whether compaction runs by itself. Not while a large restore writes.
-    pub(super) fn compact_in_background(&self, on: bool) -> Result<(), DiskError> {
-        let disabled = if on { "false" } else { "true" };
-        for name in self.layout.families() {
-            if let Some(family) = self.database.cf_handle(name) {
-                self.database.set_options_cf(family, &[("disable_auto_compactions", disabled)])?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A copy of what is durable, made of hard links, in a folder that must not exist yet.
-    pub(super) fn checkpoint(&self, into: &Path) -> Result<(), DiskError> {
-        Ok(Checkpoint::new(&self.database)?.create_checkpoint(into)?)
-    }
-
-    /// Compacts a family as a whole.
-    #[cfg(test)]
-    pub(super) fn compact(&self, family: Family) -> Result<(), DiskError> {
-        let mut options = rocksdb::CompactOptions::default();
-        options.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
-        self.database.compact_range_cf_opt(self.family(family), None::<&[u8]>, None::<&[u8]>, &options);
-        Ok(())
     }
 }
 

@@ -81,13 +81,6 @@ impl Layout {
         self.user_stores() + 1
     }
 
-    /// The changelogs that exist.
-    pub(super) fn changelogs(&self) -> impl Iterator<Item = (ChangelogIndex, &StoreLayout)> {
-        let absent = (!self.has_timers).then(|| self.timers());
-        let indexed = self.stores.iter().enumerate().filter(move |(index, _)| Some(*index) != absent);
-        indexed.map(|(index, store)| (ChangelogIndex(index as u32), store))
-    }
-
     /// The name of a family in the folder.
     pub(super) fn family(&self, family: Family) -> Option<&str> {
         match family {

@@ -39,6 +39,7 @@ impl Memory {
     }
 
     /// Bytes of entries of all tasks.
+    #[cfg(test)]
     pub(super) fn entries_bytes(&self) -> u64 {
         self.entries_bytes.load(Ordering::Relaxed)
     }

@@ -122,11 +122,6 @@ impl Entries {
         &mut self.slabs[id as usize / SLAB][id as usize % SLAB]
     }
 
-    /// How many entries there are.
-    pub(super) fn len(&self) -> usize {
-        self.table.len()
-    }
-
     /// Bytes of all entries.
     pub(super) fn bytes(&self) -> usize {
         self.table.len() * ENTRY_BYTES + self.heap_bytes
@@ -262,12 +257,6 @@ impl Entries {
 
     pub(super) fn cut_touched(&mut self, len: usize) {
         self.touched.truncate(len);
-    }
-
-    /// Whether an index of what disk does not hold must be given this key before it is staged.
-    pub(super) fn is_clean(&self, id: Id) -> bool {
-        let entry = self.entry(id);
-        entry.overlay.is_unset() && entry.dirty <= self.flushed
     }
 
     /// Whether its committed value belongs to the live generation, or the open cycle wrote it.
