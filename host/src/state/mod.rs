@@ -23,6 +23,10 @@ pub mod restore;
 mod store;
 mod sweep;
 mod task_store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod timer_index;
 mod timer_key;
 mod ttl;

@@ -275,7 +275,11 @@ impl RestoreTarget {
     /// [`StateFailure::Storage`] when the disk failed, or the restore took so long that the changelogs
     /// may have forgotten deletions meanwhile: then it must begin anew. [`StateFailure::Stop`] when the
     /// manifest's schemas cannot read what is there.
-    pub fn finish(mut self) -> Result<Box<dyn TaskState>, StateFailure> {
+    pub fn finish(self) -> Result<Box<dyn TaskState>, StateFailure> {
+        Ok(Box::new(self.finish_store()?))
+    }
+
+    pub(super) fn finish_store(mut self) -> Result<TaskStore, StateFailure> {
         let now_ms = self.host.clock.unix_ms();
         for bound in &self.bounds {
             if let Some(store) = self.layout.stores.get(bound.changelog.0 as usize) {
@@ -293,7 +297,7 @@ impl RestoreTarget {
         self.record.write(&mut batch);
         batch.write().and_then(|()| self.disk.flush()).map_err(|error| self.storage(error))?;
         let Self { host, task, layout, swept, record, disk, folder, .. } = self;
-        Ok(Box::new(TaskStore::open(Restored { host, task, layout, swept, record, disk, folder })?))
+        TaskStore::open(Restored { host, task, layout, swept, record, disk, folder })
     }
 
     /// Keeps what was applied, so that a later restore goes on from there.

@@ -66,6 +66,8 @@ pub(super) struct Store {
     pub(super) sweep: Option<Sweep>,
     /// At the times of the current invocation.
     pub(super) expiry: Expiry,
+    /// At the times of the last invocation that was committed.
+    pub(super) committed_expiry: Expiry,
     pub(super) header: ValueHeader,
 }
 
@@ -95,6 +97,7 @@ impl Store {
             ordered,
             sweep,
             expiry: Expiry::NEVER,
+            committed_expiry: Expiry::NEVER,
             header: ValueHeader::new(0, 0),
         }
     }

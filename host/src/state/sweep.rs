@@ -192,6 +192,16 @@ impl Sweep {
         }
     }
 
+    /// Waits until no job has the disk.
+    pub(super) fn rest(&mut self) {
+        if let Phase::Scanning { job, .. } = &mut self.phase
+            && let Some(running) = job.take()
+            && let Err(error) = running.wait()
+        {
+            tracing::debug!(%error, "the sweep that was given up had failed");
+        }
+    }
+
     /// Whether a job has the disk.
     pub(super) fn is_looking(&self) -> bool {
         matches!(&self.phase, Phase::Scanning { job: Some(_), .. })

@@ -41,9 +41,7 @@ impl Binaries {
         if absent {
             return None;
         }
-        let Some([start, end]) = self.offsets.as_chunks().0.get(entry..)?.first_chunk() else {
-            return None;
-        };
+        let [start, end] = self.offsets.as_chunks().0.get(entry..)?.first_chunk()?;
         Some(u32::from_le_bytes(*start) as usize..u32::from_le_bytes(*end) as usize)
     }
 

@@ -88,6 +88,7 @@ impl TaskStore {
                 schema.is_recorded = true;
             }
             let changed = self.flush.taking(disk.as_deref(), store.family, |emit| store.entries.commit(emit));
+            store.committed_expiry = store.expiry;
             if changed > 0
                 && let Some(position) = self.record.changelogs.get_mut(&store.layout.name)
             {
@@ -111,6 +112,7 @@ impl TaskStore {
         self.invocation.undo.clear();
         for store in &mut self.stores {
             store.entries.abort();
+            store.expiry = store.committed_expiry;
         }
         self.overlay_bytes = 0;
         self.invocation.overlay_bytes = 0;

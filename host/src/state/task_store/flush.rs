@@ -134,6 +134,12 @@ impl Draining {
 }
 
 impl TaskStore {
+    /// How many flushes have ended well.
+    #[cfg(test)]
+    pub(in crate::state) fn flushes(&self) -> u64 {
+        self.flush.count
+    }
+
     /// Bytes that disk does not have.
     pub(super) fn unflushed_bytes(&self) -> u64 {
         self.stores.iter().map(|store| store.entries.unflushed_bytes() as u64).sum()
@@ -200,7 +206,7 @@ impl TaskStore {
         for store in &mut self.stores {
             store.freeze();
             if let Some(sweep) = &mut store.sweep {
-                sweep.flush_begins(&store.expiry);
+                sweep.flush_begins(&store.committed_expiry);
                 let until = sweep.done().map(|until| (store.layout.name.clone(), until));
                 self.record.swept.extend(until);
             }
@@ -378,6 +384,30 @@ impl TaskStore {
         let error = self.flush.error.take();
         let error = error.unwrap_or_else(|| DiskError::Io("the flush did not come to an end".to_owned()));
         Err(self.disk_failed(error))
+    }
+}
+
+impl Drop for TaskStore {
+    /// The folder is free when this returns: no job has it any more.
+    fn drop(&mut self) {
+        for store in &mut self.stores {
+            if let Some(sweep) = &mut store.sweep {
+                sweep.rest();
+            }
+        }
+        let job = match std::mem::replace(&mut self.flush.phase, Phase::Idle) {
+            Phase::Draining(Draining { job, .. }) => job,
+            Phase::Ending { job, .. } => Some(job),
+            Phase::Reopening(job) => {
+                // What it opened is closed again.
+                drop(job.wait());
+                None
+            }
+            Phase::Idle | Phase::Broken { .. } => None,
+        };
+        if let Some(Err(error)) = job.map(|job| job.wait()) {
+            tracing::debug!(%error, "the flush that was given up had failed");
+        }
     }
 }
 

@@ -112,8 +112,7 @@ struct Results {
     outputs: Vec<String>,
     rejected: Vec<Rejected>,
     rejected_timers: Vec<RejectedTimer>,
-    /// By store: key, suffix and body.
-    state: Vec<(usize, Vec<u8>, Vec<u8>, Vec<u8>)>,
+    state: Vec<KeptEntry>,
     timers: Vec<PendingTimer>,
 }
 
@@ -146,9 +145,18 @@ impl Results {
         same("output record", &self.outputs, &other.outputs, size);
         same("rejected record", &self.rejected, &other.rejected, size);
         same("rejected timer", &self.rejected_timers, &other.rejected_timers, size);
-        same("entry of state (store, key, suffix, body)", &self.state, &other.state, size);
+        same("entry of state", &self.state, &other.state, size);
         same("timer", &self.timers, &other.timers, size);
     }
+}
+
+/// An entry of state.
+#[derive(Debug, PartialEq)]
+struct KeptEntry {
+    store: usize,
+    key: Vec<u8>,
+    suffix: Vec<u8>,
+    body: Vec<u8>,
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, whole: &[T], other: &[T], size: BatchSize) {

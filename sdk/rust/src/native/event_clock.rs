@@ -15,11 +15,13 @@ use crate::wire::Rows;
 const IDLE_MS: i64 = 60_000;
 
 /// The event clocks of a task's inputs, and the event watermark that follows from them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct EventClocks {
     /// By input port; none where it has no event time.
     ports: Vec<Option<Clock>>,
     watermark: Option<i64>,
+    /// Processing time, as of the last call.
+    now: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +37,7 @@ impl EventClocks {
         let clock = |declared: EventTime| Clock { declared, watermark: None, seen_at: 0 };
         let ports =
             declaration.inputs.iter().map(|(port, _)| port.event_time.map(|event| clock(event.event_time)));
-        Self { ports: ports.collect(), watermark: None }
+        Self { ports: ports.collect(), watermark: None, now: 0 }
     }
 
     /// Sets the processing time from which inputs that send nothing become idle.
@@ -61,8 +63,16 @@ impl EventClocks {
         matches!((time, self.watermark), (Some(time), Some(watermark)) if time < watermark)
     }
 
-    /// Takes the event time of a record; says whether the watermark has moved.
-    pub(crate) fn observe(&mut self, port: usize, time: Option<i64>, now: i64) -> bool {
+    /// Whether the watermark would move if a record had this event time.
+    pub(crate) fn would_move(&self, port: usize, time: Option<i64>) -> bool {
+        let mut ahead = self.clone();
+        // As of the processing time of its latest record: nothing becomes idle meanwhile.
+        ahead.observe(port, time, self.now);
+        ahead.watermark != self.watermark
+    }
+
+    /// Takes the event time of a record.
+    pub(crate) fn observe(&mut self, port: usize, time: Option<i64>, now: i64) {
         if let Some(Some(clock)) = self.ports.get_mut(port) {
             clock.seen_at = now;
             if let Some(time) = time {
@@ -70,32 +80,31 @@ impl EventClocks {
                 clock.advance(behind);
             }
         }
-        self.recompute(now)
+        self.recompute(now);
     }
 
     /// Lets every input's watermark reach a point in time.
-    pub(crate) fn advance(&mut self, to: i64, now: i64) -> bool {
+    pub(crate) fn advance(&mut self, to: i64, now: i64) {
         if self.ports.iter().all(Option::is_none) {
-            let before = self.watermark;
-            self.watermark = before.max(Some(to));
-            return self.watermark != before;
+            self.watermark = self.watermark.max(Some(to));
         }
         for clock in self.ports.iter_mut().flatten() {
             clock.seen_at = now;
             clock.advance(to);
         }
-        self.recompute(now)
+        self.recompute(now);
     }
 
     /// The smallest watermark of the inputs that are not idle; it never goes back.
-    pub(crate) fn recompute(&mut self, now: i64) -> bool {
-        let before = self.watermark;
-        let active = self.ports.iter().flatten().filter(|clock| now.saturating_sub(clock.seen_at) <= IDLE_MS);
+    pub(crate) fn recompute(&mut self, now: i64) {
+        self.now = now;
+        let clocks = || self.ports.iter().flatten();
+        // The only input has nobody to hold back.
+        let alone = clocks().count() < 2;
+        let active = clocks().filter(|clock| alone || now.saturating_sub(clock.seen_at) < IDLE_MS);
         // `None`, of an input without a watermark yet, is the smallest.
-        if let Some(smallest) = active.map(|clock| clock.watermark).min() {
-            self.watermark = before.max(smallest);
-        }
-        self.watermark != before
+        let smallest = active.map(|clock| clock.watermark).min().flatten();
+        self.watermark = self.watermark.max(smallest);
     }
 }
 
@@ -166,7 +175,7 @@ mod tests {
             watermark: None,
             seen_at: 0,
         };
-        EventClocks { ports: ports.iter().map(|port| port.map(clock)).collect(), watermark: None }
+        EventClocks { ports: ports.iter().map(|port| port.map(clock)).collect(), watermark: None, now: 0 }
     }
 
     #[test]
@@ -174,7 +183,9 @@ mod tests {
         let mut clocks = clocks(&[Some(50)]);
         let mut moved = Vec::new();
         for time in [Some(149), Some(150), None, Some(249), Some(250), Some(100), Some(1000)] {
-            moved.push((clocks.observe(0, time, 0), clocks.watermark()));
+            let moves = clocks.would_move(0, time);
+            clocks.observe(0, time, 0);
+            moved.push((moves, clocks.watermark()));
         }
         let expected = [
             (true, Some(0)),
@@ -199,13 +210,15 @@ mod tests {
     #[test]
     fn the_slowest_input_that_is_not_idle_counts() {
         let mut clocks = clocks(&[Some(0), None, Some(0)]);
-        assert!(!clocks.observe(0, Some(500), 0));
-        assert!(!clocks.observe(1, Some(900), 0), "it has no event time");
-        assert!(clocks.observe(2, Some(300), 0));
-        assert_eq!(clocks.watermark(), Some(300));
-        assert!(clocks.observe(0, Some(800), 60_001), "the other is idle");
-        assert_eq!(clocks.watermark(), Some(800));
-        assert!(!clocks.observe(2, Some(400), 60_002), "back, and behind");
-        assert_eq!(clocks.watermark(), Some(800));
+        let mut after = |port, time, now| {
+            clocks.observe(port, Some(time), now);
+            clocks.watermark()
+        };
+        assert_eq!(after(0, 500, 0), None);
+        assert_eq!(after(1, 900, 0), None, "it has no event time");
+        assert_eq!(after(2, 300, 0), Some(300));
+        assert_eq!(after(0, 800, 60_000), Some(800), "the other is idle");
+        assert_eq!(after(2, 400, 60_001), Some(800), "back, and behind");
+        assert_eq!(after(0, 900, 60_002), Some(800), "it holds back again");
     }
 }

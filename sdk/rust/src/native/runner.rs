@@ -82,7 +82,23 @@ impl Runner {
     /// When the transform fails as a whole. What it emitted, rejected or wrote to state is dropped.
     pub fn process(&mut self, batch: Batch) -> Result<Processed, Failure> {
         self.model.begin(batch.watermark, self.host.processing_time);
-        self.invoke(|instance, host| instance.process(batch, host))
+        let processed = self.invoke(|instance, host| instance.process(batch, host))?;
+        self.model.keep();
+        Ok(processed)
+    }
+
+    /// One invocation; none, and nothing of it stays, if it registered a timer for a time that has
+    /// passed although it had several records: that timer has to fire before the record that follows.
+    pub(crate) fn process_until_due(&mut self, batch: Batch) -> Result<Option<Processed>, Failure> {
+        let (watermark, several) = (batch.watermark, batch.rows.count > 1);
+        self.model.begin(watermark, self.host.processing_time);
+        let processed = self.invoke(|instance, host| instance.process(batch, host))?;
+        if several && watermark.is_some_and(|watermark| self.model.is_due(TimeDomain::Event, watermark)) {
+            self.model.undo();
+            return Ok(None);
+        }
+        self.model.keep();
+        Ok(Some(processed))
     }
 
     /// One invocation with timers that are due at `until`, if there are any: at most 1000.
@@ -105,9 +121,11 @@ impl Runner {
             Some(timed) => timed.fire(given, host),
             None => Err(Failure::Fatal("the transform has no timers".to_owned())),
         })?;
+        self.model.keep();
         Ok(Some((fired, processed)))
     }
 
+    /// What it wrote to state is undone if it fails, else still to be kept.
     fn invoke(
         &mut self,
         work: impl FnOnce(&mut dyn Instance, &mut NativeHost) -> Result<(), Failure>,
@@ -115,10 +133,7 @@ impl Runner {
         self.host.processed = Processed::default();
         let (instance, host) = (&mut *self.instance, &mut self.host);
         match host_link::lend(&mut self.model, || work(instance, host)) {
-            Ok(()) => {
-                self.model.keep();
-                Ok(std::mem::take(&mut self.host.processed))
-            }
+            Ok(()) => Ok(std::mem::take(&mut self.host.processed)),
             Err(failure) => {
                 self.model.undo();
                 Err(failure)

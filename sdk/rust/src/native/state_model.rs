@@ -284,6 +284,11 @@ impl StateModel {
         Ok(())
     }
 
+    /// Whether a timer of a domain is due at `until`.
+    pub(crate) fn is_due(&self, domain: TimeDomain, until: i64) -> bool {
+        self.timers.iter().any(|((of, ..), time)| *of == domain && *time <= until)
+    }
+
     /// Takes the timers of a domain that are due at `until`, ordered by time, key and tag, as many as one
     /// invocation gets. To be called after [`Self::begin`].
     pub(crate) fn take_due(&mut self, domain: TimeDomain, until: i64, partition: u32) -> Option<Fired> {

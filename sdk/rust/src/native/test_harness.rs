@@ -24,7 +24,7 @@ use crate::native::runner::Runner;
 use crate::native::test_output::TestOutput;
 use crate::native::test_record;
 use crate::native::test_record::IntoTestRecord;
-use crate::native::test_time;
+use crate::native::test_state;
 use crate::schema_writer::SchemaWriter;
 use crate::timers::Fired;
 use crate::transform::Transform;
@@ -66,8 +66,6 @@ pub struct TestHarness {
     pub(crate) declaration: Declaration,
     pub(crate) partition: u32,
     pub(crate) clocks: EventClocks,
-    /// Whether batches end where the watermark moves, as the host's do.
-    cuts: bool,
     batch_size: BatchSize,
     next_offset: i64,
     /// Every batch sent, with all roots, and of timers what stands for them.
@@ -92,6 +90,17 @@ pub struct Rejected {
     pub record: u64,
     /// Why.
     pub reason: String,
+}
+
+/// Records that were sent at once.
+struct Sent<'s> {
+    port: usize,
+    schema: Option<SchemaId>,
+    /// The number of the first.
+    first: u64,
+    /// Some of them as columns.
+    rows: &'s dyn Fn(&[usize]) -> Rows,
+    times: &'s [Option<i64>],
 }
 
 /// A timer that the transform set aside.
@@ -138,13 +147,13 @@ impl TestHarness {
             let known = declaration.config.iter().any(|declared| declared.key == *key);
             assert!(known, "`{}` declares no config key `{key}`", declaration.name);
         }
+        test_state::check_keys(&declaration);
         let runner =
             Runner::open::<T>(config).unwrap_or_else(|error| panic!("the transform does not open: {error}"));
         Self {
             runner,
             partition: 0,
             clocks: EventClocks::new(&declaration),
-            cuts: test_time::cuts(&declaration),
             batch_size: BatchSize::Whole,
             next_offset: 0,
             inputs: Vec::new(),
@@ -183,9 +192,8 @@ impl TestHarness {
 
     /// Sends records to an input port, as one batch.
     ///
-    /// Of an input with event time, records behind the watermark are dropped if it says so, and the
-    /// watermark advances. Where a transform has timers or state that expires by event time, the batch is
-    /// cut at records that move the watermark, and timers that are due fire before the next.
+    /// Of an input with event time, records behind the watermark are dropped if it says so. The batch is cut
+    /// at records that move the watermark, and timers that are due fire before the next.
     ///
     /// # Errors
     /// When the transform fails as a whole. Nothing of the batch that failed is then seen as output;
@@ -204,41 +212,33 @@ impl TestHarness {
         let first = self.next_offset;
         self.next_offset += records.len() as i64;
         let rows = |chosen: &[usize]| {
+            let offset = |at: usize| first + at as i64;
             let chosen: Vec<_> =
-                chosen.iter().filter_map(|at| Some((first + *at as i64, records.get(*at)?))).collect();
+                chosen.iter().filter_map(|at| Some((offset(*at), records.get(*at)?))).collect();
             test_record::rows(&chosen)
                 .unwrap_or_else(|error| panic!("the records do not fit into columns: {error}"))
         };
         let all: Vec<_> = (0..records.len()).collect();
         let declared = self.clocks.declared(index);
-        let times = declared.map(|declared| event_times(port, &value, declared, &rows(&all)));
+        let times = match declared {
+            Some(declared) => event_times(port, &value, declared, &rows(&all)),
+            None => vec![None; records.len()],
+        };
+        let sent = Sent { port: index, schema, first: first as u64, rows: &rows, times: &times };
         let mut batch: Vec<usize> = Vec::new();
         let mut size = self.batch_size.next(records.len());
-        let mut watermark = self.clocks.watermark();
         for at in all {
-            let time = times.as_ref().and_then(|times| times.get(at).copied().flatten());
-            if declared.is_some_and(|declared| declared.drop_late) && self.clocks.is_late(time) {
+            if declared.is_some_and(|declared| declared.drop_late) && self.clocks.is_late(times[at]) {
                 self.late += 1;
                 continue;
             }
             batch.push(at);
-            let moved = self.clocks.observe(index, time, self.runner.processing_time());
-            if moved && self.cuts || batch.len() >= size {
-                let numbers = batch.iter().map(|at| first as u64 + *at as u64).collect();
-                self.invoke(index, schema, rows(&batch), numbers, watermark)?;
-                batch.clear();
+            if batch.len() >= size || self.clocks.would_move(index, times[at]) {
+                self.invoke(&sent, &std::mem::take(&mut batch))?;
                 size = self.batch_size.next(records.len());
-                if moved {
-                    self.fire_event_timers()?;
-                }
-                watermark = self.clocks.watermark();
             }
         }
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let numbers = batch.iter().map(|at| first as u64 + *at as u64).collect();
-        self.invoke(index, schema, rows(&batch), numbers, watermark)
+        if batch.is_empty() { Ok(()) } else { self.invoke(&sent, &batch) }
     }
 
     /// Checks the types against the port; gives the id of the schema on a dynamic port.
@@ -260,29 +260,38 @@ impl TestHarness {
         (index, self.declaration.inputs[index].1)
     }
 
-    fn invoke(
-        &mut self,
-        index: usize,
-        schema: Option<SchemaId>,
-        rows: Rows,
-        numbers: Vec<u64>,
-        watermark: Option<i64>,
-    ) -> Result<(), Failure> {
-        let declared = self.declaration.inputs[index].0;
+    /// One batch of what was sent: in halves, where a timer is due before all of it is processed.
+    fn invoke(&mut self, sent: &Sent<'_>, batch: &[usize]) -> Result<(), Failure> {
+        let declared = self.declaration.inputs[sent.port].0;
+        let rows = (sent.rows)(batch);
         // The transform sees the roots that it declares; the host knows them all.
         let mut given = rows.clone();
         given.key = given.key.filter(|_| declared.key.is_some());
         given.timestamp = given.timestamp.filter(|_| declared.timestamp);
         given.headers = given.headers.filter(|_| declared.headers);
         given.offset = given.offset.filter(|_| declared.offset);
+        let watermark = self.clocks.watermark();
+        let (port, partition, schema) = (sent.port as u32, self.partition, sent.schema);
+        let given = Batch { port, partition, watermark, schema, rows: given };
+        let Some(processed) = self.runner.process_until_due(given)? else {
+            let (earlier, later) = batch.split_at(batch.len() / 2);
+            self.invoke(sent, earlier)?;
+            return self.invoke(sent, later);
+        };
+        let numbers = batch.iter().map(|at| sent.first + *at as u64).collect();
         self.inputs.push(Input { rows, numbers: Some(numbers) });
-        let batch = Batch { port: index as u32, partition: self.partition, watermark, schema, rows: given };
-        let processed = self.runner.process(batch)?;
-        self.stage(processed, None);
-        Ok(())
+        let gone = self.stage(processed, None);
+        // A record that is set aside moves no watermark.
+        let now = self.runner.processing_time();
+        for (row, at) in (0_u32..).zip(batch) {
+            let time = sent.times[*at].filter(|_| !gone.contains(&row));
+            self.clocks.observe(sent.port, time, now);
+        }
+        self.fire_event_timers()
     }
 
-    pub(crate) fn stage(&mut self, processed: Processed, fired: Option<&Fired>) {
+    /// Takes over what an invocation gave; gives the rows that were set aside.
+    pub(crate) fn stage(&mut self, processed: Processed, fired: Option<&Fired>) -> HashSet<u32> {
         let mut gone = HashSet::new();
         let input = self.inputs.len() - 1;
         for rejection in processed.rejections {
@@ -311,6 +320,7 @@ impl TestHarness {
         }
         staged.sort_by_key(|emitted| emitted.source);
         self.outputs.extend(staged);
+        gone
     }
 
     fn set_aside(&mut self, row: usize, input: usize, reason: String, fired: Option<&Fired>) {

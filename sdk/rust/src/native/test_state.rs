@@ -5,6 +5,7 @@
 use crate::body;
 use crate::body::Encode;
 use crate::body::StoredOwned;
+use crate::manifest::Declaration;
 use crate::native::test_harness::TestHarness;
 use crate::schema_writer::SchemaWriter;
 use crate::state::List;
@@ -96,6 +97,29 @@ impl TestHarness {
             "the values of state `{name}` have the schema\n  {declared}\nbut the test has\n  {schema}"
         );
         index
+    }
+}
+
+/// State that inputs share by key needs one type of key. The compiler has compared their kinds; of
+/// records it cannot tell more.
+pub(crate) fn check_keys(declaration: &Declaration) {
+    let Some(state) = &declaration.state else {
+        return;
+    };
+    if state.timer_keys.is_none() && state.stores.iter().all(|store| store.partition) {
+        return;
+    }
+    let mut keys = declaration.inputs.iter().filter_map(|(port, _)| Some((port.name, port.key.as_ref()?)));
+    let Some((first_port, first)) = keys.next() else {
+        return;
+    };
+    for (port, key) in keys {
+        assert!(
+            key.same_schema(first),
+            "inputs `{first_port}` and `{port}` share state by key, but have keys of the schemas\n  {}\n  {}",
+            first.schema(),
+            key.schema()
+        );
     }
 }
 

@@ -2,11 +2,8 @@
 
 #![allow(clippy::panic, reason = "the test kit tells a test what is wrong by panicking")]
 
-use crate::manifest::Declaration;
-use crate::manifest::InputPort;
 use crate::native::test_harness::Input;
 use crate::native::test_harness::TestHarness;
-use crate::state::declaration::TimeToLive;
 use crate::timers::TimeDomain;
 use crate::wire::Column;
 use crate::wire::Failure;
@@ -34,9 +31,7 @@ impl TestHarness {
     /// # Panics
     /// When the transform fails.
     pub fn advance_event_time(&mut self, millis: i64) {
-        if !self.clocks.advance(millis, self.runner.processing_time()) {
-            return;
-        }
+        self.clocks.advance(millis, self.runner.processing_time());
         self.fire_event_timers().unwrap_or_else(|failure| panic!("the transform failed: {failure}"));
     }
 
@@ -46,11 +41,9 @@ impl TestHarness {
     /// When the transform fails.
     pub fn advance_processing_time(&mut self, millis: i64) {
         self.set_processing_time(millis);
-        let moved = self.clocks.recompute(millis);
+        self.clocks.recompute(millis);
         let mut fire = || {
-            if moved {
-                self.fire_event_timers()?;
-            }
+            self.fire_event_timers()?;
             while self.fire(TimeDomain::Processing, millis)? {}
             Ok::<_, Failure>(())
         };
@@ -63,9 +56,7 @@ impl TestHarness {
         self.clocks.watermark()
     }
 
-    /// Fires the timers that are due by event time, until there are none. To be called when the watermark
-    /// has moved, and then only: a timer registered for a time that has passed waits for the next move,
-    /// since where a batch ends must make no difference.
+    /// Fires the timers that are due by event time, until there are none.
     pub(crate) fn fire_event_timers(&mut self) -> Result<(), Failure> {
         while let Some(watermark) = self.clocks.watermark() {
             if !self.fire(TimeDomain::Event, watermark)? {
@@ -94,14 +85,4 @@ impl TestHarness {
         self.stage(processed, Some(&fired));
         Ok(true)
     }
-}
-
-/// Whether the host ends batches where the watermark moves.
-pub(crate) fn cuts(declaration: &Declaration) -> bool {
-    let drops = |port: &InputPort| port.event_time.is_some_and(|declared| declared.event_time.drop_late);
-    let by_event = |ttl: TimeToLive| ttl.time == TimeDomain::Event;
-    declaration.inputs.iter().any(|(port, _)| drops(port))
-        || declaration.state.as_ref().is_some_and(|state| {
-            !state.timers.is_empty() || state.stores.iter().any(|store| store.ttl.is_some_and(by_event))
-        })
 }

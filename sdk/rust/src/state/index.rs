@@ -78,7 +78,13 @@ fn mix(value: u64) -> u64 {
 /// It withstands no attack; a batch is bounded, and so is what colliding keys can cost.
 #[inline(always)]
 pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    let mut state = (bytes.len() as u64).wrapping_mul(MULTIPLIER);
+    hash_from(0, bytes)
+}
+
+/// The hash of bytes and a number.
+#[inline(always)]
+pub(crate) fn hash_from(number: u64, bytes: &[u8]) -> u64 {
+    let mut state = (bytes.len() as u64 ^ number << 32).wrapping_mul(MULTIPLIER);
     let (chunks, rest) = bytes.as_chunks::<8>();
     for chunk in chunks {
         state = mix(state ^ u64::from_le_bytes(*chunk)).rotate_left(23);

@@ -3,13 +3,60 @@
 //! A transform declares it by fields of these types. It is scoped to the key of the record at hand, or
 //! with `#[state(scope = "partition")]` to the partition. The host keeps it, exactly once; what a
 //! rejected record wrote is undone.
+//!
+//! The inputs share it, so their keys are of one type. With other keys this does not compile, and
+//! neither does a key that is an option, since every key may be null:
+//!
+//! ```
+//! # use wasmill_sdk::prelude::*;
+//! #[transform]
+//! #[input(orders: i64, key = String)]
+//! #[input(customers: String, key = &str)]
+//! struct Shared {
+//!     last: Value<i64>,
+//! }
+//! # impl Process<i64> for Shared {
+//! #     fn process(&mut self, _: i64, _: &mut Context<'_>) -> Result<()> { Ok(()) }
+//! # }
+//! # impl Process<String> for Shared {
+//! #     fn process(&mut self, _: String, _: &mut Context<'_>) -> Result<()> { Ok(()) }
+//! # }
+//! ```
+//!
+//! ```compile_fail
+//! # use wasmill_sdk::prelude::*;
+//! #[transform]
+//! #[input(orders: i64, key = String)]
+//! #[input(customers: String, key = i64)]
+//! struct Shared {
+//!     last: Value<i64>,
+//! }
+//! # impl Process<i64> for Shared {
+//! #     fn process(&mut self, _: i64, _: &mut Context<'_>) -> Result<()> { Ok(()) }
+//! # }
+//! # impl Process<String> for Shared {
+//! #     fn process(&mut self, _: String, _: &mut Context<'_>) -> Result<()> { Ok(()) }
+//! # }
+//! ```
+//!
+//! ```compile_fail
+//! # use wasmill_sdk::prelude::*;
+//! #[transform]
+//! #[input(orders: i64, key = Option<String>)]
+//! struct Optional {
+//!     last: Value<i64>,
+//! }
+//! # impl Process<i64> for Optional {
+//! #     fn process(&mut self, _: i64, _: &mut Context<'_>) -> Result<()> { Ok(()) }
+//! # }
+//! ```
 
 mod cells;
 pub(crate) mod declaration;
 mod deduplicate;
 mod entries;
 mod entry_key;
-mod index;
+pub(crate) mod index;
 pub(crate) mod key_bytes;
 pub(crate) mod keys;
 pub(crate) mod limits;

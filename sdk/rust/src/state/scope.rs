@@ -19,8 +19,19 @@ pub(crate) const NO_ROW: u32 = u32::MAX;
 pub struct Scope {
     row: Cell<u32>,
     keys: RefCell<Keys>,
-    /// The input whose records have no key; empty where they have.
-    keyless: Cell<&'static str>,
+    keyless: Cell<Keyless>,
+}
+
+/// What has no key, if it has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Keyless {
+    /// It has.
+    #[default]
+    No,
+    /// The records of this input.
+    Input(&'static str),
+    /// Timers.
+    Timers,
 }
 
 impl Scope {
@@ -42,16 +53,22 @@ impl Scope {
         self.row.get()
     }
 
-    /// Begins a batch of records without keys.
+    /// Begins a batch of records of an input without keys.
     pub fn without_keys(&self, input: &'static str) {
         self.begin(0);
-        self.keyless.set(input);
+        self.keyless.set(Keyless::Input(input));
+    }
+
+    /// Begins an invocation with timers of the partition.
+    pub(crate) fn timers_without_keys(&self) {
+        self.begin(0);
+        self.keyless.set(Keyless::Timers);
     }
 
     /// Begins a batch of so many rows, whose keys follow.
     pub(crate) fn begin(&self, rows: usize) {
         self.row.set(NO_ROW);
-        self.keyless.set("");
+        self.keyless.set(Keyless::No);
         self.keys.borrow_mut().begin(rows);
     }
 
@@ -74,17 +91,21 @@ impl Scope {
     #[cold]
     #[inline(never)]
     fn refuse(&self, slot: u32, what: &'static str) -> Error {
-        match slot {
-            keys::NULL => Error::reject(format!("the record's key is null, but `{what}` is kept by key")),
-            keys::LONG => Error::reject(format!(
+        match (slot, self.keyless.get()) {
+            (keys::NULL, _) => {
+                Error::reject(format!("the record's key is null, but `{what}` is kept by key"))
+            }
+            (keys::LONG, _) => Error::reject(format!(
                 "the record's key is longer than {} bytes, the most by which `{what}` can be kept",
                 STATE_KEY_BYTES_MAX - 2
             )),
-            _ if !self.keyless.get().is_empty() => Error::fatal(format!(
-                "`{what}` is kept by key, but `{}` has no key: write `key = Type` in its #[input(..)], or scope = \"partition\"",
-                self.keyless.get()
+            (_, Keyless::Input(input)) => Error::fatal(format!(
+                "`{what}` is kept by key, but `{input}` has no key: write `key = Type` in its #[input(..)], or scope = \"partition\""
             )),
-            _ => Error::fatal(format!(
+            (_, Keyless::Timers) => Error::fatal(format!(
+                "`{what}` is kept by key, but these timers belong to the partition: leave #[timers(scope = \"partition\")] out"
+            )),
+            (_, Keyless::No) => Error::fatal(format!(
                 "`{what}` is kept by key, and a whole batch is at hand: process records one by one, or write scope = \"partition\""
             )),
         }
@@ -122,6 +143,10 @@ mod tests {
         let error = scope.slot("spend").expect_err("no key");
         assert_eq!(error.outcome(), Outcome::Fatal);
         assert!(error.reason().contains("`orders` has no key: write `key = Type`"), "{error}");
+        scope.timers_without_keys();
+        scope.at(0);
+        let error = scope.slot("spend").expect_err("no key");
+        assert!(error.reason().contains("these timers belong to the partition"), "{error}");
         scope.begin(1);
         let error = scope.slot("spend").expect_err("no row");
         assert!(error.reason().contains("a whole batch is at hand"), "{error}");

@@ -89,7 +89,7 @@ fn pass<S: OnTimer>(
             keys.port
         }
         None => {
-            scope(transform).without_keys(PARTITION_TIMERS.name);
+            scope(transform).timers_without_keys();
             &PARTITION_TIMERS
         }
     };

@@ -8,6 +8,8 @@ use crate::binaries::Binaries;
 use crate::error::Error;
 use crate::error::Result;
 use crate::state::declaration::Keep;
+use crate::state::index;
+use crate::state::index::Index;
 use crate::state::limits::TIMER_TAG_BYTES_MAX;
 use crate::state::link;
 use crate::state::scope::NO_ROW;
@@ -104,6 +106,45 @@ impl GoesByProcessing for AnyTime {}
 /// assert_eq!(harness.values::<i64>("silent"), [90_000]);
 /// assert_eq!(harness.outputs::<i64>("silent")[0].key::<&str>(), Some("d-1"));
 /// ```
+///
+/// Timers by event time need an input that has it, or nothing would make them due. This does not
+/// compile:
+///
+/// ```compile_fail
+/// # use wasmill_sdk::prelude::*;
+/// #[transform]
+/// #[input(beats, key = String)]
+/// struct Never {
+///     timers: Timers,
+/// }
+/// # impl Process<i64> for Never {
+/// #     fn process(&mut self, at: i64, _: &mut Context<'_>) -> Result<()> {
+/// #         self.timers.register_event(at, "tick")
+/// #     }
+/// # }
+/// # impl OnTimer for Never {
+/// #     fn on_timer(&mut self, _: Timer<'_>, _: &mut Context<'_>) -> Result<()> { Ok(()) }
+/// # }
+/// ```
+///
+/// With `event_time = timestamp` it does:
+///
+/// ```
+/// # use wasmill_sdk::prelude::*;
+/// #[transform]
+/// #[input(beats, key = String, event_time = timestamp)]
+/// struct Sometimes {
+///     timers: Timers,
+/// }
+/// # impl Process<i64> for Sometimes {
+/// #     fn process(&mut self, at: i64, _: &mut Context<'_>) -> Result<()> {
+/// #         self.timers.register_event(at, "tick")
+/// #     }
+/// # }
+/// # impl OnTimer for Sometimes {
+/// #     fn on_timer(&mut self, _: Timer<'_>, _: &mut Context<'_>) -> Result<()> { Ok(()) }
+/// # }
+/// ```
 pub struct Timers<D: TimerDomain = EventTime> {
     scope: Rc<Scope>,
     /// Timers of the partition, not of a key.
@@ -183,21 +224,35 @@ impl<D: TimerDomain> Timers<D> {
 
     /// Sends the changes of a domain: of those of one timer, only the last.
     fn send(&self, domain: TimeDomain) -> Result<()> {
-        let mut last: Vec<&Change> = self.changes.iter().filter(|change| change.domain == domain).collect();
-        // Stable: of equal ones the later stays behind the earlier.
-        last.sort_by(|one, two| (one.slot, self.tag(one)).cmp(&(two.slot, self.tag(two))));
-        let mut registered = Call::default();
-        let mut cancelled = Call::default();
-        let scoped = self.scope.keys();
-        for (at, change) in last.iter().enumerate() {
+        let mut last: Vec<&Change> = Vec::new();
+        let mut places = Index::default();
+        places.begin(self.changes.len());
+        for change in self.changes.iter().filter(|change| change.domain == domain) {
             let tag = self.tag(change);
-            if last.get(at + 1).is_some_and(|next| next.slot == change.slot && self.tag(next) == tag) {
-                continue;
+            let hash = index::hash_from(u64::from(change.slot), tag);
+            let same = |number| {
+                last.get(number as usize)
+                    .is_some_and(|other| other.slot == change.slot && self.tag(other) == tag)
+            };
+            match places.find(hash, same) {
+                Ok(number) => {
+                    if let Some(earlier) = last.get_mut(number as usize) {
+                        *earlier = change;
+                    }
+                }
+                Err(vacant) => {
+                    places.insert(vacant, last.len() as u32);
+                    last.push(change);
+                }
             }
+        }
+        let (mut registered, mut cancelled) = (Call::default(), Call::default());
+        let scoped = self.scope.keys();
+        for change in last {
             let key = if self.partition { &[] } else { scoped.key(change.slot) };
             let call = if change.time.is_some() { &mut registered } else { &mut cancelled };
             call.keys.push(Some(key));
-            call.tags.push(Some(tag));
+            call.tags.push(Some(self.tag(change)));
             call.times.extend(change.time.map(i64::to_le_bytes));
         }
         if !registered.keys.is_empty() {
@@ -226,7 +281,8 @@ fn too_long(len: usize) -> Error {
 
 impl<D: GoesByEvent> Timers<D> {
     /// Registers a timer for a point in event time, in milliseconds since the Unix epoch, or moves it
-    /// there. One whose time has passed fires when the watermark moves next.
+    /// there. One whose time has passed fires before the record that follows; since the host then takes
+    /// the records one by one, let that be rare.
     ///
     /// # Errors
     /// When the key of the record is null or too long, or the tag is longer than 256 bytes. All reject

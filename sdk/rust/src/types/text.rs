@@ -95,7 +95,7 @@ macro_rules! stored {
 }
 
 avro_type!(String, "string", |text| text.as_bytes(); &str, String, Cow<'_, str>);
-avro_type!(Bytes, "bytes", |bytes| bytes.as_ref(); &[u8], Vec<u8>, Cow<'_, [u8]>);
+avro_type!(Bytes, "bytes", |bytes| bytes; &[u8], Vec<u8>, Cow<'_, [u8]>);
 read!(TextReader, string; &'a str, String, Cow<'a, str>);
 read!(BytesReader, bytes; &'a [u8], Vec<u8>, Cow<'a, [u8]>);
 stored!(String as String, &'static str as &'a str, Cow<'static, str> as Cow<'a, str>);
