@@ -13,6 +13,7 @@ use crate::model::record_batch::RawRecords;
 use crate::pipeline::cohort::Cohort;
 use crate::pipeline::dead_letter::SetAside;
 use crate::pipeline::event_time::EventTimes;
+use crate::pipeline::event_time::TimedPart;
 use crate::pipeline::event_time::TimedRows;
 use crate::pipeline::held_run::HeldRun;
 use crate::pipeline::late::Late;
@@ -85,7 +86,7 @@ impl<K: Sink> Lane<K> {
         let mut aside = run.known_bad(window.clone(), of.poison);
         let time = cohort.as_deref().map(|cohort| &cohort.time);
         let settings = time.and_then(|time| time.settings(of.port));
-        let mut timed = match run.take_rest(&window) {
+        let timed = match run.take_rest(&window) {
             Some(rest) => rest,
             None => {
                 let Some(decoder) = self.inputs.get_mut(of.port.as_usize()) else {
@@ -99,23 +100,24 @@ impl<K: Sink> Lane<K> {
                             Some(settings) => EventTimes::of(settings, &run.records, &decoded)?,
                             None => EventTimes::default(),
                         };
-                        TimedRows { decoded, start: window.start, times }
+                        TimedRows::new(decoded, times, window.start)
                     }
                     Err(failure) => return decode_failed(failure, run).map(Err),
                 }
             }
         };
         let event_watermark = time.and_then(|time| time.event_watermark());
-        let mut late = Late::default();
-        if let (Some(time), Some(settings)) = (time, settings) {
-            let cut = time.moves_at(of.port).and_then(|at| timed.times.first_from(at));
-            if let Some(rest) = cut.and_then(|row| timed.cut_after(row)) {
-                run.keep_rest(rest);
-            }
-            late = Late::take_out(settings.late, event_watermark, &mut timed)?;
+        let cut = time.and_then(|time| timed.first_from(time.moves_at(of.port)?));
+        let (mut part, rest) = timed.split_after(cut);
+        if let Some(rest) = rest {
+            run.keep_rest(rest);
         }
-        aside.retain(|a| (a.index as usize) < timed.decoded.end);
-        let TimedRows { decoded, times, .. } = timed;
+        let late = match settings {
+            Some(settings) => Late::take_out(settings.late, event_watermark, &mut part)?,
+            None => Late::default(),
+        };
+        let TimedPart { decoded, times } = part;
+        aside.retain(|a| (a.index as usize) < decoded.end);
         Ok(Ok(Batch { decoded, times, event_watermark, late, aside }))
     }
 }

@@ -45,7 +45,9 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             return Ok(());
         }
         tracing::info!(partition = %number, "the tables are read to their ends; the streams begin");
-        self.open_gates(number)
+        self.open_gates(number)?;
+        self.publish(true);
+        Ok(())
     }
 
     fn mark_idle(&mut self, number: Partition) {

@@ -1,36 +1,25 @@
 //! What the core promises, against a world in memory.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use crate::model::position::Offset;
 use crate::pipeline::dead_letter::BadRecordPolicy;
-use crate::pipeline::driver::Driver;
 use crate::pipeline::driver::DriverFailure;
-use crate::pipeline::fakes::FakeSink;
-use crate::pipeline::fakes::FakeSource;
 use crate::pipeline::fakes::LETTERS;
-use crate::pipeline::fakes::Numbers;
 use crate::pipeline::fakes::OUTPUT;
 use crate::pipeline::fakes::Shared;
-use crate::pipeline::fakes::World;
+use crate::pipeline::fakes::TestDriver;
 use crate::pipeline::fakes::driver;
 use crate::pipeline::fakes::letters;
 use crate::pipeline::fakes::partition;
+use crate::pipeline::fakes::records::Numbers;
+use crate::pipeline::fakes::world;
 use crate::pipeline::ports::SourceEvent;
 use crate::pipeline::ports::TopicIndex;
-
-fn world(script: impl FnOnce(&mut World)) -> Shared {
-    let mut world = World::default();
-    script(&mut world);
-    Rc::new(RefCell::new(world))
-}
 
 fn feed(world: &Shared, records: Numbers) {
     world.borrow_mut().events.push_back(SourceEvent::Records(records));
 }
 
-fn turns(driver: &mut Driver<FakeSource, FakeSink>, count: usize) {
+fn turns(driver: &mut TestDriver, count: usize) {
     for _ in 0..count {
         driver.turn().expect("turn");
     }

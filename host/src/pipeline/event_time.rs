@@ -1,8 +1,12 @@
 //! Event times of a batch: read once from its columns, then only counted and compared.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use arrow_array::Array;
 use arrow_array::ArrowPrimitiveType;
 use arrow_array::BooleanArray;
+use arrow_array::Int64Array;
 use arrow_array::StructArray;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -64,7 +68,7 @@ impl EventTimes {
     }
 
     fn from_options(times: impl Iterator<Item = Option<i64>>) -> Self {
-        let array: arrow_array::Int64Array = times.collect();
+        let array: Int64Array = times.collect();
         let (_, millis, nulls) = array.into_parts();
         Self { millis, nulls: nulls.filter(|nulls| nulls.null_count() > 0) }
     }
@@ -87,15 +91,15 @@ impl EventTimes {
         }
     }
 
-    /// The first row at `time` or later.
+    /// The first row from `start` on that is at `time` or later.
     #[must_use]
-    pub fn first_from(&self, time: i64) -> Option<usize> {
-        match &self.nulls {
-            None => self.millis.iter().position(|at| *at >= time),
-            Some(nulls) => {
-                self.millis.iter().enumerate().position(|(row, at)| *at >= time && nulls.is_valid(row))
-            }
-        }
+    pub fn first_from(&self, start: usize, time: i64) -> Option<usize> {
+        let millis = self.millis.get(start..)?;
+        let found = match &self.nulls {
+            None => millis.iter().position(|at| *at >= time),
+            Some(nulls) => (start..).zip(millis).position(|(row, at)| *at >= time && nulls.is_valid(row)),
+        };
+        found.map(|row| start + row)
     }
 
     /// The rows before `time`, ascending. Allocates only when there are any.
@@ -163,42 +167,71 @@ fn scaled(times: &ScalarBuffer<i64>, unit: i64) -> ScalarBuffer<i64> {
     times.iter().map(|time| time.div_euclid(unit)).collect()
 }
 
-/// Decoded rows with their event times.
+/// Decoded rows with their event times, a part of which may have been dealt with.
 #[derive(Debug)]
 pub struct TimedRows {
+    decoded: Decoded,
+    times: EventTimes,
+    /// The next row, and the raw index at which it may stand at the earliest.
+    row: usize,
+    start: usize,
+}
+
+/// The rows for which one watermark holds.
+#[derive(Debug)]
+pub struct TimedPart {
     pub decoded: Decoded,
-    /// Index of the first raw record that they cover.
-    pub start: usize,
+    /// Empty without event time.
     pub times: EventTimes,
 }
 
 impl TimedRows {
-    /// Cuts off everything behind a row; none when that is nothing.
-    pub fn cut_after(&mut self, row: usize) -> Option<Self> {
-        let count = self.decoded.rows.count;
-        let kept = row + 1;
-        let end = self.decoded.records.get(row).map_or(self.decoded.end, |index| *index as usize + 1);
-        if kept > count || end >= self.decoded.end {
-            return None;
-        }
-        let bad_at = self.decoded.bad.partition_point(|(index, _)| (*index as usize) < end);
-        let rest = Self {
-            decoded: Decoded {
-                rows: sliced(&self.decoded.rows, kept, count - kept),
-                schema: self.decoded.schema,
-                records: self.decoded.records.split_off(kept),
-                bad: self.decoded.bad.split_off(bad_at),
-                end: self.decoded.end,
-            },
-            start: end,
-            times: self.times.slice(kept, count - kept),
-        };
-        self.decoded.rows = sliced(&self.decoded.rows, 0, kept);
-        self.decoded.end = end;
-        self.times = self.times.slice(0, kept);
-        Some(rest)
+    /// Rows of the raw records from `start` on. `times` is empty without event time.
+    #[must_use]
+    pub fn new(decoded: Decoded, times: EventTimes, start: usize) -> Self {
+        Self { decoded, times, row: 0, start }
     }
 
+    /// Raw indexes that are not dealt with.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.decoded.end
+    }
+
+    /// The next row that is at `time` or later.
+    #[must_use]
+    pub fn first_from(&self, time: i64) -> Option<usize> {
+        self.times.first_from(self.row, time)
+    }
+
+    /// Splits behind a row, or takes all; none is left when that was all. Only what is taken costs.
+    #[must_use]
+    pub fn split_after(mut self, row: Option<usize>) -> (TimedPart, Option<Self>) {
+        let last = row.and_then(|row| Some((row, *self.decoded.records.get(row)?)));
+        let (kept, end) = match last {
+            Some((row, index)) => (row + 1, index as usize + 1),
+            None => (self.decoded.rows.count, self.decoded.end),
+        };
+        if self.row == 0 && end >= self.decoded.end {
+            return (TimedPart { decoded: self.decoded, times: self.times }, None);
+        }
+        let count = kept.saturating_sub(self.row);
+        let bad_end = self.decoded.bad.partition_point(|(index, _)| (*index as usize) < end);
+        let decoded = Decoded {
+            rows: sliced(&self.decoded.rows, self.row, count),
+            schema: self.decoded.schema,
+            records: self.decoded.records.get(self.row..kept).unwrap_or_default().to_vec(),
+            bad: self.decoded.bad.drain(..bad_end).collect(),
+            end,
+        };
+        let times = if self.times.is_empty() { EventTimes::default() } else { self.times.slice(self.row, count) };
+        self.row = kept;
+        self.start = end;
+        (TimedPart { decoded, times }, (end < self.decoded.end).then_some(self))
+    }
+}
+
+impl TimedPart {
     /// Takes rows out, which ascend; gives the raw indexes of their records.
     ///
     /// # Errors
@@ -239,8 +272,8 @@ fn sliced(rows: &Rows, offset: usize, len: usize) -> Rows {
 fn filtered(rows: &Rows, keep: &BooleanArray) -> Result<Rows, ArrowError> {
     let filter = FilterBuilder::new(keep).optimize().build();
     let root = |root: &dyn Array| filter.filter(root);
-    let number = |root: &arrow_array::Int64Array| {
-        filter.filter(root).map(|array| std::sync::Arc::new(array.as_primitive::<Int64Type>().clone()))
+    let number = |root: &Int64Array| {
+        filter.filter(root).map(|array| Arc::new(array.as_primitive::<Int64Type>().clone()))
     };
     Ok(Rows {
         count: filter.count(),

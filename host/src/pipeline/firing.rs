@@ -157,6 +157,14 @@ impl<K: Sink> Lane<K> {
         Ok(RunOutcome::Done)
     }
 
+    /// Whether an event timer may be due.
+    pub(crate) fn is_event_timer_due(&self, cohort: &Cohort) -> bool {
+        self.has_timers(TimeDomain::Event)
+            && cohort.time.event_watermark().is_some_and(|watermark| {
+                cohort.next_due(TimeDomain::Event).is_some_and(|due| due <= watermark)
+            })
+    }
+
     /// Whether the transform has timers of a domain.
     #[must_use]
     pub(crate) fn has_timers(&self, domain: TimeDomain) -> bool {

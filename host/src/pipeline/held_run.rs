@@ -77,13 +77,13 @@ impl<R: RawRecords> HeldRun<R> {
 
     /// What was decoded already from the window's start on, if anything.
     pub(crate) fn take_rest(&mut self, window: &Range<usize>) -> Option<TimedRows> {
-        self.rest.take_if(|rest| rest.start == window.start && rest.decoded.end <= window.end)
+        self.rest.take_if(|rest| rest.range().start == window.start && rest.range().end <= window.end)
     }
 
     /// Where to end when a window is decoded: before what was decoded already.
     pub(crate) fn decode_end(&self, window: &Range<usize>) -> usize {
         match &self.rest {
-            Some(rest) if rest.start > window.start => rest.start.min(window.end),
+            Some(rest) if rest.range().start > window.start => rest.range().start.min(window.end),
             _ => window.end,
         }
     }

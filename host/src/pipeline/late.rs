@@ -2,7 +2,7 @@
 
 use crate::model::failure::Stop;
 use crate::model::record_batch::RawRecords;
-use crate::pipeline::event_time::TimedRows;
+use crate::pipeline::event_time::TimedPart;
 use crate::pipeline::header_copy::HeaderCopy;
 use crate::pipeline::observer::LateFate;
 use crate::pipeline::observer::Observer;
@@ -27,11 +27,11 @@ impl Late {
     /// Takes the late rows of a batch out of it, unless they are processed like others.
     ///
     /// # Errors
-    /// See [`TimedRows::take_out`].
+    /// See [`TimedPart::take_out`].
     pub(crate) fn take_out(
         policy: LatePolicy,
         event_watermark: Option<i64>,
-        batch: &mut TimedRows,
+        batch: &mut TimedPart,
     ) -> Result<Self, Stop> {
         let (LatePolicy::Drop | LatePolicy::Copy(_), Some(watermark)) = (policy, event_watermark) else {
             return Ok(Self::default());

@@ -44,6 +44,14 @@ pub mod task_time;
 pub mod token;
 
 #[cfg(test)]
+mod determinism_tests;
+#[cfg(test)]
 mod driver_tests;
 #[cfg(test)]
+mod event_time_tests;
+#[cfg(test)]
 mod fakes;
+#[cfg(test)]
+mod state_tests;
+#[cfg(test)]
+mod timer_tests;

@@ -210,6 +210,13 @@ impl<K: Sink> Lane<K> {
                 }
             }
         };
+        let registers_due = cohort.as_deref().is_some_and(|cohort| self.is_event_timer_due(cohort));
+        if registers_due && batch.decoded.rows.count > 1 {
+            // A timer for a time that has passed fires before the record that follows the one that
+            // registered it, which therefore has to be the last of its batch.
+            run.attempts.split(batch.middle());
+            return Ok(Attempt::Again);
+        }
         let invoked_at = self.clock.now();
         let bad_rows = match self.outputs.encode(&invoked.emissions) {
             Ok(bad_rows) => bad_rows,
