@@ -30,6 +30,7 @@ mod state_check;
 pub mod state_keeper;
 pub mod state_note;
 pub mod state_root;
+pub mod steering;
 pub mod subjects;
 pub mod tools;
 pub mod topics;

@@ -21,6 +21,7 @@ use crate::app::restore::Restores;
 use crate::app::seek;
 use crate::app::spec_check;
 use crate::app::state_root::StateCell;
+use crate::app::steering::Steering;
 use crate::codec::state_values::StateValues;
 use crate::codec::writer_schemas::WriterSchemas;
 use crate::config::secret::SecretSources;
@@ -76,31 +77,6 @@ pub enum BrokerKind {
     /// librdkafka's in-process broker: it drops the offsets of transactions, so that pipelines on
     /// it run at least once. Topics are made through its handle.
     InProcess(Arc<DevBroker>),
-}
-
-/// How people steer the pipelines of a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Steering {
-    Api,
-    /// Files alone: a sidecar.
-    Files,
-}
-
-impl Steering {
-    /// How to accept that records were deleted before they were read.
-    fn gap_remedy(self, id: &PipelineId) -> Arc<str> {
-        match self {
-            Self::Api => format!(
-                "Accept the loss with `wasmill seek {} --to earliest --gone --resume`, or with POST .../seek and .../resume",
-                id.pipeline
-            ),
-            Self::Files => format!(
-                "Accept the loss by moving the offsets of the group `{}` while no host runs the pipeline (`kafka-consumer-groups.sh --reset-offsets --to-earliest --execute`, once its session timeout has passed), then start the process again",
-                id.group()
-            ),
-        }
-        .into()
-    }
 }
 
 impl BrokerKind {

@@ -25,8 +25,10 @@ pub fn to_document(spec: &PipelineSpec) -> Json {
             "value": part(&input.value),
             "as": word(&bindings::READ_AS, &input.read_as),
         });
-        if input.event_time != EventTimeOverride::default() {
-            document["event_time"] = event_time(&input.event_time);
+        if let Some(keys) = document.as_object_mut()
+            && input.event_time != EventTimeOverride::default()
+        {
+            keys.insert("event_time".to_owned(), event_time(&input.event_time));
         }
         (port.clone(), document)
     });

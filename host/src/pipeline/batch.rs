@@ -26,6 +26,7 @@ use crate::pipeline::run::RunOf;
 use crate::pipeline::run::Wait;
 use crate::pipeline::run::rejected;
 use crate::pipeline::sending::SourceRows;
+use crate::pipeline::task_time::TaskTime;
 
 /// How soon a decoder is asked again for a schema that is being fetched.
 const SCHEMA_PENDING_WAIT: Duration = Duration::from_millis(5);
@@ -106,7 +107,7 @@ impl<K: Sink> Lane<K> {
                 }
             }
         };
-        let event_watermark = time.and_then(|time| time.event_watermark());
+        let event_watermark = time.and_then(TaskTime::event_watermark);
         let cut = time.and_then(|time| timed.first_from(time.moves_at(of.port)?));
         let (mut part, rest) = timed.split_after(cut);
         if let Some(rest) = rest {

@@ -10,6 +10,7 @@ use crate::model::position::Offset;
 use crate::model::position::Partition;
 use crate::model::task_phase::TaskEvent;
 use crate::model::task_phase::TaskPhase;
+use crate::pipeline::cohort::Cohort;
 use crate::pipeline::driver::Driver;
 use crate::pipeline::driver::DriverFailure;
 use crate::pipeline::driver::sink_failed;
@@ -82,7 +83,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
     /// Where each task is that has something to commit: progress of its own, or a state that has
     /// changed. The group's member is checked by these, so a changed state never goes without.
     fn dirty_positions(&self) -> Positions {
-        let is_dirty = |partition: Partition| self.cohorts.get(&partition).is_some_and(|c| c.is_dirty());
+        let is_dirty = |partition: Partition| self.cohorts.get(&partition).is_some_and(Cohort::is_dirty);
         let tasks = self.tasks.values();
         let dirty = tasks.filter(|task| task.is_dirty() || is_dirty(task.partition.partition));
         dirty.map(|task| (task.partition.clone(), task.position)).collect()

@@ -141,9 +141,9 @@ impl<K: Sink> Lane<K> {
             self.begin(Some(cohort));
             let call = self.call(cohort, domain, until.unwrap_or_default());
             if matches!(call, Ok(Call::Fired | Call::NoneDue)) {
-                cohort.keep()
+                cohort.keep();
             } else {
-                cohort.undo()
+                cohort.undo();
             }
             match call? {
                 Call::Fired | Call::Again => cohort.timers(domain).waiting = None,

@@ -136,10 +136,10 @@ mod tests {
     use indexmap::IndexMap;
 
     use super::*;
-    use crate::pipeline::fakes::FakeSource;
     use crate::pipeline::fakes::Shared;
     use crate::pipeline::fakes::World;
     use crate::pipeline::fakes::partition;
+    use crate::pipeline::fakes::source::FakeSource;
 
     /// Two partitions with the offsets 0 to 1000, of which these are committed.
     fn world(committed: &[(i32, i64)]) -> Shared {

@@ -186,6 +186,9 @@ pub enum StateFailure {
     Stop(#[from] Stop),
 }
 
+/// What a restore came to.
+pub type RestoredState = Result<Box<dyn TaskState>, StateFailure>;
+
 /// The state of a task while the core has it; empty while it is lent to a guest.
 pub type StateSlot = Option<Box<dyn TaskState>>;
 
@@ -197,7 +200,7 @@ pub trait StateKeeper: Send {
 
     /// What has ended since the last call. A restore that was closed meanwhile never shows up. Never
     /// waits.
-    fn restored(&mut self) -> Vec<(Partition, Result<Box<dyn TaskState>, StateFailure>)>;
+    fn restored(&mut self) -> Vec<(Partition, RestoredState)>;
 
     /// How far a restore has come; none when none runs.
     fn progress(&self, partition: Partition) -> Option<RestoreProgress>;

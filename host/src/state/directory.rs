@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A folder is a cache: whatever speaks against it, the changelogs can fill it anew. It is trusted
-//! only when nothing does; see [`Untrusted`].
+//! only when nothing does; see [`UntrustedError`].
 
 use std::fs::File;
 use std::fs::TryLockError;
@@ -46,7 +46,7 @@ pub struct ChangelogBounds {
 
 /// Why the state in a folder or checkpoint is not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Untrusted {
+pub enum UntrustedError {
     #[error("it has format {0}, expected {FOLDER_FORMAT}")]
     Format(u32),
     #[error("it says that it is of {0}")]
@@ -67,7 +67,7 @@ pub(super) fn trust(
     layout: &Layout,
     bounds: &[ChangelogBounds],
     now_ms: i64,
-) -> Result<(), Untrusted> {
+) -> Result<(), UntrustedError> {
     for bound in bounds {
         let Some(store) = layout.stores.get(bound.changelog.0 as usize).map(|store| &store.name) else {
             continue;
@@ -75,11 +75,16 @@ pub(super) fn trust(
         // A store that it does not know yet is read from the start of its log.
         let Some(position) = record.changelogs.get(store) else { continue };
         if position.topic_id != bound.topic_id {
-            return Err(Untrusted::OtherTopic { store: store.clone() });
+            return Err(UntrustedError::OtherTopic { store: store.clone() });
         }
         if position.next < bound.start || position.next > bound.end {
             let (start, end) = (bound.start, bound.end);
-            return Err(Untrusted::OutsideOfLog { store: store.clone(), next: position.next, start, end });
+            return Err(UntrustedError::OutsideOfLog {
+                store: store.clone(),
+                next: position.next,
+                start,
+                end,
+            });
         }
         is_young(record, bound.delete_retention, now_ms)?;
     }
@@ -87,13 +92,13 @@ pub(super) fn trust(
 }
 
 /// Whether the changelogs still tell of all keys that were deleted since a record was level with them.
-pub(super) fn is_young(record: &LocalRecord, retention: Duration, now_ms: i64) -> Result<(), Untrusted> {
+pub(super) fn is_young(record: &LocalRecord, retention: Duration, now_ms: i64) -> Result<(), UntrustedError> {
     let age_ms = now_ms.saturating_sub(record.level_at.unwrap_or(0)).max(0);
     let age = Duration::from_millis(age_ms.unsigned_abs());
     if age < retention {
         return Ok(());
     }
-    Err(Untrusted::TooOld { age_s: age.as_secs(), retention_s: retention.as_secs() })
+    Err(UntrustedError::TooOld { age_s: age.as_secs(), retention_s: retention.as_secs() })
 }
 
 /// Whose state a folder holds.
@@ -144,15 +149,19 @@ impl TaskFolder {
     }
 
     /// Whether there is state that says it is this task's; false where there is none at all.
-    pub(super) fn identify(&self) -> Result<bool, Untrusted> {
+    pub(super) fn identify(&self) -> Result<bool, UntrustedError> {
         let Ok(text) = std::fs::read(self.path.join("identity.json")) else { return Ok(false) };
-        let found: Identity = serde_json::from_slice(&text)
-            .map_err(|error| Untrusted::Identity(format!("nobody: its identity is damaged ({error})")))?;
+        let found: Identity = serde_json::from_slice(&text).map_err(|error| {
+            UntrustedError::Identity(format!("nobody: its identity is damaged ({error})"))
+        })?;
         if found.format != self.identity.format {
-            return Err(Untrusted::Format(found.format));
+            return Err(UntrustedError::Format(found.format));
         }
         if found != self.identity {
-            return Err(Untrusted::Identity(format!("partition {} of {}", found.partition, found.group)));
+            return Err(UntrustedError::Identity(format!(
+                "partition {} of {}",
+                found.partition, found.group
+            )));
         }
         Ok(true)
     }

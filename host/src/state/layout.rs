@@ -5,7 +5,6 @@ use crate::model::manifest::Manifest;
 use crate::model::manifest::Scope;
 use crate::model::manifest::StateStore;
 use crate::model::manifest::TimeToLive;
-use crate::pipeline::state_ports::ChangelogIndex;
 
 /// Name of the changelog of timers; no user's store has it.
 const TIMERS: &str = "timers";

@@ -82,7 +82,7 @@ impl StateKeeper for FakeKeeper {
             *rounds = rounds.saturating_sub(1);
             !done.contains(partition)
         });
-        let mut outcomes: Vec<(Partition, Result<Box<dyn TaskState>, StateFailure>)> = Vec::new();
+        let mut outcomes: Vec<(Partition, RestoredState)> = Vec::new();
         for partition in done {
             if world.failures > 0 {
                 world.failures -= 1;

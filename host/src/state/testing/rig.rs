@@ -128,7 +128,7 @@ impl Rig {
     }
 
     pub(in crate::state) fn state(&mut self) -> &mut TaskStore {
-        &mut **self.state.as_mut().expect("open")
+        self.state.as_mut().expect("open")
     }
 
     pub(in crate::state) fn begin(&mut self, event_watermark: Option<i64>) {
@@ -194,7 +194,9 @@ impl Rig {
             tags: BinariesBuf::default(),
             times: Vec::new(),
         };
-        self.state().take_due(domain, until, &mut fired).expect("taken");
+        self.state()
+            .take_due(domain, until, crate::model::state::TIMERS_PER_CALL_MAX, &mut fired)
+            .expect("taken");
         let timers = fired.times.iter().zip(fired.keys.as_ref().iter()).zip(fired.tags.as_ref().iter());
         let timers = timers.map(|((time, key), tag)| {
             (*time, key.expect("present").to_vec(), tag.expect("present").to_vec())

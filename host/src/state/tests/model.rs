@@ -87,11 +87,14 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// When a value was written, and the value.
+type Written = (Option<i64>, Vec<u8>);
+
 /// What there is to know at one stage.
 #[derive(Debug, Clone, Default)]
 struct World {
     /// By store, key and suffix: when it was written, the value.
-    values: BTreeMap<(u32, u8, u8), (Option<i64>, Vec<u8>)>,
+    values: BTreeMap<(u32, u8, u8), Written>,
     /// By domain, key and tag.
     timers: BTreeMap<(TimeDomain, u8, u8), i64>,
     watermark: Option<i64>,

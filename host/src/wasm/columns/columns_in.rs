@@ -95,12 +95,12 @@ impl ListIn {
 
     /// Its elements, of `N` bytes each.
     #[inline]
-    fn elements<const N: usize>(self, memory: &[u8], align: u32) -> Result<&[[u8; N]], ColumnsFault> {
+    fn elements<const N: usize>(self, memory: &[u8], align: u32) -> Result<&[[u8; N]], ColumnsFailure> {
         let (at, len) = (self.at as usize, self.len as usize);
         let end = len.checked_mul(N).and_then(|bytes| at.checked_add(bytes));
-        let found = end.and_then(|end| memory.get(at..end)).ok_or(ColumnsFault::OutOfBounds)?;
+        let found = end.and_then(|end| memory.get(at..end)).ok_or(ColumnsFailure::OutOfBounds)?;
         if !self.at.is_multiple_of(align) {
-            return Err(ColumnsFault::NotAligned);
+            return Err(ColumnsFailure::NotAligned);
         }
         Ok(found.as_chunks().0)
     }
@@ -108,7 +108,7 @@ impl ListIn {
 
 /// Why columns cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ColumnsFault {
+pub enum ColumnsFailure {
     /// The guest's to handle.
     #[error(transparent)]
     Refused(#[from] ColumnError),
@@ -131,11 +131,11 @@ impl Extent {
     /// Checks where every part of a list of columns is, and counts.
     ///
     /// # Errors
-    /// See [`ColumnsFault`].
-    pub fn of(columns: ListIn, memory: &[u8]) -> Result<Self, ColumnsFault> {
+    /// See [`ColumnsFailure`].
+    pub fn of(columns: ListIn, memory: &[u8]) -> Result<Self, ColumnsFailure> {
         let count = columns.len as usize;
         if count > COLUMNS_MAX {
-            return Err(ColumnsFault::Refused(ColumnError::new(format!(
+            return Err(ColumnsFailure::Refused(ColumnError::new(format!(
                 "there are {count} columns; expected at most {COLUMNS_MAX}"
             ))));
         }
@@ -145,7 +145,7 @@ impl Extent {
         for (index, column) in columns.elements(memory, 4)?.iter().enumerate() {
             let (buffers, children) = (buffers(column), children(column));
             if buffers.len as usize > BUFFERS_MAX || children.len as usize > children_left {
-                return Err(ColumnsFault::Refused(ColumnError::new(format!(
+                return Err(ColumnsFailure::Refused(ColumnError::new(format!(
                     "column {index} has {} buffers and {} children; expected at most {BUFFERS_MAX} buffers, and no more children than columns",
                     buffers.len, children.len
                 ))));
@@ -165,7 +165,7 @@ impl Extent {
     ///
     /// # Errors
     /// None that [`Extent::of`] would not have found.
-    pub fn copy(self, columns: ListIn, memory: &[u8]) -> Result<Arena, ColumnsFault> {
+    pub fn copy(self, columns: ListIn, memory: &[u8]) -> Result<Arena, ColumnsFailure> {
         let mut arena = ArenaBuilder::new(self.buffers, usize::try_from(self.bytes).unwrap_or_default());
         for column in columns.elements(memory, 4)? {
             for buffer in buffers(column).elements::<LIST>(memory, 4)? {
@@ -214,7 +214,7 @@ mod tests {
         memory
     }
 
-    fn extent(memory: &[u8]) -> Result<Extent, ColumnsFault> {
+    fn extent(memory: &[u8]) -> Result<Extent, ColumnsFailure> {
         Extent::of(ListIn { at: 8, len: 1 }, memory)
     }
 
@@ -233,24 +233,28 @@ mod tests {
     #[test]
     fn lists_that_are_not_in_the_memory_are_found() {
         for (buffers, children) in [([u32::MAX - 3, 1], [0, 0]), ([96, 1], [0, 0]), ([28, 2], [100, 1])] {
-            assert_eq!(extent(&column(buffers, children)), Err(ColumnsFault::OutOfBounds));
+            assert_eq!(extent(&column(buffers, children)), Err(ColumnsFailure::OutOfBounds));
         }
         let mut memory = column([28, 2], [0, 0]);
         memory[32] = 6;
-        assert_eq!(extent(&memory), Err(ColumnsFault::OutOfBounds), "the first buffer is one byte too long");
-        assert_eq!(extent(&column([29, 2], [0, 0])), Err(ColumnsFault::NotAligned));
-        assert_eq!(extent(&column([28, 2], [41, 1])), Err(ColumnsFault::NotAligned));
+        assert_eq!(
+            extent(&memory),
+            Err(ColumnsFailure::OutOfBounds),
+            "the first buffer is one byte too long"
+        );
+        assert_eq!(extent(&column([29, 2], [0, 0])), Err(ColumnsFailure::NotAligned));
+        assert_eq!(extent(&column([28, 2], [41, 1])), Err(ColumnsFailure::NotAligned));
         let end = ListIn { at: 84, len: 1 };
-        assert_eq!(Extent::of(end, &column([28, 2], [0, 0])), Err(ColumnsFault::OutOfBounds));
+        assert_eq!(Extent::of(end, &column([28, 2], [0, 0])), Err(ColumnsFailure::OutOfBounds));
         // A list of nothing lies anywhere, up to the end.
         assert_eq!(Extent::of(ListIn { at: 100, len: 0 }, &[0; 100]), Ok(Extent::default()));
-        assert_eq!(Extent::of(ListIn { at: 104, len: 0 }, &[0; 100]), Err(ColumnsFault::OutOfBounds));
+        assert_eq!(Extent::of(ListIn { at: 104, len: 0 }, &[0; 100]), Err(ColumnsFailure::OutOfBounds));
     }
 
     #[test]
     fn more_columns_buffers_or_children_than_there_can_be_are_refused() {
-        let refused = |result: Result<Extent, ColumnsFault>| match result {
-            Err(ColumnsFault::Refused(error)) => error.to_string(),
+        let refused = |result: Result<Extent, ColumnsFailure>| match result {
+            Err(ColumnsFailure::Refused(error)) => error.to_string(),
             other => panic!("{other:?}"),
         };
         let many = Extent::of(ListIn { at: 0, len: u32::MAX }, &[]);

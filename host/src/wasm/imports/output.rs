@@ -17,7 +17,7 @@ use crate::model::record_batch::Emission;
 use crate::model::record_batch::Rows;
 use crate::wasm::columns::arena::Arena;
 use crate::wasm::columns::column_error::ColumnError;
-use crate::wasm::columns::columns_in::ColumnsFault;
+use crate::wasm::columns::columns_in::ColumnsFailure;
 use crate::wasm::columns::columns_in::ColumnsIn;
 use crate::wasm::columns::columns_in::Extent;
 use crate::wasm::columns::lift::lift;
@@ -55,11 +55,11 @@ impl From<EmitErrorOut> for Stop {
     }
 }
 
-impl From<ColumnsFault> for Stop {
-    fn from(fault: ColumnsFault) -> Self {
+impl From<ColumnsFailure> for Stop {
+    fn from(fault: ColumnsFailure) -> Self {
         match fault {
-            ColumnsFault::Refused(error) => error.into(),
-            fault @ (ColumnsFault::OutOfBounds | ColumnsFault::NotAligned) => {
+            ColumnsFailure::Refused(error) => error.into(),
+            fault @ (ColumnsFailure::OutOfBounds | ColumnsFailure::NotAligned) => {
                 Self::Trap(wasmtime::Error::msg(fault.to_string()))
             }
         }

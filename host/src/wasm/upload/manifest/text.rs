@@ -10,12 +10,15 @@ use crate::wasm::upload::refusal::refuse;
 /// Most ports of each direction, and most config keys.
 pub(super) const ITEMS_MAX: usize = 256;
 
+/// An object, with its path.
+pub(super) type Located<'a> = (String, &'a Map<String, Json>);
+
 /// The objects of a list of at most `items_max`, with the path of each; none without the list.
 pub(super) fn list<'a>(
     parent: &'a Map<String, Json>,
     name: &str,
     items_max: usize,
-) -> Result<Vec<(String, &'a Map<String, Json>)>, Refusal> {
+) -> Result<Vec<Located<'a>>, Refusal> {
     let path = format!("manifest.{name}");
     let items = bare_list(parent, name, items_max)?;
     items
