@@ -21,6 +21,7 @@ use crate::pipeline::fakes::CHANGELOG;
 use crate::pipeline::fakes::records::number;
 use crate::pipeline::fakes::sink::Sent;
 use crate::pipeline::memory_state::MemoryState;
+use crate::pipeline::state_ports::RestoredState;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::StateKeeper;
 use crate::pipeline::state_ports::StateSlot;
