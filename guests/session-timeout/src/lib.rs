@@ -90,7 +90,7 @@ mod tests {
         harness.send_all([action("ann", 0), action("bob", 10 * MINUTE), action("ann", 20 * MINUTE)]);
         harness.advance_event_time(49 * MINUTE);
         let bob = SessionOver { user: "bob", started_at: 10 * MINUTE, last_at: 10 * MINUTE, actions: 1 };
-        assert_eq!(harness.values::<SessionOver<'_>>("sessions"), [bob.clone()]);
+        assert_eq!(harness.values::<SessionOver<'_>>("sessions"), std::slice::from_ref(&bob));
         harness.advance_event_time(50 * MINUTE);
         let ann = SessionOver { user: "ann", started_at: 0, last_at: 20 * MINUTE, actions: 2 };
         assert_eq!(harness.values::<SessionOver<'_>>("sessions"), [bob, ann]);
