@@ -52,7 +52,7 @@ pub(super) struct FlushState {
     phase: Phase,
     /// When the first change was committed that no flush has; none without any.
     dirty_since: Option<Instant>,
-    last: Option<Instant>,
+    last: Instant,
     /// How many have ended well.
     pub(super) count: u64,
     backoff: Backoff,
@@ -87,21 +87,20 @@ enum Effort {
     All,
 }
 
-impl Default for FlushState {
-    fn default() -> Self {
+impl FlushState {
+    /// Of a folder that was flushed just now.
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             phase: Phase::Idle,
             dirty_since: None,
-            last: None,
+            last: now,
             count: 0,
             backoff: Backoff::for_outage(),
             error: None,
             unreported: None,
         }
     }
-}
 
-impl FlushState {
     /// Runs `commit` with a taker of frozen values that are about to be replaced.
     pub(super) fn taking<T>(
         &mut self,
@@ -167,16 +166,15 @@ impl TaskStore {
 
     fn flush_is_due(&self, now: Instant) -> bool {
         let dirty: u64 = self.stores.iter().map(|store| store.entries.dirty_bytes() as u64).sum();
-        let age = |since: Option<Instant>| since.map(|since| now.saturating_duration_since(since));
+        let age = |since: Instant| now.saturating_duration_since(since);
         dirty >= (self.share.fair_bytes() / 4).max(DIRTY_BYTES_MIN)
-            || age(self.flush.dirty_since).is_some_and(|age| age >= self.host.settings.flush_age)
-            || age(self.flush.last).is_some_and(|age| age >= RECORD_EVERY)
+            || self.flush.dirty_since.is_some_and(|since| age(since) >= self.host.settings.flush_age)
+            || age(self.flush.last) >= RECORD_EVERY
     }
 
     /// Housekeeping; see the port.
     pub(super) fn upkeep(&mut self) -> Result<(), StateFailure> {
         let now = self.host.clock.now();
-        self.flush.last.get_or_insert(now);
         if matches!(self.flush.phase, Phase::Idle) && self.flush_is_due(now) {
             self.start_flush();
         }
@@ -315,7 +313,7 @@ impl TaskStore {
 
     fn flush_ended(&mut self, record: &LocalRecord) {
         self.flush.count += 1;
-        self.flush.last = Some(self.host.clock.now());
+        self.flush.last = self.host.clock.now();
         self.flush.error = None;
         self.flush.backoff = Backoff::for_outage();
         for store in &mut self.stores {

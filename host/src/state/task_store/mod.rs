@@ -131,6 +131,7 @@ impl TaskStore {
         }
         let timers = TimerIndex::open(&disk).map_err(failed)?;
         let share = Share::new(&host.memory);
+        let flush = FlushState::new(host.clock.now());
         let meta = MetaState::new(&task.manifest, &seen);
         let invocation = Invocation { touched: vec![0; stores.len()], ..Invocation::default() };
         Ok(Self {
@@ -144,7 +145,7 @@ impl TaskStore {
             times: StateTimes::default(),
             invocation,
             overlay_bytes: 0,
-            flush: FlushState::default(),
+            flush,
             share,
             scratch: Scratch::default(),
             disk: Some(Arc::new(disk)),
