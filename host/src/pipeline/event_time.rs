@@ -224,7 +224,8 @@ impl TimedRows {
             bad: self.decoded.bad.drain(..bad_end).collect(),
             end,
         };
-        let times = if self.times.is_empty() { EventTimes::default() } else { self.times.slice(self.row, count) };
+        let times =
+            if self.times.is_empty() { EventTimes::default() } else { self.times.slice(self.row, count) };
         self.row = kept;
         self.start = end;
         (TimedPart { decoded, times }, (end < self.decoded.end).then_some(self))
