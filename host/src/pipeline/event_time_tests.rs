@@ -154,7 +154,10 @@ fn rows_are_split_behind_a_row() {
     let (second, rest) = rest.split_after(Some(6));
     let rest = rest.expect("a rest");
     assert_eq!(values(&second.decoded.rows), [5, 6]);
-    assert_eq!((second.decoded.end, bad(&second), each(&second.times)), (13, vec![9], vec![Some(10), Some(12)]));
+    assert_eq!(
+        (second.decoded.end, bad(&second), each(&second.times)),
+        (13, vec![9], vec![Some(10), Some(12)])
+    );
     let (third, rest) = rest.split_after(None);
     assert!(rest.is_none());
     assert_eq!((values(&third.decoded.rows), third.decoded.end, bad(&third)), (vec![7, 8, 9], 21, vec![15]));
