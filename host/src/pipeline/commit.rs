@@ -238,7 +238,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                     return Err(Stop::new(
                         "changelog-refused",
                         format!("a change of the state cannot be written to {name}{number}: {cause}"),
-                        "Set the topic's `max.message.bytes` to 1 MiB or more and its `message.timestamp.type` to its default, then resume the pipeline",
+                        "Give the topic the settings that it was created with (`max.message.bytes` of 1 MiB or more), then resume the pipeline",
                     ));
                 }
                 // Of a partition that was given up meanwhile.

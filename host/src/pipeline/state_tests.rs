@@ -277,7 +277,7 @@ fn a_task_needs_its_partition_of_every_input() {
     let rig = Rig::counter(EVENT).input("other", InputRole::Stream);
     let (mut driver, status) = started(rig, &world, &[partition(0)]);
     turns(&mut driver, 2);
-    assert_eq!(opened(&world), []);
+    assert!(opened(&world).is_empty());
     let waiting = task(&status, &partition(0)).waiting.expect("says why");
     assert_eq!(waiting.code.0, "input-missing");
     assert!(waiting.reason.contains("partition 0 of `other`"), "{}", waiting.reason);

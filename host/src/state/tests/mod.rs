@@ -1,5 +1,4 @@
 //! What the state of a task promises, through its ports.
 
 mod golden;
-mod model;
 mod task;
