@@ -52,7 +52,9 @@ fn wrong() -> TestPipeline {
     let pipeline = without_output();
     let large = format!("{}-large", pipeline.name);
     let other = r#"{"type":"record","name":"Other","fields":[{"name":"x","type":"int"}]}"#;
-    pipeline.registry.register_avro(&format!("{large}-value"), other).expect("registered");
+    let subject = format!("{large}-value");
+    pipeline.registry.register_avro(&subject, other).expect("registered");
+    pipeline.registry.set_compatibility(&subject, "FULL").expect("a rule");
     pipeline.kafka.delete_topic(&pipeline.in_topic("payments")).expect("deleted");
     pipeline
         .output_to("large_payments", &large, "key: text, value: avro")
