@@ -200,8 +200,15 @@ impl Cells {
         self.written.is_empty()
     }
 
-    /// Appends every written value to `values`, absent where it was deleted, and its slot to `slots`.
-    pub(crate) fn take_written(&mut self, slots: &mut Vec<u32>, values: &mut Binaries) {
+    /// Fills `values` with every written value, absent where it was deleted, and `slots` with their slots.
+    /// False if there is none.
+    #[must_use]
+    pub(crate) fn take_written(&mut self, slots: &mut Vec<u32>, values: &mut Binaries) -> bool {
+        slots.clear();
+        values.clear();
+        if self.is_clean() {
+            return false;
+        }
         values.reserve(self.written.len(), self.bytes.len());
         for slot in self.written.drain(..) {
             let Some(cell) = self.cells.get_mut(slot as usize).filter(|cell| cell.written) else {
@@ -215,6 +222,7 @@ impl Cells {
                 values.push_part(&self.bytes, cell.start as usize, cell.len as usize);
             }
         }
+        !slots.is_empty()
     }
 }
 
@@ -251,7 +259,8 @@ mod tests {
 
     fn written(cells: &mut Cells) -> Vec<(u32, Option<Vec<u8>>)> {
         let (mut slots, mut values) = (Vec::new(), Binaries::default());
-        cells.take_written(&mut slots, &mut values);
+        let any = cells.take_written(&mut slots, &mut values);
+        assert_eq!(any, !slots.is_empty());
         slots.into_iter().zip(values.iter().map(|value| value.map(<[u8]>::to_vec))).collect()
     }
 

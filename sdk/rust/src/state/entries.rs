@@ -297,18 +297,12 @@ impl Entries {
     }
 
     pub(crate) fn finish(&mut self) -> Result<()> {
-        if self.cells.is_clean() {
+        if !self.cells.take_written(&mut self.slots, &mut self.values) {
             return Ok(());
         }
-        self.slots.clear();
-        self.values.clear();
         self.keys.clear();
-        self.cells.take_written(&mut self.slots, &mut self.values);
         for entry in &self.slots {
             self.keys.push(self.packed.get(*entry as usize));
-        }
-        if self.slots.is_empty() {
-            return Ok(());
         }
         link::put_many(self.index, self.store.name, &self.keys, &self.values)
     }

@@ -107,13 +107,7 @@ impl Single {
     }
 
     pub(crate) fn finish(&mut self) -> Result<()> {
-        if self.cells.is_clean() {
-            return Ok(());
-        }
-        self.slots.clear();
-        self.values.clear();
-        self.cells.take_written(&mut self.slots, &mut self.values);
-        if self.slots.is_empty() {
+        if !self.cells.take_written(&mut self.slots, &mut self.values) {
             return Ok(());
         }
         let scoped = self.scope.keys();
