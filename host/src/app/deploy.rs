@@ -374,9 +374,13 @@ fn topics(
             counts.push((binding.topic.clone(), count));
         }
     }
+    // One number that every input topic has.
+    let mut partitions =
+        counts.first().map(|(_, count)| *count).filter(|_| counts.len() == spec.inputs.len());
     if let [(first, count), rest @ ..] = counts.as_slice()
         && let Some((other, other_count)) = rest.iter().find(|(_, other)| other != count)
     {
+        partitions = None;
         found.refusals.push(Refusal {
             code: Code("partitions-differ"),
             field: "inputs".to_owned(),
@@ -392,9 +396,6 @@ fn topics(
     if let Some(contract) = contract {
         late_topics(admin, contract, found)?;
     }
-    let all = counts.len() == spec.inputs.len();
-    let same = counts.windows(2).all(|pair| matches!(pair, [(_, one), (_, other)] if one == other));
-    let partitions = counts.first().filter(|_| all && same).map(|(_, count)| *count);
     let Some(topic) = spec.letter_topic() else { return Ok(TopicsFound { partitions, letters: None }) };
     let letters = match admin.partition_count(&topic) {
         Ok(_) => None,

@@ -36,9 +36,6 @@ pub const TIMER_TIME: &str = "wasmill.timer.time";
 /// Its tag, byte for byte.
 pub const TIMER_TAG: &str = "wasmill.timer.tag";
 
-/// Name and value of a header; a value may be null.
-pub type OwnedHeader = (String, Option<Vec<u8>>);
-
 /// Name and value; a value may be null.
 type Header = (String, Option<Vec<u8>>);
 
