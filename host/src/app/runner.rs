@@ -83,8 +83,11 @@ pub enum Steering {
 
 impl Steering {
     /// How to accept that records were deleted before they were read.
-    fn gap_remedy(self, id: &PipelineId) -> Arc<str> {
+    fn gap_remedy(self, broker: &BrokerKind, id: &PipelineId) -> Arc<str> {
         match self {
+            Self::Api if broker.is_in_process() => {
+                "The in-process broker keeps little of a topic: delete the pipeline and create it again, and write more slowly".to_owned()
+            }
             Self::Api => format!(
                 "Accept the loss with `wasmill seek {} --to earliest --gone --resume`, or with POST .../seek and .../resume",
                 id.pipeline
@@ -244,7 +247,7 @@ impl PipelineHost {
             metrics: metrics.clone(),
             logs: logs.clone(),
             topic_bytes_max: self.broker.is_in_process().then_some(TOPIC_BYTES_MAX),
-            gap_remedy: self.steering.gap_remedy(id),
+            gap_remedy: self.steering.gap_remedy(&self.broker, id),
             instances: self.instances.lease(id, workers),
         };
         let workers = Workers::start(id, workers, factory)
@@ -352,12 +355,8 @@ impl Runner for PipelineHost {
             NoInstances::Refused(refusal) => StartFailure::Refused(vec![*refusal]),
             NoInstances::NotYet(outage) => outage.into(),
         })?;
-        let started = self.start_workers(id, spec, component);
-        // A pipeline that waits for a broker keeps its instances, so that it can go on.
-        if let Err(StartFailure::Refused(_)) = started {
-            self.instances.release(id);
-        }
-        started
+        // They stay its own until it is to rest, whatever comes of this start.
+        self.start_workers(id, spec, component)
     }
 
     fn stop(&self, id: &PipelineId, deadline: Duration) -> Result<(), DrainTimeout> {
@@ -367,7 +366,6 @@ impl Runner for PipelineHost {
         if let Some(running) = self.running.lock().get(id) {
             running.metrics.at_rest();
         }
-        self.instances.release(id);
         outcome
     }
 
@@ -379,6 +377,10 @@ impl Runner for PipelineHost {
         mode: ChangeMode,
     ) -> Result<Vec<SeekMove>, SeekFailure> {
         seek::seek(&self.kafka, self.broker.is_in_process(), &self.host, id, spec, to, mode)
+    }
+
+    fn rest(&self, id: &PipelineId) {
+        self.instances.release(id);
     }
 
     fn forget(&self, id: &PipelineId) -> Result<(), Outage> {

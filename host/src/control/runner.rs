@@ -124,6 +124,9 @@ pub trait Runner: Send + Sync + 'static {
         mode: Mode,
     ) -> Result<Vec<SeekMove>, SeekFailure>;
 
+    /// A pipeline that was stopped is not to run for now: what was kept for it may go to others.
+    fn rest(&self, id: &PipelineId);
+
     /// Deletes what a stopped pipeline left at the broker: its consumer group.
     ///
     /// # Errors

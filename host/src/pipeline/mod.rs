@@ -10,6 +10,7 @@ pub mod cycle;
 pub mod dead_letter;
 pub mod driver;
 pub mod emit_order;
+pub mod gap;
 pub mod header_copy;
 pub mod observer;
 pub mod outputs;
