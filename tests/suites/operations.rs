@@ -12,9 +12,12 @@ use wasmill_test_support::wasmill;
 const REFUSED: Option<i32> = Some(3);
 
 fn filter() -> TestPipeline {
+    without_output().output("large_payments", "key: text, value: avro").expect("an output")
+}
+
+fn without_output() -> TestPipeline {
     let pipeline = TestPipeline::new("payments-filter", 2)
         .and_then(|pipeline| pipeline.input("payments", "key: text, value: avro"))
-        .and_then(|pipeline| pipeline.output("large_payments", "key: text, value: avro"))
         .expect("a pipeline");
     let subject = format!("{}-value", pipeline.in_topic("payments"));
     pipeline.registry.register_avro(&subject, PAYMENT_SCHEMA).expect("registered");
@@ -46,7 +49,7 @@ const PROBLEMS: [(&str, &str); 6] = [
 
 /// A pipeline with a problem of every kind: limits, client, transform, topics, schemas.
 fn wrong() -> TestPipeline {
-    let pipeline = filter();
+    let pipeline = without_output();
     let large = format!("{}-large", pipeline.name);
     let other = r#"{"type":"record","name":"Other","fields":[{"name":"x","type":"int"}]}"#;
     pipeline.registry.register_avro(&format!("{large}-value"), other).expect("registered");

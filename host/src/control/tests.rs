@@ -214,6 +214,11 @@ async fn what_is_kept_for_a_pipeline_is_given_back_only_when_it_is_to_rest() {
     let host = open(dir.path()).await;
     host.running("p").await;
     host.put("p", json!({ "name": "p", "changed": 1 })).await.expect("put");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while host.runner.calls().iter().filter(|call| call.starts_with("start")).count() < 2 {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     host.until("p", PipelineState::Running).await;
     host.stop_by_itself("p").await;
     assert!(!host.runner.tell().resting.contains("p"));
