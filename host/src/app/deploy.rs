@@ -63,21 +63,6 @@ pub struct Deployed {
 }
 
 impl Deployed {
-    /// What a step at the brokers came to; an outage is kept, with their addresses.
-    fn unless_brokers_are_away<T>(
-        &mut self,
-        brokers: Option<&ClientSettings>,
-        outcome: Result<T, Outage>,
-    ) -> Option<T> {
-        let brokers = brokers.map_or("", |kafka| kafka.brokers());
-        self.unless_away(
-            outcome.map_err(|Outage { code, message }| Outage {
-                code,
-                message: format!("{message} ({brokers})"),
-            }),
-        )
-    }
-
     /// What a step came to; an outage is kept.
     fn unless_away<T>(&mut self, outcome: Result<T, Outage>) -> Option<T> {
         outcome.map_err(|outage| self.outages.push(outage)).ok()
@@ -110,11 +95,14 @@ impl Surroundings<'_> {
         mode: Mode,
     ) -> Deployed {
         let mut found = Deployed::default();
-        let admin = self.kafka.map(|kafka| Admin::start(kafka, BROKER_WAIT).map_err(|error| error.outage()));
-        let admin = admin.and_then(|admin| found.unless_brokers_are_away(self.kafka, admin));
+        let brokers = self.kafka.map_or("", ClientSettings::brokers);
+        let away = |Outage { code, message }| Outage { code, message: format!("{message} ({brokers})") };
+        let admin = self.kafka.map(|kafka| Admin::start(kafka, BROKER_WAIT));
+        let admin = admin.map(|admin| admin.map_err(|error| away(error.outage())));
+        let admin = admin.and_then(|admin| found.unless_away(admin));
         let topics = admin.as_ref().and_then(|admin| {
             let checked = topics(admin, spec, contract, &mut found);
-            found.unless_brokers_are_away(self.kafka, checked)
+            found.unless_away(checked.map_err(away))
         });
         let TopicsFound { partitions, letters } = topics.unwrap_or_default();
         if let Some(contract) = contract {
@@ -137,12 +125,12 @@ impl Surroundings<'_> {
             let Self { dev_broker, state_folder: folder, .. } = *self;
             let changelogs = ChangelogTopics { id, admin, kafka, dev_broker, folder };
             let made = changelogs.deploy(contract, partitions, mode, &mut found);
-            found.unless_brokers_are_away(Some(kafka), made);
+            found.unless_away(made.map_err(away));
         }
         match (&admin, letters) {
             (Some(admin), Some(letters)) if mode == Mode::Apply && found.is_fine() => {
                 let made = self.create_letter_topic(admin, &letters, &mut found);
-                found.unless_brokers_are_away(self.kafka, made);
+                found.unless_away(made.map_err(away));
             }
             (_, Some(Letters { topic, .. })) if mode == Mode::DryRun => {
                 let notice = format!("the dead-letter topic `{topic}` does not exist; a start creates it");

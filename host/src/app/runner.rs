@@ -80,7 +80,7 @@ pub enum BrokerKind {
 }
 
 impl BrokerKind {
-    fn is_in_process(&self) -> bool {
+    pub(in crate::app) fn is_in_process(&self) -> bool {
         matches!(self, Self::InProcess(_))
     }
 }
@@ -237,7 +237,7 @@ impl PipelineHost {
             metrics: metrics.clone(),
             logs: logs.clone(),
             topic_bytes_max: self.broker.is_in_process().then_some(TOPIC_BYTES_MAX),
-            gap_remedy: self.steering.gap_remedy(id),
+            gap_remedy: self.steering.gap_remedy(&self.broker, id),
             instances: self.instances.lease(id, workers),
             state,
             overlay_bytes_max: self.state.settings().overlay_bytes_max,
@@ -369,12 +369,8 @@ impl Runner for PipelineHost {
             NoInstances::Refused(refusal) => StartFailure::Refused(vec![*refusal]),
             NoInstances::NotYet(outage) => outage.into(),
         })?;
-        let started = self.start_workers(id, spec, component);
-        // A pipeline that waits for a broker keeps its instances, so that it can go on.
-        if let Err(StartFailure::Refused(_)) = started {
-            self.instances.release(id);
-        }
-        started
+        // They stay its own until it is to rest, whatever comes of this start.
+        self.start_workers(id, spec, component)
     }
 
     fn stop(&self, id: &PipelineId, deadline: Duration) -> Result<(), DrainTimeout> {
@@ -384,7 +380,6 @@ impl Runner for PipelineHost {
         if let Some(running) = self.running.lock().get(id) {
             running.metrics.at_rest();
         }
-        self.instances.release(id);
         outcome
     }
 
@@ -396,6 +391,10 @@ impl Runner for PipelineHost {
         mode: ChangeMode,
     ) -> Result<Vec<SeekMove>, SeekFailure> {
         seek::seek(&self.kafka, self.broker.is_in_process(), &self.host, id, spec, to, mode)
+    }
+
+    fn rest(&self, id: &PipelineId) {
+        self.instances.release(id);
     }
 
     fn forget(&self, id: &PipelineId, state: StateFate) -> Result<(), Outage> {

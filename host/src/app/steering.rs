@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::app::runner::BrokerKind;
 use crate::model::ids::PipelineId;
 
 /// How people steer the pipelines of a host.
@@ -14,8 +15,11 @@ pub enum Steering {
 
 impl Steering {
     /// How to accept that records were deleted before they were read.
-    pub(in crate::app) fn gap_remedy(self, id: &PipelineId) -> Arc<str> {
+    pub(in crate::app) fn gap_remedy(self, broker: &BrokerKind, id: &PipelineId) -> Arc<str> {
         match self {
+            Self::Api if broker.is_in_process() => {
+                "The in-process broker keeps little of a topic: delete the pipeline and create it again, and write more slowly".to_owned()
+            }
             Self::Api => format!(
                 "Accept the loss with `wasmill seek {} --to earliest --gone --resume`, or with POST .../seek and .../resume",
                 id.pipeline

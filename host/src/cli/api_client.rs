@@ -13,6 +13,8 @@ use url::Url;
 use crate::cli::exit::Failure;
 use crate::cli::show::Shown;
 use crate::config::secret::Secret;
+use crate::model::failure::Code;
+use crate::model::failure::Refusal;
 
 /// Which host to talk to.
 #[derive(Debug, Clone, Args)]
@@ -60,6 +62,18 @@ impl HostArgs {
             Some(path) => Some(Secret::read(path).map_err(|reason| Failure::unreadable(path, &reason))?),
             None => std::env::var("WASMILL_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new),
         };
+        if token.as_ref().is_some_and(|token| !token.is_token()) {
+            let field = self.token_file.as_ref().map(|path| path.display().to_string());
+            let refusal = Refusal {
+                code: Code("token-invalid"),
+                field: field.unwrap_or_else(|| "WASMILL_TOKEN".to_owned()),
+                message: "this is no token of an API".to_owned(),
+                found: "blanks, control characters or letters beyond ASCII".to_owned(),
+                expected: "one token, printable ASCII without blanks".to_owned(),
+                remedy: "Name a file with one token of the host.".to_owned(),
+            };
+            return Err(Failure::refused("the token cannot be used", vec![refusal]));
+        }
         ApiClient::new(self.url.clone(), token)
     }
 }

@@ -38,6 +38,12 @@ impl Secret {
         &self.0
     }
 
+    /// Whether it can stand in the header of a request.
+    #[must_use]
+    pub fn is_token(&self) -> bool {
+        self.0.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
     /// Reads a file; one line break at its end does not belong to the secret.
     ///
     /// # Errors

@@ -208,6 +208,16 @@ impl Reader<'_> {
             );
         }
         for token in &tokens {
+            if !token.is_token() {
+                self.problems.add(
+                    "token-invalid",
+                    "auth",
+                    "a token has characters that a client cannot send",
+                    "blanks, control characters or letters beyond ASCII",
+                    "printable ASCII without blanks",
+                    remedy,
+                );
+            }
             let length = token.expose().len();
             if length < TOKEN_BYTES_MIN {
                 let found = format!("{length} bytes");
@@ -225,7 +235,6 @@ impl Reader<'_> {
         tokens
     }
 
-    /// A host that anyone can reach needs a token.
     fn log(&mut self) -> LogSettings {
         let mut log = LogSettings::default();
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];

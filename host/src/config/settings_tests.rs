@@ -133,6 +133,8 @@ fn wrong_values_name_their_source() {
         (("WASMILL_KAFKA_SASL_MECHANISM", "oauthbearer"), ("missing-key", "kafka.sasl.token_file")),
         (("WASMILL_KAFKA_TLS_CA_FILE", "/nonexistent/ca"), ("file-missing", "kafka.tls.ca_file")),
         (("WASMILL_AUTH_TOKEN", "short"), ("token-too-short", "auth")),
+        (("WASMILL_AUTH_TOKEN", "sixteen bytes or more"), ("token-invalid", "auth")),
+        (("WASMILL_AUTH_TOKEN", "sechzehn-zeichen-lä"), ("token-invalid", "auth")),
         (("WASMILL_AUTH_TOKEN_FILE", "/nonexistent/t"), ("file-missing", "auth.token_file")),
         (("WASMILL_REGISTRY_USERNAME", "me"), ("missing-key", "registry")),
         (("WASMILL_LOG_LEVEL", "lou=der=now"), ("invalid-value", "WASMILL_LOG_LEVEL")),

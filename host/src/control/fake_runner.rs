@@ -57,6 +57,7 @@ pub(crate) struct Told {
     pub(crate) workers: Vec<WorkerStatus>,
     pub(crate) logs: HashMap<String, Arc<GuestLogs>>,
     pub(crate) forgotten: HashSet<String>,
+    pub(crate) resting: HashSet<String>,
     pub(crate) moves: Vec<SeekMove>,
     /// The next one is the last.
     pub(crate) seek_failures: Vec<SeekFailure>,
@@ -171,6 +172,7 @@ impl Runner for FakeRunner {
     fn start(&self, id: &PipelineId, _: &PipelineSpec, component: &ComponentRef) -> Result<(), StartFailure> {
         let mut told = self.0.lock();
         told.calls.push(format!("start {} {}", id.pipeline, component.label));
+        told.resting.remove(id.pipeline.as_str());
         assert!(!told.panic_at_start, "told to");
         assert!(component.component.starts_with(b"\0asm"));
         if told.start_outages > 0 {
@@ -207,6 +209,10 @@ impl Runner for FakeRunner {
             Some(failure) => Err(failure),
             None => Ok(told.moves.clone()),
         }
+    }
+
+    fn rest(&self, id: &PipelineId) {
+        self.0.lock().resting.insert(id.pipeline.to_string());
     }
 
     fn forget(&self, id: &PipelineId, state: StateFate) -> Result<(), Outage> {

@@ -53,6 +53,9 @@ impl PipelineTask {
                 Step::Forget => self.forget(&phase).await,
                 Step::End => return,
                 Step::Wait(until) => {
+                    if matches!(wanted, Wanted::Rest) {
+                        self.rest().await;
+                    }
                     let until = until.map(tokio::time::Instant::from_std);
                     let passed = async {
                         match until {
@@ -138,6 +141,12 @@ impl PipelineTask {
             Err(stop) => tracing::error!(pipeline = %self.id, error = %stop, "pipeline was left behind"),
         }
         self.phase.send_replace(Phase::Idle);
+    }
+
+    async fn rest(&self) {
+        if let Err(stop) = self.blocking(<dyn Runner>::rest).await {
+            tracing::error!(pipeline = %self.id, error = %stop, "what the pipeline has is not given back");
+        }
     }
 
     async fn forget(&self, before: &Phase) {

@@ -143,6 +143,9 @@ pub trait Runner: Send + Sync + 'static {
         mode: Mode,
     ) -> Result<Vec<SeekMove>, SeekFailure>;
 
+    /// A pipeline that was stopped is not to run for now: what was kept for it may go to others.
+    fn rest(&self, id: &PipelineId);
+
     /// Deletes what a stopped pipeline left at the broker and on the disk, unless it is to be kept: its
     /// state with the changelogs, and its consumer group.
     ///

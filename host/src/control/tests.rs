@@ -208,6 +208,32 @@ async fn a_refused_start_and_a_panic_stop_one_pipeline_only() {
     host.control.shutdown().await;
 }
 
+/// Otherwise another pipeline could take what it needs while it is started anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_for_a_pipeline_is_given_back_only_when_it_is_to_rest() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let host = open(dir.path()).await;
+    host.running("p").await;
+    host.put("p", json!({ "name": "p", "changed": 1 })).await.expect("put");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while host.runner.calls().iter().filter(|call| call.starts_with("start")).count() < 2 {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    host.until("p", PipelineState::Running).await;
+    host.stop_by_itself("p").await;
+    assert!(!host.runner.tell().resting.contains("p"));
+    // Its reason stays visible, but it is not to run.
+    host.control.pause(pipeline("p"), Precondition::None).await.expect("paused");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !host.runner.tell().resting.contains("p") {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(host.state("p").await, PipelineState::Stopped);
+    host.control.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_drains_and_starts_anew() {
     let dir = tempfile::tempdir().expect("a folder");

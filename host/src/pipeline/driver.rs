@@ -21,6 +21,7 @@ use crate::model::task_phase::TaskEvent;
 use crate::model::task_phase::TaskPhase;
 use crate::pipeline::cohort::Cohort;
 use crate::pipeline::cycle::Cycle;
+use crate::pipeline::gap;
 use crate::pipeline::held_run::HeldRun;
 use crate::pipeline::ports::Sink;
 use crate::pipeline::ports::SinkFailure;
@@ -123,7 +124,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 SourceEvent::Idle
             }
             Err(SourceFailure::OffsetGone { partition, offset, first }) => {
-                return Err(self.offset_gone(&partition, offset, first).into());
+                return Err(gap::stop(&partition, offset, first, &self.settings.gap_remedy).into());
             }
             Err(failure) => return Err(source_failed(failure)),
         };
@@ -141,18 +142,6 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         self.tick()?;
         self.publish(false);
         Ok(())
-    }
-
-    fn offset_gone(&self, partition: &TopicPartition, offset: Offset, first: Offset) -> Stop {
-        let message = match first.0.checked_sub(offset.0) {
-            Some(missing @ 1..) => format!(
-                "the committed offset {offset} of {partition} is gone: the partition now begins at {first}, so {missing} records were deleted before they were read"
-            ),
-            _ => format!(
-                "the committed offset {offset} of {partition} is not there: the partition begins at {first} and ends before it, as if the topic had been made anew"
-            ),
-        };
-        Stop::new("offset-out-of-range", message, self.settings.gap_remedy.to_string())
     }
 
     /// Whether any cycle was committed, so that the clients once worked.

@@ -22,6 +22,7 @@ pub mod emit_order;
 pub mod event_time;
 pub mod fired;
 pub mod firing;
+pub mod gap;
 pub mod header_copy;
 pub mod held_run;
 mod late;

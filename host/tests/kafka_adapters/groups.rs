@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 use std::time::Instant;
 
+use wasmill::kafka::admin::Admin;
 use wasmill::model::pipeline_spec::Delivery;
 use wasmill::model::position::Offset;
 use wasmill::pipeline::ports::Sink as _;
@@ -15,6 +16,7 @@ use crate::support::fill;
 use crate::support::outside;
 use crate::support::record;
 use crate::support::send;
+use crate::support::settings;
 use crate::support::sink;
 use crate::support::source_settings;
 use crate::support::topic;
@@ -169,4 +171,24 @@ fn a_member_that_stopped_to_poll_loses_its_partitions_and_may_not_commit() {
     let stale = sink.commit(&[(at(&input, 0), Offset(1))], &before);
     assert!(stale.is_err(), "a lost member committed");
     sink.abort().expect("abort");
+}
+
+#[test]
+fn the_members_of_a_group_are_told_by_name() {
+    let admin = Admin::start(&settings(), Duration::from_secs(10)).expect("admin");
+    let (left, right) = (topic("left", 2, &[]), topic("right", 2, &[]));
+    let nobody: Vec<String> = Vec::new();
+    assert_eq!(admin.group_members(&unique("nobody")).expect("no such group"), nobody);
+
+    let classic = unique("group");
+    let member = Joined::new(&classic, "m-1", &left);
+    assert_eq!(admin.group_members(&classic).expect("members"), ["m-1"]);
+    // A static member keeps its place after it has left.
+    drop(member);
+    assert_eq!(admin.group_members(&classic).expect("members"), ["m-1"]);
+
+    let newer = unique("group");
+    let joined = crate::support::joined(source_settings(&newer, "m-2", &[&left, &right]));
+    let _member = Joined::with(joined);
+    assert_eq!(admin.group_members(&newer).expect("members"), ["m-2"]);
 }
