@@ -186,7 +186,7 @@ fn timers_are_registered_moved_cancelled_and_fired() {
     let times = StateTimes { event_watermark: Some(16), processing_time: 9 };
     probe.state.begin(times, 1000);
     let mut fired = wasm_guests::fired(&[]);
-    probe.state.take_due(TimeDomain::Event, 16, &mut fired).expect("due");
+    probe.state.take_due(TimeDomain::Event, 16, 1000, &mut fired).expect("due");
     let invoked = probe.guest.fire(&fired, &mut probe.slot).expect("fired");
     assert!(probe.slot.is_some(), "the state is back");
     let rows = &invoked.emissions[0].rows;
@@ -195,7 +195,7 @@ fn timers_are_registered_moved_cancelled_and_fired() {
     assert_eq!(rows.timestamp.as_deref(), Some(&Int64Array::from(vec![10, 15])));
     assert_eq!(invoked.emissions[0].sources, [0, 1], "indexes of timers");
 
-    probe.state.take_due(TimeDomain::Processing, 9, &mut fired).expect("due");
+    probe.state.take_due(TimeDomain::Processing, 9, 1000, &mut fired).expect("due");
     let invoked = probe.guest.fire(&fired, &mut probe.slot).expect("fired");
     assert!(invoked.emissions.is_empty());
     let [rejection] = invoked.rejections.as_slice() else { panic!("{invoked:?}") };

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 
 use crate::app;
@@ -15,6 +14,7 @@ use crate::cli::pipeline_files;
 use crate::cli::settings_args::SettingsArgs;
 use crate::cli::show;
 use crate::cli::show::BOLD;
+use crate::model::failure::Stop;
 use crate::model::manifest::EventTime;
 use crate::model::manifest::Late;
 use crate::model::manifest::Manifest;
@@ -22,6 +22,10 @@ use crate::model::manifest::PartType;
 use crate::model::manifest::Scope;
 use crate::model::manifest::StateStore;
 use crate::model::state::TimeDomain;
+
+/// What to do when something is away, so that a check could not be made.
+const UNCHECKED: &str =
+    "What could be checked is in order. Check again when it is back, or correct its address.";
 
 /// Run every check on a component or a pipeline file; nothing is changed
 #[derive(Debug, Args)]
@@ -31,7 +35,8 @@ Examples:
   wasmill check pipeline.yaml --kafka broker:9092 --registry http://registry:8081
 
 A pipeline file is checked against the brokers and the registry of the settings: topics, access,
-schemas, contract, limits. The exit code is 3 when something is refused.")]
+schemas, contract, limits. Every problem is told at once. The exit code is 3 when something is
+refused, 1 when not everything could be checked.")]
 pub(crate) struct Check {
     /// Component (.wasm) or pipeline file (.yaml, .json)
     #[arg(value_name = "FILE", required_unless_present = "pipeline")]
@@ -53,9 +58,6 @@ impl Check {
             }
             (Some(file), _) | (None, Some(file)) => {
                 let spec = pipeline_files::read(&file)?;
-                settings.ceilings.check(&spec).map_err(|refusals| {
-                    Failure::refused(format!("`{}` is refused", file.display()), refusals)
-                })?;
                 let report = app::check_pipeline(&settings, &spec)?;
                 (file, report)
             }
@@ -72,18 +74,26 @@ fn is_component(file: &Path) -> Result<bool, Failure> {
         return Ok(true);
     }
     let mut start = [0; 4];
-    let mut opened =
-        std::fs::File::open(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
-    let read = std::io::Read::read(&mut opened, &mut start)?;
+    let read = std::fs::File::open(file).and_then(|mut opened| std::io::Read::read(&mut opened, &mut start));
+    let read = read.map_err(|error| Failure::unreadable(file, &error))?;
     Ok(start.get(..read) == Some(b"\0asm"))
 }
 
-fn show_report(file: &Path, report: CheckReport) -> Result<ExitCode, Failure> {
+fn show_report(file: &Path, mut report: CheckReport) -> Result<ExitCode, Failure> {
     for notice in &report.notices {
         show::notice(notice);
     }
     if !report.refusals.is_empty() {
+        for outage in &report.outages {
+            show::notice(&format!("not everything could be checked: {outage}"));
+        }
         return Err(Failure::refused(format!("`{}` is refused", file.display()), report.refusals));
+    }
+    if let Some(outage) = report.outages.pop() {
+        for outage in &report.outages {
+            show::notice(&format!("not everything could be checked: {outage}"));
+        }
+        return Err(Stop { code: outage.code, message: outage.message, remedy: UNCHECKED.into() }.into());
     }
     if let Some(manifest) = &report.manifest {
         anstream::print!("{}", describe(manifest));

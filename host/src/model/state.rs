@@ -93,6 +93,31 @@ impl FiredTimers {
     pub fn is_empty(&self) -> bool {
         self.times.is_empty()
     }
+
+    /// One of them; none when there are not so many.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Timer<'_>> {
+        let (keys, tags) = (self.keys.as_ref(), self.tags.as_ref());
+        Some(Timer {
+            partition: self.partition,
+            domain: self.domain,
+            key: keys.get(index)?,
+            tag: tags.get(index)?,
+            time: *self.times.get(index)?,
+        })
+    }
+}
+
+/// One timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timer<'a> {
+    /// Of the task that it belongs to.
+    pub partition: Partition,
+    pub domain: TimeDomain,
+    pub key: &'a [u8],
+    pub tag: &'a [u8],
+    /// Milliseconds.
+    pub time: i64,
 }
 
 /// Progress of event time of one input partition. Committed with the cycle, so that a replay sees

@@ -32,9 +32,9 @@ use crate::model::record_batch::RecordBatch;
 use crate::model::record_batch::Rejection;
 use crate::model::record_batch::Rows;
 use crate::model::state::FiredTimers;
+use crate::model::state::Timer;
 use crate::pipeline::dead_letter::BadRecordPolicy;
 use crate::pipeline::driver::Driver;
-use crate::pipeline::driver::DriverSettings;
 use crate::pipeline::observer::Silent;
 use crate::pipeline::outputs::Output;
 use crate::pipeline::outputs::Outputs;
@@ -60,6 +60,8 @@ use crate::pipeline::ports::SourceFailure;
 use crate::pipeline::ports::SystemClock;
 use crate::pipeline::ports::TopicIndex;
 use crate::pipeline::run::Lane;
+use crate::pipeline::settings::DriverSettings;
+use crate::pipeline::settings::InputSettings;
 use crate::pipeline::state_ports::StateSlot;
 use crate::pipeline::status::StatusBoard;
 
@@ -95,6 +97,8 @@ pub(crate) struct World {
     pub(crate) pending: BTreeMap<i32, u32>,
     /// The broker refuses these values in this topic, at the commit.
     pub(crate) broker_refuses: HashSet<(u32, i64)>,
+    /// The broker refuses whatever comes to the dead letters.
+    pub(crate) refuses_every_letter: bool,
     /// The refusal is known when the next record is sent, not only at the commit.
     pub(crate) refuses_early: bool,
     pub(crate) commit_aborts: u32,
@@ -103,8 +107,10 @@ pub(crate) struct World {
 impl World {
     /// What the broker refuses of the open transaction.
     fn refused(&self) -> Vec<Refused> {
-        let refuses =
-            |sent: &&Sent| sent.value.is_some_and(|v| self.broker_refuses.contains(&(sent.topic.0, v)));
+        let refuses = |sent: &&Sent| {
+            sent.value.is_some_and(|v| self.broker_refuses.contains(&(sent.topic.0, v)))
+                || (self.refuses_every_letter && sent.topic == LETTERS)
+        };
         let cause = bad("record-too-large", Stage::Produce);
         let refused = self.open.iter().filter(refuses);
         refused.map(|sent| Refused { token: sent.token, cause: cause.clone() }).collect()
@@ -226,6 +232,9 @@ impl Source for FakeSource {
         Ok(())
     }
     fn lag(&self, _: &TopicPartition) -> Option<u64> {
+        None
+    }
+    fn read_up_to(&self, _: &TopicPartition) -> Option<Offset> {
         None
     }
 }
@@ -394,6 +403,10 @@ impl LetterFormat for FakeLetters {
         }
         Letter { key: None, value: value.map(<[u8]>::to_vec), timestamp: None, headers }
     }
+    fn timer_letter(&self, timer: &Timer<'_>, cause: &BadRecord) -> Letter {
+        let headers = vec![(cause.code.0.to_owned(), None)];
+        Letter { key: Some(timer.key.to_vec()), value: None, timestamp: None, headers }
+    }
 }
 
 pub(crate) fn letters() -> BadRecordPolicy {
@@ -417,13 +430,15 @@ pub(crate) fn driver(world: &Shared, policy: BadRecordPolicy) -> Driver<FakeSour
         retry: RetryPolicy { attempts_max: 2, backoff_initial: Duration::ZERO, backoff_max: Duration::ZERO },
         observer: Box::new(Silent),
         clock: Box::new(SystemClock),
+        state: None,
         order: Vec::new(),
     };
     let settings = DriverSettings {
         delivery: Delivery::ExactlyOnce,
         start: Start::Earliest,
         commit: CommitPolicy { interval: Duration::ZERO, records_max: 1000, bytes_max: 1 << 20 },
-        inputs: BTreeMap::from([(Arc::from("in"), PortIndex(0))]),
+        inputs: BTreeMap::from([(Arc::from("in"), InputSettings::stream(PortIndex(0)))]),
+        gap_remedy: Arc::from("Accept the gap"),
     };
     let mut driver =
         Driver::join(FakeSource(world.clone()), lane, settings, StatusBoard::default()).expect("join");

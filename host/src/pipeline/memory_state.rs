@@ -24,7 +24,6 @@ use crate::model::state::Scan;
 use crate::model::state::ScanPage;
 use crate::model::state::StateTimes;
 use crate::model::state::StoreIndex;
-use crate::model::state::TIMERS_PER_CALL_MAX;
 use crate::model::state::TimeDomain;
 use crate::model::state_key::StateKey;
 use crate::pipeline::memory_layers::Layers;
@@ -392,6 +391,7 @@ impl TaskState for MemoryState {
         &mut self,
         domain: TimeDomain,
         until: i64,
+        max: usize,
         fired: &mut FiredTimers,
     ) -> Result<(), StateFailure> {
         let mut inner = self.0.lock();
@@ -403,7 +403,7 @@ impl TaskState for MemoryState {
             }
         }
         due.sort();
-        due.truncate(TIMERS_PER_CALL_MAX);
+        due.truncate(max);
         fired.partition = inner.partition;
         fired.event_watermark = inner.times.event_watermark;
         fired.domain = domain;

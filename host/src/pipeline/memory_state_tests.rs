@@ -52,7 +52,7 @@ fn due(state: &mut MemoryState, until: i64) -> Vec<(Vec<u8>, Vec<u8>, i64)> {
         tags: BinariesBuf::default(),
         times: vec![7],
     };
-    state.take_due(EVENT, until, &mut fired).expect("taken");
+    state.take_due(EVENT, until, 1000, &mut fired).expect("taken");
     assert_eq!((fired.partition, fired.domain), (Partition(3), EVENT));
     let owned = |part: Option<&[u8]>| part.expect("present").to_vec();
     let (keys, tags) = (fired.keys.as_ref(), fired.tags.as_ref());

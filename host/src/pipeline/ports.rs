@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
 
 use arrow_array::ArrayRef;
 
@@ -18,6 +19,7 @@ use crate::model::record_batch::RawRecords;
 use crate::model::record_batch::RecordBatch;
 use crate::model::record_batch::Rows;
 use crate::model::state::FiredTimers;
+use crate::model::state::Timer;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::StateSlot;
 
@@ -113,6 +115,10 @@ pub trait Source {
 
     /// Records between the position and the last stable offset, as the client last knew.
     fn lag(&self, partition: &TopicPartition) -> Option<u64>;
+
+    /// The offset up to which a partition has been handed out, what is no record included
+    /// (transaction markers, aborted records). None before the first, and while records are held.
+    fn read_up_to(&self, partition: &TopicPartition) -> Option<Offset>;
 }
 
 /// What [`Source::poll`] returns.
@@ -449,11 +455,17 @@ pub trait LetterFormat {
     /// The letter of one record, of at most `bytes_max` bytes: what would make it larger is left
     /// out, the value first.
     fn letter(&self, records: &dyn RawRecords, index: usize, cause: &BadRecord, bytes_max: usize) -> Letter;
+
+    /// The letter of one timer. Its key is the timer's; it has no value.
+    fn timer_letter(&self, timer: &Timer<'_>, cause: &BadRecord) -> Letter;
 }
 
 /// Time, so that tests can set it.
 pub trait Clock: Send {
     fn now(&self) -> Instant;
+
+    /// Processing time, in milliseconds since the Unix epoch.
+    fn unix_ms(&self) -> i64;
 }
 
 /// The machine's clock.
@@ -463,6 +475,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Instant {
         Instant::now()
+    }
+
+    fn unix_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 }
 

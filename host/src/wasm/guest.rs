@@ -1,8 +1,6 @@
 //! User code behind the pipeline's port.
 
 use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
 
 use crate::model::avro_type::SchemaError;
 use crate::model::limits::Limits;
@@ -40,8 +38,6 @@ pub struct GuestSpec {
 /// What is known of a guest, for metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GuestStats {
-    /// How long the last invocation took, whatever its outcome; a new instance's `open` included.
-    pub last_invocation: Duration,
     /// Linear memory and tables of the live instance, in bytes; 0 without one.
     pub memory_bytes: usize,
     /// Instances made so far.
@@ -58,7 +54,6 @@ pub struct WasmGuest {
     /// Here while there is no instance.
     log: Option<GuestLog>,
     sink: Arc<dyn GuestLogSink>,
-    last_invocation: Duration,
     instances_made: u64,
 }
 
@@ -94,7 +89,6 @@ impl WasmGuest {
             instance: None,
             log: None,
             sink: spec.logs,
-            last_invocation: Duration::ZERO,
             instances_made: 0,
         })
     }
@@ -103,7 +97,6 @@ impl WasmGuest {
     #[must_use]
     pub fn stats(&self) -> GuestStats {
         GuestStats {
-            last_invocation: self.last_invocation,
             memory_bytes: self.instance.as_ref().map_or(0, Instance::memory_bytes),
             instances_made: self.instances_made,
             is_live: self.instance.is_some(),
@@ -133,13 +126,11 @@ impl WasmGuest {
         &mut self,
         call: impl FnOnce(&mut Instance) -> Result<Invoked, InvokeFailure>,
     ) -> Result<Invoked, InvokeFailure> {
-        let start = Instant::now();
         let outcome = self.live().and_then(call);
         // A guest that returned keeps its instance; after anything else its memory is not trusted.
         if !matches!(outcome, Ok(_) | Err(InvokeFailure::Retry(_))) {
             self.drop_instance();
         }
-        self.last_invocation = start.elapsed();
         outcome
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use arrow_buffer::Buffer;
 use wasmtime::Store;
 use wasmtime::UpdateDeadline;
 use wasmtime::component::TypedFunc;
@@ -15,11 +14,9 @@ use crate::model::record_batch::RecordBatch;
 use crate::model::state::FiredTimers;
 use crate::pipeline::ports::InvokeFailure;
 use crate::pipeline::state_ports::StateSlot;
+use crate::wasm::columns::batch_out::BatchOut;
 use crate::wasm::columns::lower::Lowered;
-use crate::wasm::columns::wire::BatchOut;
-use crate::wasm::columns::wire::ColumnOut;
 use crate::wasm::columns::wire::FailureIn;
-use crate::wasm::columns::wire::RowsOut;
 use crate::wasm::compiled::Program;
 use crate::wasm::cut::cut;
 use crate::wasm::deadline::Deadline;
@@ -52,6 +49,8 @@ pub(in crate::wasm) struct Instance {
     /// Only of a transform with timers.
     on_timers: Option<OnTimersFunc>,
     limit_ms: u64,
+    /// Used again call after call; empty between two.
+    lowered: Lowered,
 }
 
 impl Instance {
@@ -83,6 +82,7 @@ impl Instance {
                 on_timers,
                 limit_ms: context.limits.invocation_ms_max,
                 store,
+                lowered: Lowered::default(),
             }),
             Ok((_, _, Err(message))) => {
                 Err(InvokeFailure::Fatal(format!("`open` failed: {}", cut(&message, MESSAGE_BYTES_MAX))))
@@ -107,11 +107,17 @@ impl Instance {
         batch: &RecordBatch,
         state: &mut StateSlot,
     ) -> Result<Invoked, InvokeFailure> {
-        let lowered = Lowered::new(&batch.rows).map_err(|error| InvokeFailure::Fatal(error.to_string()))?;
+        let mut lowered = std::mem::take(&mut self.lowered);
         let process = self.process;
-        self.invoke(batch.rows.count, batch.event_watermark, state, |store| {
-            call(store, process, batch, &lowered)
-        })
+        let outcome = match lowered.fill(&batch.rows) {
+            Ok(()) => self.invoke(batch.rows.count, batch.event_watermark, state, |store| {
+                call(store, process, batch, &lowered)
+            }),
+            Err(error) => Err(InvokeFailure::Fatal(error.to_string())),
+        };
+        lowered.clear();
+        self.lowered = lowered;
+        outcome
     }
 
     /// One call of `on-timers`. `state` is lent to the guest meanwhile.
@@ -206,7 +212,6 @@ pub(in crate::wasm) fn new_store(
             log,
             task_state: None,
             dynamic_shapes: Vec::new(),
-            emitted_buffers: Vec::new(),
             declared_schemas: 0,
         },
     );
@@ -247,34 +252,9 @@ fn call(
     batch: &RecordBatch,
     lowered: &Lowered,
 ) -> wasmtime::Result<Result<(), FailureIn>> {
-    let buffers: Vec<&[u8]> = lowered.buffers.iter().map(Buffer::as_slice).collect();
-    let columns: Vec<ColumnOut<'_>> = lowered
-        .columns
-        .iter()
-        .map(|column| ColumnOut {
-            buffers: buffers.get(column.buffers.0..column.buffers.1).unwrap_or_default(),
-            children: lowered.children.get(column.children.0..column.children.1).unwrap_or_default(),
-            null_count: column.null_count,
-        })
-        .collect();
-    let batch = BatchOut {
-        port: batch.port.0,
-        partition: u32::try_from(batch.partition.0).unwrap_or_default(),
-        watermark: batch.event_watermark,
-        schema: batch.schema.map(|schema| schema.0),
-        rows: RowsOut {
-            count: u32::try_from(batch.rows.count).unwrap_or(u32::MAX),
-            key: lowered.key,
-            value: lowered.value,
-            timestamp: lowered.timestamp,
-            headers: lowered.headers,
-            offset: lowered.offset,
-            columns: &columns,
-        },
-    };
     // The function's type names one lifetime; a shorter one is what a call has.
     let process: TypedFunc<(BatchOut<'_>,), (Result<(), FailureIn>,)> = process;
-    let (answer,) = process.call(store, (batch,))?;
+    let (answer,) = process.call(store, (BatchOut { batch, lowered },))?;
     Ok(answer)
 }
 

@@ -43,7 +43,7 @@ pub enum LoadError {
     /// The component is at fault.
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
-    /// This host is: no compiler, no free instance, a file that cannot be read.
+    /// This host is: no compiler, no free instance.
     #[error("this host cannot load a component now: {0}")]
     Host(String),
 }
@@ -128,10 +128,18 @@ impl ComponentLoader {
 /// Reads a component's file, unless it is larger than the cap.
 ///
 /// # Errors
-/// `component-too-large`, or that the file cannot be read.
+/// `component-too-large`, or `file-missing` when the file cannot be read.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable =
-        |error: io::Error| LoadError::Host(format!("{} cannot be read: {error}", path.display()));
+    let unreadable = |error: io::Error| {
+        refuse(
+            "file-missing",
+            "transform.file",
+            "the component's file cannot be read",
+            format!("{}: {error}", path.display()),
+            "a file that this process may read",
+            "Build the component, or correct the path.",
+        )
+    };
     let file = File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     if size > COMPONENT_BYTES_MAX as u64 {

@@ -16,6 +16,7 @@ pub mod compile;
 pub mod compiled;
 pub mod digest;
 pub mod engine;
+mod gate;
 pub mod guest;
 pub mod guest_log;
 pub mod imports;

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::WasmList;
-
 use crate::model::ids::SchemaId;
 use crate::model::limits::Limits;
 use crate::model::manifest::Manifest;
@@ -41,8 +39,6 @@ pub(in crate::wasm) struct GuestState {
     pub(in crate::wasm) task_state: StateSlot,
     /// Shapes of the schemas that the guest has emitted by so far.
     pub(in crate::wasm) dynamic_shapes: Vec<(SchemaId, Arc<ColumnShape>)>,
-    /// Where the buffers of an emission are in the guest's memory; kept for its capacity.
-    pub(in crate::wasm) emitted_buffers: Vec<WasmList<u8>>,
     /// Schemas that the guest has declared so far.
     pub(in crate::wasm) declared_schemas: usize,
 }

@@ -57,6 +57,13 @@ impl Kind {
         !matches!(self, Self::Null | Self::Union)
     }
 
+    /// Whether both are the same. What `==` says, in constants.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn same(self, other: Self) -> bool {
+        self as u8 == other as u8
+    }
+
     /// Whether a union cannot have branches of both kinds: they are of one unnamed Avro type.
     #[must_use]
     pub const fn same_branch(self, other: Self) -> bool {

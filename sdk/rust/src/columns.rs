@@ -210,6 +210,19 @@ impl<'a> BytesReader<'a> {
     pub(crate) fn get(&self, row: usize) -> Result<&'a [u8], ColumnError> {
         self.bytes.get(self.offsets.range(row)?).ok_or(OUT_OF_RANGE)
     }
+
+    /// Where a row's bytes lie in [`Self::bytes`].
+    #[inline(always)]
+    pub(crate) fn range(&self, row: usize) -> Result<std::ops::Range<usize>, ColumnError> {
+        let range = self.offsets.range(row)?;
+        if range.start <= range.end && range.end <= self.bytes.len() { Ok(range) } else { Err(OUT_OF_RANGE) }
+    }
+
+    /// The bytes of every row.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
 }
 
 /// The texts of a column. Read in full, they are validated at once and cut at character

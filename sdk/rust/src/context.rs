@@ -13,7 +13,7 @@ use crate::wire::Batch;
 use crate::wire::Column;
 use crate::wire::SchemaId;
 
-/// The record at hand: its key, timestamp, headers and position, and ways to set it aside.
+/// The record or timer at hand: its key, timestamp, headers and position, and ways to set it aside.
 ///
 /// `'a` is the life of the batch: what is read from the context stays readable until `process`
 /// returns.
@@ -29,6 +29,10 @@ pub struct Context<'a> {
     /// The row at hand; none while a whole batch is.
     row: Option<u32>,
     rejections: Vec<(String, Vec<[u8; 4]>)>,
+    /// The row at hand was set aside.
+    rejected: bool,
+    /// So was another one, while a row was at hand.
+    rejected_others: bool,
     tombstones_dropped: u32,
 }
 
@@ -63,6 +67,8 @@ impl<'a> Context<'a> {
             count: batch.rows.count,
             row: None,
             rejections: Vec::new(),
+            rejected: false,
+            rejected_others: false,
             tombstones_dropped: 0,
         }
     }
@@ -70,6 +76,16 @@ impl<'a> Context<'a> {
     #[inline(always)]
     pub(crate) fn at(&mut self, row: u32) {
         self.row = Some(row);
+    }
+
+    /// Whether the row at hand was set aside; asked once a row, by transforms with state.
+    pub(crate) fn take_rejected(&mut self) -> bool {
+        std::mem::take(&mut self.rejected)
+    }
+
+    /// Whether a row set another one aside, whose state nobody can undo any more.
+    pub(crate) fn has_rejected_others(&self) -> bool {
+        self.rejected_others
     }
 
     pub(crate) fn input(&self) -> &'static InputPort {
@@ -111,7 +127,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The timestamp of the record in milliseconds since the Unix epoch, or none if it has none.
+    /// The timestamp of the record in milliseconds since the Unix epoch, or none if it has none. A timer
+    /// has none: see [`Timer::time`](crate::Timer::time).
     ///
     /// # Errors
     /// When the input does not declare `timestamp`.
@@ -207,10 +224,16 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Sets rows of the batch aside.
+    /// Sets rows of the batch aside. A transform with state or timers that takes records one by one may
+    /// only name the row at hand: what another one wrote cannot be undone any more.
     #[cold]
     pub fn reject_rows(&mut self, rows: &[u32], reason: impl Into<String>) {
         let reason = reason.into();
+        match (rows, self.row) {
+            ([row], Some(at_hand)) if *row == at_hand => self.rejected = true,
+            (_, Some(_)) => self.rejected_others = true,
+            (_, None) => {}
+        }
         let rows = rows.iter().map(|row| row.to_le_bytes());
         match self.rejections.iter_mut().rev().take(8).find(|(known, _)| *known == reason) {
             Some((_, rejected)) => rejected.extend(rows),

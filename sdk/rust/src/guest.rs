@@ -7,6 +7,8 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::error::Result;
 use crate::host::Host;
+use crate::timers::Fired;
+use crate::timers::TimeDomain;
 use crate::transform::Instance;
 use crate::transform::Transform;
 use crate::wire;
@@ -19,10 +21,37 @@ pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit",
         world: "transform",
-        with: { "wasmill:transform/types@0.1.0": crate::wire },
+        with: {
+            "wasmill:transform/types@0.1.0": crate::wire,
+            "wasmill:transform/state@0.1.0/binaries": crate::wire::Binaries,
+            "wasmill:transform/state@0.1.0/scan-range": crate::wire::ScanRange,
+            "wasmill:transform/state@0.1.0/page": crate::wire::ScanPage,
+        },
         pub_export_macro: true,
         export_macro_name: "export_component",
         default_bindings_module: "wasmill_sdk::__private::bindings",
+    });
+}
+
+/// The export that only transforms with timers have: with [`bindings`] the world `timed-transform`.
+#[allow(unsafe_code, unreachable_pub, missing_docs, missing_debug_implementations, clippy::all)]
+pub mod timed_bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package wasmill:sdk;
+
+            world timed {
+                export wasmill:transform/timer-handler@0.1.0;
+            }",
+        with: {
+            "wasmill:transform/types@0.1.0": crate::wire,
+            "wasmill:transform/state@0.1.0": super::bindings::wasmill::transform::state,
+            "wasmill:transform/state@0.1.0/binaries": crate::wire::Binaries,
+            "wasmill:transform/timers@0.1.0": super::bindings::wasmill::transform::timers,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_timer_handler",
+        default_bindings_module: "wasmill_sdk::__private::timed_bindings",
     });
 }
 
@@ -34,6 +63,9 @@ use self::bindings::wasmill::transform::rejects;
 use self::bindings::wasmill::transform::rejects::RejectError;
 use self::bindings::wasmill::transform::schemas;
 use self::bindings::wasmill::transform::schemas::SchemaError;
+
+use self::bindings::wasmill::transform::timers as host_timers;
+use self::timed_bindings::exports::wasmill::transform::timer_handler;
 
 thread_local! {
     static INSTANCE: RefCell<Option<Box<dyn Instance>>> = const { RefCell::new(None) };
@@ -63,6 +95,27 @@ pub fn process(batch: wire::Batch) -> Result<(), wire::Failure> {
     INSTANCE.with_borrow_mut(|instance| match instance {
         Some(instance) => instance.process(batch, &mut Imports),
         None => Err(wire::Failure::Fatal("`process` was called before `open`".to_owned())),
+    })
+}
+
+/// The `on-timers` export.
+///
+/// # Errors
+/// When the invocation fails as a whole.
+pub fn on_timers(fired: timer_handler::Fired) -> Result<(), wire::Failure> {
+    follow_level();
+    let timer_handler::Fired { partition, watermark, domain, keys, tags, times } = fired;
+    let domain = match domain {
+        host_timers::TimeDomain::Event => TimeDomain::Event,
+        host_timers::TimeDomain::Processing => TimeDomain::Processing,
+    };
+    let fired = Fired { partition, watermark, domain, keys, tags, times };
+    INSTANCE.with_borrow_mut(|instance| match instance {
+        Some(instance) => match instance.timed() {
+            Some(timed) => timed.fire(fired, &mut Imports),
+            None => Err(wire::Failure::Fatal("the transform has no timers".to_owned())),
+        },
+        None => Err(wire::Failure::Fatal("`on-timers` was called before `open`".to_owned())),
     })
 }
 
@@ -117,6 +170,76 @@ fn schema_error(id: SchemaId, error: SchemaError) -> Error {
     })
 }
 
+/// The host's state and timers, as [`link`](crate::state::link) calls them.
+pub(crate) mod state {
+    use super::bindings::wasmill::transform::state;
+    use super::bindings::wasmill::transform::state::StateError;
+    use super::bindings::wasmill::transform::timers;
+    use super::bindings::wasmill::transform::timers::TimerError;
+    use crate::binaries::Binaries;
+    use crate::state::link::Refusal;
+    use crate::state::link::ScanPage;
+    use crate::state::link::ScanRange;
+    use crate::timers::TimeDomain;
+
+    pub(crate) fn get_many(store: u32, keys: &Binaries) -> Result<Binaries, Refusal> {
+        state::get_many(store, keys).map_err(of_state)
+    }
+
+    pub(crate) fn put_many(store: u32, keys: &Binaries, values: &Binaries) -> Result<(), Refusal> {
+        state::put_many(store, keys, values).map_err(of_state)
+    }
+
+    pub(crate) fn scan(
+        store: u32,
+        range: &ScanRange,
+        limit: u32,
+        cursor: Option<&[u8]>,
+    ) -> Result<ScanPage, Refusal> {
+        state::scan(store, range, limit, cursor).map_err(of_state)
+    }
+
+    pub(crate) fn register(
+        domain: TimeDomain,
+        keys: &Binaries,
+        tags: &Binaries,
+        times: &[u8],
+    ) -> Result<(), Refusal> {
+        timers::register(of_domain(domain), keys, tags, times).map_err(of_timers)
+    }
+
+    pub(crate) fn cancel(domain: TimeDomain, keys: &Binaries, tags: &Binaries) -> Result<(), Refusal> {
+        timers::cancel(of_domain(domain), keys, tags).map_err(of_timers)
+    }
+
+    fn of_domain(domain: TimeDomain) -> timers::TimeDomain {
+        match domain {
+            TimeDomain::Event => timers::TimeDomain::Event,
+            TimeDomain::Processing => timers::TimeDomain::Processing,
+        }
+    }
+
+    #[cold]
+    fn of_state(error: StateError) -> Refusal {
+        match error {
+            StateError::UnknownStore => Refusal::Invalid("the host knows no such store".to_owned()),
+            StateError::InvalidKeys(why) => Refusal::Invalid(format!("invalid keys: {why}")),
+            StateError::InvalidValues(why) => Refusal::Invalid(format!("invalid values: {why}")),
+            StateError::InvalidScan(why) => Refusal::Invalid(format!("invalid scan: {why}")),
+            StateError::LimitExceeded(bytes) => Refusal::Limit(bytes),
+        }
+    }
+
+    #[cold]
+    fn of_timers(error: TimerError) -> Refusal {
+        match error {
+            TimerError::InvalidTimers(why) => Refusal::Invalid(format!("invalid timers: {why}")),
+            TimerError::NotDeclared => Refusal::Invalid("the host knows of no such timers".to_owned()),
+            TimerError::LimitExceeded(bytes) => Refusal::Limit(bytes),
+        }
+    }
+}
+
 /// Passes the `log` crate's records to the host.
 struct Logger;
 
@@ -156,6 +279,31 @@ fn follow_level() {
         Some(host_log::Level::Debug) => log::LevelFilter::Debug,
         Some(host_log::Level::Trace) => log::LevelFilter::Trace,
     });
+}
+
+/// Exports a transform with timers as the component of the crate.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_timed {
+    ($transform:ty) => {
+        $crate::__export!($transform);
+
+        const _: () = {
+            struct Component;
+
+            impl $crate::__private::timed_bindings::exports::wasmill::transform::timer_handler::Guest
+                for Component
+            {
+                fn on_timers(
+                    fired: $crate::__private::timed_bindings::exports::wasmill::transform::timer_handler::Fired,
+                ) -> Result<(), $crate::wire::Failure> {
+                    $crate::__private::on_timers(fired)
+                }
+            }
+
+            $crate::__private::timed_bindings::export_timer_handler!(Component);
+        };
+    };
 }
 
 /// Exports a transform as the component of the crate.

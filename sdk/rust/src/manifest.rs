@@ -4,6 +4,7 @@ use crate::avro_type::AvroType;
 use crate::avro_type::Kind;
 use crate::schema_writer;
 use crate::schema_writer::SchemaWriter;
+use crate::state::declaration::StateDeclaration;
 
 /// What a port reads or writes as the key or the value of its records.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +60,65 @@ pub struct InputPort {
     pub headers: bool,
     /// Whether offsets are wanted.
     pub offset: bool,
+    /// Where event time comes from.
+    pub event_time: Option<EventTimeDeclaration>,
+}
+
+impl InputPort {
+    /// What stands for the input port where timers are at hand.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn timers(key: Option<Part>) -> Self {
+        Self {
+            name: "timers",
+            description: "",
+            key,
+            timestamp: false,
+            headers: false,
+            offset: false,
+            event_time: None,
+        }
+    }
+}
+
+/// Event time of an input port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventTime {
+    /// A field of the value; none: the record's timestamp.
+    pub field: Option<&'static str>,
+    /// How far behind the largest event time the watermark stays.
+    pub out_of_orderness_ms: u64,
+    /// The watermark advances in steps of this.
+    pub granularity_ms: u64,
+    /// Whether records behind the watermark are dropped.
+    pub drop_late: bool,
+}
+
+/// Event time, with the function that writes it into the manifest: a transform without event time
+/// does not carry the code.
+#[derive(Debug, Clone, Copy)]
+pub struct EventTimeDeclaration {
+    /// What is declared.
+    pub event_time: EventTime,
+    /// Appends it to an input of the manifest.
+    pub json: fn(&EventTime, &mut String),
+}
+
+impl EventTime {
+    /// Appends the input's key `event_time`, after a comma.
+    pub fn write_json(&self, out: &mut String) {
+        out.push_str(",\"event_time\":{");
+        if let Some(field) = self.field {
+            out.push_str("\"field\":");
+            schema_writer::string(out, field);
+            out.push(',');
+        }
+        let late = if self.drop_late { "drop" } else { "process" };
+        out.push_str(&format!(
+            "\"out_of_orderness_ms\":{},\"granularity_ms\":{},\"late\":\"{late}\"}}",
+            self.out_of_orderness_ms, self.granularity_ms
+        ));
+    }
 }
 
 /// A configuration key.
@@ -100,6 +160,8 @@ pub struct Declaration {
     pub outputs: Vec<OutputPort>,
     /// The configuration keys.
     pub config: Vec<ConfigKey>,
+    /// State and timers.
+    pub state: Option<StateDeclaration>,
 }
 
 impl Declaration {
@@ -127,6 +189,9 @@ impl Declaration {
                     out.push_str("\":true");
                 }
             }
+            if let Some(declared) = &port.event_time {
+                (declared.json)(&declared.event_time, &mut out);
+            }
             out.push('}');
         }
         out.push_str("],\"outputs\":[");
@@ -148,7 +213,11 @@ impl Declaration {
             }
             out.push('}');
         }
-        out.push_str("]}");
+        out.push(']');
+        if let Some(state) = &self.state {
+            (state.json)(state, &mut out);
+        }
+        out.push('}');
         out
     }
 }

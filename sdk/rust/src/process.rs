@@ -42,6 +42,74 @@ pub trait Process<T>: Transform {
     }
 }
 
+/// What a transform asks of its state for a record before the first record of the batch is processed, so
+/// that the host is asked once for the whole batch. An input with the option `prefetch` calls it:
+/// `#[input(clicks, key = String, prefetch)]`.
+///
+/// Only entries of a [`Map`](crate::Map), [`Set`](crate::Set) or [`Deduplicate`](crate::Deduplicate)
+/// need it: state of one value a key is fetched at once in any case.
+///
+/// ```
+/// # use wasmill_sdk::prelude::*;
+/// # #[transform]
+/// # #[input(clicks, key = String, prefetch)]
+/// # struct Once { seen: Deduplicate<i64>, clicks: Output<i64> }
+/// # impl Process<i64> for Once {
+/// #     fn process(&mut self, click: i64, _: &mut Context<'_>) -> Result<()> {
+/// #         if self.seen.is_first(&click)? { self.clicks.emit(click) } else { Ok(()) }
+/// #     }
+/// # }
+/// impl Prefetch<i64> for Once {
+///     fn prefetch(&mut self, click: &i64) -> Result<()> {
+///         self.seen.prefetch(click)
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what to prefetch for `{T}`",
+    note = "write `impl Prefetch<{T}> for {Self}`, or leave `prefetch` out of the #[input(..)]"
+)]
+pub trait Prefetch<T>: Process<T> {
+    /// Asks for what `input` needs. It is called for every record that is no tombstone, with the
+    /// record's key at hand.
+    ///
+    /// # Errors
+    /// One that rejects is passed over: the record meets it again when it is processed.
+    fn prefetch(&mut self, input: &T) -> Result<()>;
+}
+
+/// What happens for each record before the first is processed.
+#[doc(hidden)]
+pub trait Before<S, T> {
+    /// Whether anything does.
+    const ON: bool;
+
+    /// Takes one record.
+    fn prefetch(transform: &mut S, input: &T) -> Result<()>;
+}
+
+/// Nothing happens before.
+enum Unprepared {}
+
+impl<S, T> Before<S, T> for Unprepared {
+    const ON: bool = false;
+
+    fn prefetch(_: &mut S, _: &T) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// [`Prefetch`] is called before.
+enum Prefetched {}
+
+impl<S: Prefetch<T>, T> Before<S, T> for Prefetched {
+    const ON: bool = true;
+
+    fn prefetch(transform: &mut S, input: &T) -> Result<()> {
+        transform.prefetch(input)
+    }
+}
+
 /// What an input can carry: a record type or a [`Batch`].
 pub trait Input<'a>: Sized {
     /// What the port declares as its value.
@@ -51,7 +119,7 @@ pub trait Input<'a>: Sized {
     ///
     /// # Errors
     /// When the invocation fails as a whole.
-    fn drive<S: Process<Self>>(
+    fn drive<S: Process<Self>, P: Before<S, Self>>(
         transform: &mut S,
         batch: &'a mut wire::Batch,
         port: &'static InputPort,
@@ -64,7 +132,7 @@ impl<'a, T: Read<'a>> Input<'a> for T {
         Part::of::<T>()
     }
 
-    fn drive<S: Process<Self>>(
+    fn drive<S: Process<Self>, P: Before<S, Self>>(
         transform: &mut S,
         batch: &'a mut wire::Batch,
         port: &'static InputPort,
@@ -78,6 +146,13 @@ impl<'a, T: Read<'a>> Input<'a> for T {
         let tombstones =
             if T::KIND.has_validity() { columns.validity(root, count as usize)? } else { Validity::none() };
         let reader = T::reader(columns, root, count as usize)?;
+        if P::ON {
+            for row in (0..count).filter(|row| !tombstones.is_null(*row as usize)) {
+                transform.at(row);
+                let asked = P::prefetch(transform, &T::read(&reader, row as usize)?);
+                asked.or_else(pass_rejection)?;
+            }
+        }
         let mut ctx = Context::of_rows(batch, port, host);
         for row in 0..count {
             transform.at(row);
@@ -93,9 +168,28 @@ impl<'a, T: Read<'a>> Input<'a> for T {
                 }
                 ctx.reject(error.into_reason());
             }
+            if S::STATEFUL && ctx.take_rejected() {
+                transform.undo()?;
+            }
+        }
+        if S::STATEFUL && ctx.has_rejected_others() {
+            return Err(rejected_others());
         }
         ctx.finish()
     }
+}
+
+/// A rejection while prefetching: the record meets it again.
+#[cold]
+fn pass_rejection(error: Error) -> Result<()> {
+    if error.outcome() == Outcome::Reject { Ok(()) } else { Err(error) }
+}
+
+#[cold]
+fn rejected_others() -> Error {
+    Error::fatal(
+        "a record set another record aside, whose state cannot be undone any more: reject the record at hand, or process whole batches",
+    )
 }
 
 impl<'a, T: crate::AvroType> Input<'a> for Batch<T> {
@@ -103,7 +197,7 @@ impl<'a, T: crate::AvroType> Input<'a> for Batch<T> {
         Part::of::<T>()
     }
 
-    fn drive<S: Process<Self>>(
+    fn drive<S: Process<Self>, P: Before<S, Self>>(
         transform: &mut S,
         batch: &'a mut wire::Batch,
         port: &'static InputPort,
@@ -124,7 +218,18 @@ pub fn run<'a, S: Process<T>, T: Input<'a>>(
     port: &'static InputPort,
     host: &'a mut dyn Host,
 ) -> Result<()> {
-    T::drive(transform, batch, port, host)
+    T::drive::<S, Unprepared>(transform, batch, port, host)
+}
+
+/// As [`run`], with [`Prefetch`].
+#[doc(hidden)]
+pub fn run_prefetching<'a, S: Prefetch<T>, T: Input<'a>>(
+    transform: &mut S,
+    batch: &'a mut wire::Batch,
+    port: &'static InputPort,
+    host: &'a mut dyn Host,
+) -> Result<()> {
+    T::drive::<S, Prefetched>(transform, batch, port, host)
 }
 
 /// What an input declares as its value. `T` is inferred where a transform processes only one type.

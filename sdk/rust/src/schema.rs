@@ -72,7 +72,7 @@ impl Schema {
         }
     }
 
-    fn of(kind: Kind) -> Self {
+    pub(crate) fn of(kind: Kind) -> Self {
         Self {
             kind,
             nullable: false,

@@ -6,6 +6,8 @@ use crate::error::Result;
 use crate::host::Host;
 use crate::manifest::Declaration;
 use crate::output::Port;
+use crate::state::declaration::Keep;
+use crate::timers::Fired;
 use crate::wire::Batch;
 use crate::wire::Failure;
 
@@ -36,6 +38,32 @@ pub trait Transform: Sized + 'static {
     #[doc(hidden)]
     fn at(&mut self, row: u32);
 
+    /// Whether it has state or timers.
+    #[doc(hidden)]
+    const STATEFUL: bool = false;
+
+    /// Visits all state and timers.
+    #[doc(hidden)]
+    fn states(&mut self, visit: &mut dyn FnMut(&mut dyn Keep) -> Result<()>) -> Result<()> {
+        let _ = visit;
+        Ok(())
+    }
+
+    /// Undoes what the row at hand wrote to state and timers.
+    #[doc(hidden)]
+    fn undo(&mut self) -> Result<()> {
+        self.states(&mut |state| {
+            state.undo();
+            Ok(())
+        })
+    }
+
+    /// The transform as one with timers, if it has any.
+    #[doc(hidden)]
+    fn timed(&mut self) -> Option<&mut dyn Timed> {
+        None
+    }
+
     /// Visits every output.
     #[doc(hidden)]
     fn outputs(&mut self, visit: &mut dyn FnMut(&mut dyn Port) -> Result<()>) -> Result<()>;
@@ -63,20 +91,56 @@ pub trait Transform: Sized + 'static {
 pub(crate) trait Instance {
     /// One invocation.
     fn process(&mut self, batch: Batch, host: &mut dyn Host) -> Result<(), Failure>;
+
+    /// The instance as one with timers, if it has any: a transform without them carries no code for
+    /// them.
+    fn timed(&mut self) -> Option<&mut dyn Timed>;
+}
+
+/// An instance of a transform with timers.
+pub trait Timed {
+    /// One invocation with timers that are due.
+    ///
+    /// # Errors
+    /// When the invocation fails as a whole.
+    fn fire(&mut self, fired: Fired, host: &mut dyn Host) -> Result<(), Failure>;
 }
 
 impl<T: Transform> Instance for T {
     fn process(&mut self, mut batch: Batch, host: &mut dyn Host) -> Result<(), Failure> {
-        let rows = batch.rows.count;
-        let mut run = || {
-            // What an earlier, failed invocation left behind goes first.
-            self.outputs(&mut |output| {
-                output.begin(rows);
+        invoke(self, batch.rows.count, host, |transform, host| transform.dispatch(&mut batch, host))
+    }
+
+    fn timed(&mut self) -> Option<&mut dyn Timed> {
+        T::timed(self)
+    }
+}
+
+/// What every invocation does before and after its work.
+#[inline(always)]
+pub(crate) fn invoke<T: Transform>(
+    transform: &mut T,
+    rows: u32,
+    host: &mut dyn Host,
+    work: impl FnOnce(&mut T, &mut dyn Host) -> Result<()>,
+) -> Result<(), Failure> {
+    let run = || {
+        // What an earlier, failed invocation left behind goes first.
+        transform.outputs(&mut |output| {
+            output.begin(rows);
+            Ok(())
+        })?;
+        if T::STATEFUL {
+            transform.states(&mut |state| {
+                state.begin();
                 Ok(())
             })?;
-            self.dispatch(&mut batch, host)?;
-            self.outputs(&mut |output| output.finish(host))
-        };
-        run().map_err(crate::Error::into_failure)
-    }
+        }
+        work(transform, host)?;
+        if T::STATEFUL {
+            transform.states(&mut |state| state.finish())?;
+        }
+        transform.outputs(&mut |output| output.finish(host))
+    };
+    run().map_err(crate::Error::into_failure)
 }

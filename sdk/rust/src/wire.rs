@@ -3,6 +3,11 @@
 //! The same types serve in Wasm, where the bindings lift and lower them, and natively, where
 //! [`Runner`](crate::native::Runner) takes and gives them as they are.
 
+pub use crate::binaries::Binaries;
+pub use crate::state::link::ScanPage;
+pub use crate::state::link::ScanRange;
+pub use crate::timers::Fired;
+
 /// A schema known to the host, valid for the life of the instance.
 pub type SchemaId = u32;
 

@@ -5,17 +5,26 @@
 //! guest memory --arena: one copy--> aligned Buffers --lift: checks--> ArrayRef
 //! ```
 //!
-//! Nothing here knows wasmtime but [`wire`]: [`lift::lift`] takes plain byte slices, so that it can
-//! be tested with arbitrary bytes.
+//! Nothing here knows wasmtime but [`abi`], [`batch_out`], [`columns_in`] and [`wire`]:
+//! [`lift::lift`] takes plain byte slices, so that it can be tested with arbitrary bytes.
 
+mod abi;
 pub mod arena;
+pub(in crate::wasm) mod batch_out;
 mod bitmap;
 pub mod column_error;
+pub mod columns_in;
 mod dead;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod lift;
 pub mod lower;
 mod primitive;
 pub mod shape;
+#[cfg(any(test, fuzzing))]
+mod specimens;
+// A fuzz target is built without wasmtime.
+#[cfg(not(fuzzing))]
 pub(in crate::wasm) mod wire;
 
 #[cfg(test)]

@@ -45,6 +45,7 @@ pub(in crate::wasm) fn describe(program: &Program) -> Result<String, DescribeErr
         timestamp_shape: ColumnShape::timestamp(),
         headers_shape: ColumnShape::headers(),
     });
+    let _place = program.engine.describing().enter();
     let mut store = new_store(program, &context, GuestLog::new(Arc::new(NoGuestLogs), 0));
     let mut call = || {
         let _running = begin(program, &mut store, DESCRIBE_MS_MAX, Invocation::default());

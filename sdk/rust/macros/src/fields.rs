@@ -66,6 +66,14 @@ impl Field {
         }
     }
 
+    /// The `Form` of the field's body in generated code: what [`Self::schema`] says in the schema.
+    pub(crate) fn form(&self) -> TokenStream {
+        let size = self.attributes.size.as_ref().map_or(quote!(0), ToTokens::to_token_stream);
+        let fixed = option(self.attributes.fixed.as_ref().map(|_| size));
+        let null_last = self.attributes.default.as_deref().is_some_and(|default| default != "null");
+        quote!(__sdk::Form { fixed: #fixed, null_last: #null_last })
+    }
+
     /// Checks of the attributes against the type, which only the compiler knows.
     pub(crate) fn checks(&self) -> syn::Result<TokenStream> {
         let ty = &self.ty_static;

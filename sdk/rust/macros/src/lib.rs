@@ -2,13 +2,18 @@
 
 mod attributes;
 mod case;
+mod durations;
 mod fields;
 mod json;
 mod lifetimes;
 #[cfg(test)]
 mod misuse;
+#[cfg(test)]
+mod misuse_of_state;
 mod ports;
 mod record;
+mod state_fields;
+mod stateful;
 mod symbols;
 mod transform;
 mod transform_fields;
@@ -42,11 +47,15 @@ pub fn derive_record(input: TokenStream) -> TokenStream {
 ///
 /// Above the struct: `#[input(name)]` for each input port (one named `input` if there is none), with
 /// `name: Type` where the transform processes several types, then any of `key = Type`, `timestamp`,
-/// `headers`, `offset`; `#[config(key = "..", required, default = .., description = "..")]` for keys
+/// `headers`, `offset`, `prefetch`, and for event time `event_time = "field"` or
+/// `event_time = timestamp` with `out_of_orderness = "1s"`, `granularity = "100ms"`,
+/// `late = "drop"`; `#[config(key = "..", required, default = .., description = "..")]` for keys
 /// that an `#[open]` function reads.
 ///
-/// Each field is an output port (`Output<..>`, named as the field or with `#[output(name = "..")]`),
-/// or is set when an instance opens: from a configuration key with `#[config]`
+/// Each field is an output port (`Output<..>`, named as the field or with `#[output(name = "..")]`);
+/// state (`Value`, `Map`, `List`, `Set`, `Reducing`, `Aggregate`, `Deduplicate`), with
+/// `#[state(ttl = "7d", ttl_time = "event", scope = "partition", scan = false, name = "..")]`;
+/// timers (`Timers`), with `#[timers(scope = "partition")]`; or is set when an instance opens: from a configuration key with `#[config]`
 /// (`key = ".."`, `default = ..`), or by a function of the configuration with `#[open(function)]`.
 #[proc_macro_attribute]
 pub fn transform(arguments: TokenStream, item: TokenStream) -> TokenStream {

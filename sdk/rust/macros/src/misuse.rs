@@ -8,7 +8,7 @@ fn derive_error(item: TokenStream) -> String {
     crate::record::derive(&input).expect_err("it must be refused").to_string()
 }
 
-fn transform_error(arguments: TokenStream, item: TokenStream) -> String {
+pub(crate) fn transform_error(arguments: TokenStream, item: TokenStream) -> String {
     crate::transform::expand(arguments, item).expect_err("it must be refused").to_string()
 }
 

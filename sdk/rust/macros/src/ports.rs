@@ -12,9 +12,11 @@ use syn::Type;
 use syn::parse::Parse;
 use syn::parse::ParseStream;
 
+use crate::durations;
 use crate::fields;
+use crate::lifetimes;
 
-/// `#[input(name: Type, key = Type, timestamp, headers, offset)]`.
+/// `#[input(name: Type, key = Type, timestamp, headers, offset, prefetch, event_time = "field", ..)]`.
 pub(crate) struct InputPort {
     pub(crate) name: LitStr,
     description: String,
@@ -24,6 +26,73 @@ pub(crate) struct InputPort {
     timestamp: bool,
     headers: bool,
     offset: bool,
+    /// Whether `Prefetch` is called.
+    pub(crate) prefetch: bool,
+    event_time: Option<EventTime>,
+}
+
+/// Where event time comes from, and what follows from it.
+struct EventTime {
+    /// None: the record's timestamp.
+    field: Option<LitStr>,
+    out_of_orderness_ms: u64,
+    granularity_ms: u64,
+    drop_late: bool,
+}
+
+impl EventTime {
+    /// `timestamp`, or the name of a field.
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let field = if input.peek(LitStr) {
+            Some(input.parse()?)
+        } else {
+            let ident: Ident = input.parse()?;
+            if ident != "timestamp" {
+                let message =
+                    format!("write event_time = timestamp, or the name of a field: event_time = \"{ident}\"");
+                return Err(syn::Error::new(ident.span(), message));
+            }
+            None
+        };
+        Ok(Self { field, out_of_orderness_ms: 0, granularity_ms: 100, drop_late: false })
+    }
+
+    /// Takes an option that goes with event time.
+    fn take(&mut self, option: &Ident, value: &LitStr) -> syn::Result<()> {
+        match option.to_string().as_str() {
+            "out_of_orderness" => self.out_of_orderness_ms = durations::millis(value)?,
+            "granularity" => self.granularity_ms = durations::positive_millis(value, "the granularity")?,
+            _ => {
+                self.drop_late = match value.value().as_str() {
+                    "process" => false,
+                    "drop" => true,
+                    other => {
+                        let message = format!(
+                            "late records cannot be `{other}`: expected process or drop; a pipeline can also send them to a topic"
+                        );
+                        return Err(syn::Error::new(value.span(), message));
+                    }
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn tokens(&self) -> TokenStream {
+        let Self { out_of_orderness_ms, granularity_ms, drop_late, .. } = self;
+        let field = fields::option(self.field.as_ref());
+        quote! {
+            __sdk::EventTimeDeclaration {
+                event_time: __sdk::EventTime {
+                    field: #field,
+                    out_of_orderness_ms: #out_of_orderness_ms,
+                    granularity_ms: #granularity_ms,
+                    drop_late: #drop_late,
+                },
+                json: __sdk::EventTime::write_json,
+            }
+        }
+    }
 }
 
 impl Parse for InputPort {
@@ -32,6 +101,7 @@ impl Parse for InputPort {
         let ty = if input.parse::<Option<Token![:]>>()?.is_some() { Some(input.parse()?) } else { None };
         let mut port = Self { ty, ..Self::unnamed() };
         port.name = name;
+        let mut of_event_time: Vec<(Ident, LitStr)> = Vec::new();
         while input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
             let option: Ident = input.parse()?;
             match option.to_string().as_str() {
@@ -42,20 +112,40 @@ impl Parse for InputPort {
                 "timestamp" => port.timestamp = true,
                 "headers" => port.headers = true,
                 "offset" => port.offset = true,
+                "prefetch" => port.prefetch = true,
+                "event_time" => {
+                    input.parse::<Token![=]>()?;
+                    port.event_time = Some(EventTime::parse(input)?);
+                }
+                "out_of_orderness" | "granularity" | "late" => {
+                    input.parse::<Token![=]>()?;
+                    of_event_time.push((option, input.parse()?));
+                }
                 other => {
                     return Err(syn::Error::new(
                         option.span(),
                         format!(
-                            "unknown option `{other}`: expected key = Type, timestamp, headers or offset"
+                            "unknown option `{other}`: expected key = Type, timestamp, headers, offset, prefetch, event_time, out_of_orderness, granularity or late"
                         ),
                     ));
                 }
             }
         }
+        for (option, value) in of_event_time {
+            let Some(event_time) = &mut port.event_time else {
+                return Err(syn::Error::new(
+                    option.span(),
+                    format!(
+                        "`{option}` needs event time: write event_time = \"field\" or event_time = timestamp beside it"
+                    ),
+                ));
+            };
+            event_time.take(&option, &value)?;
+        }
         if input.is_empty() {
             Ok(port)
         } else {
-            Err(input.error("expected `#[input(name: Type, key = Type, timestamp, headers, offset)]`"))
+            Err(input.error("expected `#[input(name: Type, key = Type, timestamp, headers, offset, ..)]`"))
         }
     }
 }
@@ -80,7 +170,18 @@ impl InputPort {
             timestamp: false,
             headers: false,
             offset: false,
+            prefetch: false,
+            event_time: None,
         }
+    }
+
+    /// The type of the keys, with `'static` lifetimes.
+    pub(crate) fn key(&self) -> Option<TokenStream> {
+        self.key.as_ref().map(|key| lifetimes::to_static(key.to_token_stream()))
+    }
+
+    pub(crate) fn has_event_time(&self) -> bool {
+        self.event_time.is_some()
     }
 
     /// The ports that the attributes of a struct declare.
@@ -111,6 +212,7 @@ impl InputPort {
     pub(crate) fn tokens(&self) -> TokenStream {
         let Self { name, description, timestamp, headers, offset, .. } = self;
         let key = fields::option(self.key.as_ref().map(|key| quote!(__sdk::Part::of::<#key>())));
+        let event_time = fields::option(self.event_time.as_ref().map(EventTime::tokens));
         quote! {
             __sdk::InputPort {
                 name: #name,
@@ -119,6 +221,7 @@ impl InputPort {
                 timestamp: #timestamp,
                 headers: #headers,
                 offset: #offset,
+                event_time: #event_time,
             }
         }
     }

@@ -84,6 +84,23 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
 }
 
 impl Target<'_> {
+    /// The impl of `Stored`: the type, and how it is borrowed.
+    pub(crate) fn stored(&self) -> TokenStream {
+        let name = &self.input.ident;
+        let (owned, of) = if self.generics.is_empty() {
+            (quote!(#name), quote!(#name))
+        } else {
+            (quote!(#name<'static>), quote!(#name<'__of>))
+        };
+        quote! {
+            #[automatically_derived]
+            impl __sdk::Stored for #owned {
+                type Of<'__of> = #of;
+                type Column = <Self as __sdk::Write>::Builder;
+            }
+        }
+    }
+
     /// The `TypeName` in generated code.
     pub(crate) fn type_name(&self) -> TokenStream {
         let name = match &self.attributes.rename {
@@ -120,6 +137,8 @@ fn record(target: &Target<'_>, fields: &Fields) -> syn::Result<TokenStream> {
     }
     let count = parsed.len();
     let schemas = parsed.iter().map(Field::schema);
+    let forms: Vec<_> = parsed.iter().map(Field::form).collect();
+    let stored = target.stored();
     let checks = parsed.iter().map(Field::checks).collect::<syn::Result<TokenStream>>()?;
     let idents: Vec<_> = parsed.iter().map(|field| &field.ident).collect();
     let slots: Vec<_> = parsed.iter().map(|field| &field.slot).collect();
@@ -191,6 +210,36 @@ fn record(target: &Target<'_>, fields: &Fields) -> syn::Result<TokenStream> {
             fn write(&self, builder: &mut Self::Builder) {
                 let _ = &builder;
                 #(<#types as __sdk::Write>::write(&self.#idents, &mut builder.#slots);)*
+            }
+        }
+
+        #stored
+
+        #[automatically_derived]
+        impl #generics __sdk::Encode for #name #generics {
+            #[inline(always)]
+            fn encode(
+                &self,
+                _: __sdk::Form,
+                out: &mut ::std::vec::Vec<u8>,
+            ) -> ::core::result::Result<(), __sdk::BodyError> {
+                let _ = &out;
+                #(<#types as __sdk::Encode>::encode(&self.#idents, const { #forms }, out)?;)*
+                ::core::result::Result::Ok(())
+            }
+        }
+
+        #[automatically_derived]
+        impl<#lifetime> __sdk::Decode<#lifetime> for #name #generics {
+            #[inline(always)]
+            fn decode(
+                _: __sdk::Form,
+                body: &mut __sdk::Body<#lifetime>,
+            ) -> ::core::result::Result<Self, __sdk::BodyError> {
+                let _ = &body;
+                ::core::result::Result::Ok(Self {
+                    #(#idents: <#types as __sdk::Decode<#lifetime>>::decode(const { #forms }, body)?,)*
+                })
             }
         }
 

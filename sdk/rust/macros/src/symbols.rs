@@ -36,6 +36,7 @@ pub(crate) fn derive(target: &Target<'_>, data: &DataEnum) -> syn::Result<TokenS
     let default = fields::option(default);
     let variants: Vec<_> = data.variants.iter().map(|variant| &variant.ident).collect();
     let indexes: Vec<i32> = (0..).take(variants.len()).collect();
+    let stored = target.stored();
     Ok(quote! {
         #[automatically_derived]
         impl __sdk::AvroType for #name {
@@ -83,6 +84,38 @@ pub(crate) fn derive(target: &Target<'_>, data: &DataEnum) -> syn::Result<TokenS
                     #(Self::#variants => #indexes,)*
                 };
                 builder.push(index.to_le_bytes());
+            }
+        }
+
+        #stored
+
+        #[automatically_derived]
+        impl __sdk::Encode for #name {
+            #[inline]
+            fn encode(
+                &self,
+                _: __sdk::Form,
+                out: &mut ::std::vec::Vec<u8>,
+            ) -> ::core::result::Result<(), __sdk::BodyError> {
+                let index: i32 = match self {
+                    #(Self::#variants => #indexes,)*
+                };
+                __sdk::put_long(index.into(), out);
+                ::core::result::Result::Ok(())
+            }
+        }
+
+        #[automatically_derived]
+        impl<'__batch> __sdk::Decode<'__batch> for #name {
+            #[inline]
+            fn decode(
+                _: __sdk::Form,
+                body: &mut __sdk::Body<'__batch>,
+            ) -> ::core::result::Result<Self, __sdk::BodyError> {
+                match body.int()? {
+                    #(#indexes => ::core::result::Result::Ok(Self::#variants),)*
+                    _ => ::core::result::Result::Err(__sdk::BodyError::new("an enum index has no symbol")),
+                }
             }
         }
     })

@@ -12,6 +12,8 @@ use crate::case::Case;
 use crate::ports;
 use crate::ports::ConfigKey;
 use crate::ports::InputPort;
+use crate::stateful::Stateful;
+use crate::transform_fields::NextIndexes;
 use crate::transform_fields::TransformField;
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
@@ -47,11 +49,12 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
         }
     }
 
-    let mut next_output = 0;
-    let inits: Vec<_> = fields.iter().map(|field| field.init(&mut next_output)).collect();
+    let mut next = NextIndexes::default();
+    let inits: Vec<_> = fields.iter().map(|field| field.init(&mut next)).collect();
     let mut outputs = Vec::new();
     let mut output_parts = Vec::new();
     let mut output_names: Vec<String> = Vec::new();
+    let (mut states, mut timers) = (Vec::new(), Vec::new());
     for field in fields {
         match field {
             TransformField::Output { ident, ty, name, description } => {
@@ -68,9 +71,13 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
             }
             TransformField::Config { key, .. } => keys.push(key),
             TransformField::Open { .. } => {}
+            TransformField::State(state) => states.push(state),
+            TransformField::Timers(field) => timers.push(field),
         }
     }
     duplicate_keys(&keys)?;
+    let Stateful { items, scope, declaration, methods, at, prepare, export } =
+        Stateful::of(&item.ident, &inputs, &states, &timers)?;
 
     let ident = &item.ident;
     let statics: Vec<_> = (0..inputs.len()).map(|index| format_ident!("INPUT_{index}")).collect();
@@ -78,6 +85,11 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     let types: Vec<_> = inputs.iter().map(InputPort::ty).collect();
     let indexes: Vec<u32> = (0..).take(inputs.len()).collect();
     let key_tokens = keys.iter().map(ConfigKey::tokens);
+    let runs = inputs.iter().map(|input| {
+        let run = if input.prefetch { quote!(run_prefetching) } else { quote!(run) };
+        let ty = input.ty();
+        quote!(__sdk::#run::<Self, #ty>)
+    });
     Ok(quote! {
         #item
 
@@ -85,6 +97,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
             use ::wasmill_sdk::__private as __sdk;
 
             #(static #statics: __sdk::InputPort = #input_tokens;)*
+            #items
 
             #[automatically_derived]
             impl __sdk::Transform for #ident {
@@ -95,11 +108,13 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
                         inputs: ::std::vec![#((&#statics, __sdk::input_part::<Self, #types>())),*],
                         outputs: ::std::vec![#(#output_parts),*],
                         config: ::std::vec![#(#key_tokens),*],
+                        state: #declaration,
                     }
                 }
 
                 fn open(config: &__sdk::Config) -> __sdk::Result<Self> {
                     let _ = config;
+                    #scope
                     ::core::result::Result::Ok(Self { #(#inits),* })
                 }
 
@@ -109,7 +124,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
                     host: &mut dyn __sdk::Host,
                 ) -> __sdk::Result<()> {
                     match batch.port {
-                        #(#indexes => __sdk::run::<Self, #types>(self, batch, &#statics, host),)*
+                        #(#indexes => {
+                            #prepare
+                            #runs(self, batch, &#statics, host)
+                        })*
                         other => ::core::result::Result::Err(__sdk::unknown_input(other)),
                     }
                 }
@@ -117,8 +135,11 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
                 #[inline(always)]
                 fn at(&mut self, row: u32) {
                     let _ = row;
+                    #at
                     #(self.#outputs.at(row);)*
                 }
+
+                #methods
 
                 fn outputs(
                     &mut self,
@@ -132,7 +153,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
         };
 
         #[cfg(target_arch = "wasm32")]
-        ::wasmill_sdk::__export!(#ident);
+        ::wasmill_sdk::#export!(#ident);
     })
 }
 

@@ -1,4 +1,4 @@
-//! The fields of a transform: output ports, and what is set when an instance opens.
+//! The fields of a transform: output ports, state and timers, and what is set when an instance opens.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -13,11 +13,23 @@ use crate::fields;
 use crate::lifetimes;
 use crate::ports;
 use crate::ports::ConfigKey;
+use crate::state_fields::StateField;
+use crate::state_fields::TimersField;
+use crate::stateful;
 
 pub(crate) enum TransformField {
     Output { ident: Ident, ty: TokenStream, name: LitStr, description: String },
     Config { ident: Ident, ty: Type, key: ConfigKey },
     Open { ident: Ident, function: Expr },
+    State(StateField),
+    Timers(TimersField),
+}
+
+/// The indexes of the next output port and the next store.
+#[derive(Default)]
+pub(crate) struct NextIndexes {
+    output: u32,
+    store: u32,
 }
 
 impl TransformField {
@@ -27,8 +39,24 @@ impl TransformField {
             return Err(syn::Error::new_spanned(field, "a transform has named fields"));
         };
         let description = ports::docs(&field.attrs);
+        let taken = if let Some(state) = StateField::take(field, &ident)? {
+            Self::State(state)
+        } else if let Some(timers) = TimersField::take(field, &ident)? {
+            Self::Timers(timers)
+        } else {
+            Self::take_other(field, ident, description)?
+        };
+        field.attrs.retain(|attribute| {
+            !["output", "config", "open", "state", "timers"]
+                .iter()
+                .any(|name| attribute.path().is_ident(name))
+        });
+        Ok(taken)
+    }
+
+    fn take_other(field: &mut Field, ident: Ident, description: String) -> syn::Result<Self> {
         let attribute = |name: &str| field.attrs.iter().find(|attribute| attribute.path().is_ident(name));
-        let taken = if is_output(&field.ty) {
+        Ok(if is_output(&field.ty) {
             let plain = ident.to_string().trim_start_matches("r#").to_owned();
             let mut name = LitStr::new(&plain, ident.span());
             if let Some(attribute) = attribute("output") {
@@ -59,23 +87,28 @@ impl TransformField {
             return Err(syn::Error::new_spanned(
                 &*field,
                 format!(
-                    "the field `{ident}` is neither a port nor set when the instance opens: make it an `Output<..>`, or mark it #[config] or #[open(function)]. An instance may be dropped between any two batches, so nothing else may live in its fields"
+                    "the field `{ident}` is neither a port nor set when the instance opens: make it an `Output<..>`, state such as `Value<..>`, or mark it #[config] or #[open(function)]. An instance may be dropped between any two batches, so nothing else may live in its fields"
                 ),
             ));
-        };
-        field.attrs.retain(|attribute| {
-            !["output", "config", "open"].iter().any(|name| attribute.path().is_ident(name))
-        });
-        Ok(taken)
+        })
     }
 
-    /// How `open` sets the field. `output` is the index of the next output port.
-    pub(crate) fn init(&self, output: &mut u32) -> TokenStream {
+    /// How `open` sets the field.
+    pub(crate) fn init(&self, next: &mut NextIndexes) -> TokenStream {
         match self {
             Self::Output { ident, ty, .. } => {
-                let index = *output;
-                *output += 1;
+                let index = next.output;
+                next.output += 1;
                 quote!(#ident: <#ty>::new(#index))
+            }
+            Self::State(StateField { ident, ty, .. }) => {
+                let index = next.store;
+                next.store += 1;
+                let store = stateful::store_static(index);
+                quote!(#ident: <#ty as __sdk::StateField>::new(#index, &#store, &scope))
+            }
+            Self::Timers(TimersField { ident, ty, partition }) => {
+                quote!(#ident: <#ty>::new(#partition, &scope))
             }
             Self::Config { ident, ty, key } => {
                 let name = &key.key;

@@ -54,6 +54,27 @@ pub(crate) fn derive(target: &Target<'_>, data: &DataEnum) -> syn::Result<TokenS
             }
         }
     });
+    let encodes = branches.iter().zip(&indexes).map(|(branch, index)| {
+        let Branch { ident, ty, null, .. } = branch;
+        let (pattern, value) = if *null { (quote!(), quote!(&())) } else { (quote!((value)), quote!(value)) };
+        quote! {
+            Self::#ident #pattern => {
+                __sdk::put_long(i64::from(#index), out);
+                <#ty as __sdk::Encode>::encode(#value, __sdk::Form::PLAIN, out)
+            }
+        }
+    });
+    let decodes = branches.iter().zip(0_i64..).map(|(branch, index)| {
+        let Branch { ident, ty, null, .. } = branch;
+        if *null {
+            quote!(#index => ::core::result::Result::Ok(Self::#ident),)
+        } else {
+            quote! {
+                #index => <#ty as __sdk::Decode<#lifetime>>::decode(__sdk::Form::PLAIN, body).map(Self::#ident),
+            }
+        }
+    });
+    let stored = target.stored();
     let first = &branches.first().map(|branch| branch.slot.clone());
     let checks = checks(&branches);
     Ok(quote! {
@@ -119,6 +140,34 @@ pub(crate) fn derive(target: &Target<'_>, data: &DataEnum) -> syn::Result<TokenS
             fn write(&self, builder: &mut Self::Builder) {
                 match self {
                     #(#writes)*
+                }
+            }
+        }
+
+        #stored
+
+        #[automatically_derived]
+        impl #generics __sdk::Encode for #name #generics {
+            fn encode(
+                &self,
+                _: __sdk::Form,
+                out: &mut ::std::vec::Vec<u8>,
+            ) -> ::core::result::Result<(), __sdk::BodyError> {
+                match self {
+                    #(#encodes)*
+                }
+            }
+        }
+
+        #[automatically_derived]
+        impl<#lifetime> __sdk::Decode<#lifetime> for #name #generics {
+            fn decode(
+                _: __sdk::Form,
+                body: &mut __sdk::Body<#lifetime>,
+            ) -> ::core::result::Result<Self, __sdk::BodyError> {
+                match body.long()? {
+                    #(#decodes)*
+                    _ => ::core::result::Result::Err(__sdk::BodyError::new("a union has no such branch")),
                 }
             }
         }

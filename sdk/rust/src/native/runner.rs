@@ -6,6 +6,10 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::error::Result;
 use crate::host::Host;
+use crate::native::host_link;
+use crate::native::state_model::StateModel;
+use crate::timers::Fired;
+use crate::timers::TimeDomain;
 use crate::transform::Instance;
 use crate::transform::Transform;
 use crate::wire::Batch;
@@ -19,6 +23,7 @@ use crate::wire::SchemaId;
 pub struct Runner {
     instance: Box<dyn Instance>,
     host: NativeHost,
+    model: StateModel,
 }
 
 /// One `emit`.
@@ -68,17 +73,65 @@ impl Runner {
     pub fn open<T: Transform>(config: &[(&str, &str)]) -> Result<Self> {
         let entries = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let instance = Box::new(T::open(&Config::new(entries))?);
-        Ok(Self { instance, host: NativeHost::default() })
+        Ok(Self { instance, host: NativeHost::default(), model: StateModel::new(&T::declaration()) })
     }
 
     /// One invocation.
     ///
     /// # Errors
-    /// When the transform fails as a whole. What it emitted or rejected is dropped.
+    /// When the transform fails as a whole. What it emitted, rejected or wrote to state is dropped.
     pub fn process(&mut self, batch: Batch) -> Result<Processed, Failure> {
+        self.model.begin(batch.watermark, self.host.processing_time);
+        self.invoke(|instance, host| instance.process(batch, host))
+    }
+
+    /// One invocation with timers that are due at `until`, if there are any: at most 1000.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process). The timers are registered again.
+    pub fn fire(
+        &mut self,
+        domain: TimeDomain,
+        until: i64,
+        partition: u32,
+        watermark: Option<i64>,
+    ) -> Result<Option<(Fired, Processed)>, Failure> {
+        self.model.begin(watermark, self.host.processing_time);
+        let Some(fired) = self.model.take_due(domain, until, partition) else {
+            return Ok(None);
+        };
+        let given = fired.clone();
+        let processed = self.invoke(|instance, host| match instance.timed() {
+            Some(timed) => timed.fire(given, host),
+            None => Err(Failure::Fatal("the transform has no timers".to_owned())),
+        })?;
+        Ok(Some((fired, processed)))
+    }
+
+    fn invoke(
+        &mut self,
+        work: impl FnOnce(&mut dyn Instance, &mut NativeHost) -> Result<(), Failure>,
+    ) -> Result<Processed, Failure> {
         self.host.processed = Processed::default();
-        self.instance.process(batch, &mut self.host)?;
-        Ok(std::mem::take(&mut self.host.processed))
+        let (instance, host) = (&mut *self.instance, &mut self.host);
+        match host_link::lend(&mut self.model, || work(instance, host)) {
+            Ok(()) => {
+                self.model.keep();
+                Ok(std::mem::take(&mut self.host.processed))
+            }
+            Err(failure) => {
+                self.model.undo();
+                Err(failure)
+            }
+        }
+    }
+
+    pub(crate) fn state(&self) -> &StateModel {
+        &self.model
+    }
+
+    pub(crate) fn processing_time(&self) -> i64 {
+        self.host.processing_time
     }
 
     /// Declares a schema as the host does for the writer schemas of dynamic ports. The same text

@@ -14,6 +14,9 @@ use crate::avro_type::Read;
 use crate::batch::ColumnRef;
 use crate::manifest::Declaration;
 use crate::manifest::Part;
+use crate::native::any_batches::BatchSize;
+use crate::native::event_clock::EventClocks;
+use crate::native::event_clock::event_times;
 use crate::native::logs;
 use crate::native::logs::LogLine;
 use crate::native::runner::Processed;
@@ -21,7 +24,9 @@ use crate::native::runner::Runner;
 use crate::native::test_output::TestOutput;
 use crate::native::test_record;
 use crate::native::test_record::IntoTestRecord;
+use crate::native::test_time;
 use crate::schema_writer::SchemaWriter;
+use crate::timers::Fired;
 use crate::transform::Transform;
 use crate::wire::Batch;
 use crate::wire::Failure;
@@ -57,15 +62,27 @@ use crate::wire::SchemaId;
 /// ```
 #[allow(missing_debug_implementations, reason = "the transform need not have it")]
 pub struct TestHarness {
-    runner: Runner,
-    declaration: Declaration,
-    partition: u32,
-    watermark: Option<i64>,
+    pub(crate) runner: Runner,
+    pub(crate) declaration: Declaration,
+    pub(crate) partition: u32,
+    pub(crate) clocks: EventClocks,
+    /// Whether batches end where the watermark moves, as the host's do.
+    cuts: bool,
+    batch_size: BatchSize,
     next_offset: i64,
-    /// Every batch sent, with all roots.
-    inputs: Vec<Rows>,
-    outputs: Vec<Emitted>,
+    /// Every batch sent, with all roots, and of timers what stands for them.
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) outputs: Vec<Emitted>,
     rejected: Vec<Rejected>,
+    rejected_timers: Vec<RejectedTimer>,
+    late: u64,
+}
+
+/// What an invocation was given.
+pub(crate) struct Input {
+    pub(crate) rows: Rows,
+    /// Each record's number in the order of sending; none for timers.
+    pub(crate) numbers: Option<Vec<u64>>,
 }
 
 /// A record that the transform set aside.
@@ -77,15 +94,26 @@ pub struct Rejected {
     pub reason: String,
 }
 
+/// A timer that the transform set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedTimer {
+    /// The tag that it was registered with.
+    pub tag: String,
+    /// The time that it was registered for.
+    pub time: i64,
+    /// Why.
+    pub reason: String,
+}
+
 /// One emitted row.
-struct Emitted {
-    port: u32,
-    schema: Option<SchemaId>,
+pub(crate) struct Emitted {
+    pub(crate) port: u32,
+    pub(crate) schema: Option<SchemaId>,
     /// Shared by the rows of one `emit`.
-    rows: std::rc::Rc<Rows>,
-    row: usize,
-    input: usize,
-    source: Option<u32>,
+    pub(crate) rows: std::rc::Rc<Rows>,
+    pub(crate) row: usize,
+    pub(crate) input: usize,
+    pub(crate) source: Option<u32>,
 }
 
 impl TestHarness {
@@ -114,13 +142,17 @@ impl TestHarness {
             Runner::open::<T>(config).unwrap_or_else(|error| panic!("the transform does not open: {error}"));
         Self {
             runner,
-            declaration,
             partition: 0,
-            watermark: None,
+            clocks: EventClocks::new(&declaration),
+            cuts: test_time::cuts(&declaration),
+            batch_size: BatchSize::Whole,
             next_offset: 0,
             inputs: Vec::new(),
             outputs: Vec::new(),
             rejected: Vec::new(),
+            rejected_timers: Vec::new(),
+            late: 0,
+            declaration,
         }
     }
 
@@ -151,8 +183,13 @@ impl TestHarness {
 
     /// Sends records to an input port, as one batch.
     ///
+    /// Of an input with event time, records behind the watermark are dropped if it says so, and the
+    /// watermark advances. Where a transform has timers or state that expires by event time, the batch is
+    /// cut at records that move the watermark, and timers that are due fire before the next.
+    ///
     /// # Errors
-    /// When the transform fails as a whole. Nothing of the batch is then seen as output.
+    /// When the transform fails as a whole. Nothing of the batch that failed is then seen as output;
+    /// of those before it everything is, and nothing more is sent.
     ///
     /// # Panics
     /// When there is no such port or the records have another type.
@@ -163,9 +200,45 @@ impl TestHarness {
     ) -> Result<(), Failure> {
         let records: Vec<_> = records.into_iter().map(T::into_test_record).collect();
         let schema = self.check_input::<T::Value, T::Key>(port);
-        let rows = test_record::rows(&records, self.next_offset)
-            .unwrap_or_else(|error| panic!("the records do not fit into columns: {error}"));
-        self.invoke(port, schema, rows)
+        let (index, value) = self.input(port);
+        let first = self.next_offset;
+        self.next_offset += records.len() as i64;
+        let rows = |chosen: &[usize]| {
+            let chosen: Vec<_> =
+                chosen.iter().filter_map(|at| Some((first + *at as i64, records.get(*at)?))).collect();
+            test_record::rows(&chosen)
+                .unwrap_or_else(|error| panic!("the records do not fit into columns: {error}"))
+        };
+        let all: Vec<_> = (0..records.len()).collect();
+        let declared = self.clocks.declared(index);
+        let times = declared.map(|declared| event_times(port, &value, declared, &rows(&all)));
+        let mut batch: Vec<usize> = Vec::new();
+        let mut size = self.batch_size.next(records.len());
+        let mut watermark = self.clocks.watermark();
+        for at in all {
+            let time = times.as_ref().and_then(|times| times.get(at).copied().flatten());
+            if declared.is_some_and(|declared| declared.drop_late) && self.clocks.is_late(time) {
+                self.late += 1;
+                continue;
+            }
+            batch.push(at);
+            let moved = self.clocks.observe(index, time, self.runner.processing_time());
+            if moved && self.cuts || batch.len() >= size {
+                let numbers = batch.iter().map(|at| first as u64 + *at as u64).collect();
+                self.invoke(index, schema, rows(&batch), numbers, watermark)?;
+                batch.clear();
+                size = self.batch_size.next(records.len());
+                if moved {
+                    self.fire_event_timers()?;
+                }
+                watermark = self.clocks.watermark();
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let numbers = batch.iter().map(|at| first as u64 + *at as u64).collect();
+        self.invoke(index, schema, rows(&batch), numbers, watermark)
     }
 
     /// Checks the types against the port; gives the id of the schema on a dynamic port.
@@ -187,38 +260,36 @@ impl TestHarness {
         (index, self.declaration.inputs[index].1)
     }
 
-    fn invoke(&mut self, port: &str, schema: Option<SchemaId>, rows: Rows) -> Result<(), Failure> {
-        let (index, _) = self.input(port);
+    fn invoke(
+        &mut self,
+        index: usize,
+        schema: Option<SchemaId>,
+        rows: Rows,
+        numbers: Vec<u64>,
+        watermark: Option<i64>,
+    ) -> Result<(), Failure> {
         let declared = self.declaration.inputs[index].0;
-        let first = self.next_offset;
-        self.next_offset += i64::from(rows.count);
         // The transform sees the roots that it declares; the host knows them all.
         let mut given = rows.clone();
         given.key = given.key.filter(|_| declared.key.is_some());
         given.timestamp = given.timestamp.filter(|_| declared.timestamp);
         given.headers = given.headers.filter(|_| declared.headers);
         given.offset = given.offset.filter(|_| declared.offset);
-        self.inputs.push(rows);
-        let batch = Batch {
-            port: index as u32,
-            partition: self.partition,
-            watermark: self.watermark,
-            schema,
-            rows: given,
-        };
+        self.inputs.push(Input { rows, numbers: Some(numbers) });
+        let batch = Batch { port: index as u32, partition: self.partition, watermark, schema, rows: given };
         let processed = self.runner.process(batch)?;
-        self.stage(processed, first);
+        self.stage(processed, None);
         Ok(())
     }
 
-    fn stage(&mut self, processed: Processed, first: i64) {
+    pub(crate) fn stage(&mut self, processed: Processed, fired: Option<&Fired>) {
         let mut gone = HashSet::new();
+        let input = self.inputs.len() - 1;
         for rejection in processed.rejections {
             for row in rejection.rows.as_chunks().0 {
                 let row = u32::from_le_bytes(*row);
                 if gone.insert(row) {
-                    let record = first as u64 + u64::from(row);
-                    self.rejected.push(Rejected { record, reason: rejection.reason.clone() });
+                    self.set_aside(row as usize, input, rejection.reason.clone(), fired);
                 }
             }
         }
@@ -234,12 +305,24 @@ impl TestHarness {
                 let source = sources.get(row).map(|source| u32::from_le_bytes(*source));
                 if source.is_none_or(|source| !gone.contains(&source)) {
                     let (port, schema, rows) = (emission.port, emission.schema, rows.clone());
-                    staged.push(Emitted { port, schema, rows, row, input: self.inputs.len() - 1, source });
+                    staged.push(Emitted { port, schema, rows, row, input, source });
                 }
             }
         }
         staged.sort_by_key(|emitted| emitted.source);
         self.outputs.extend(staged);
+    }
+
+    fn set_aside(&mut self, row: usize, input: usize, reason: String, fired: Option<&Fired>) {
+        match (fired, &self.inputs[input].numbers) {
+            (Some(fired), _) => {
+                let tag = String::from_utf8_lossy(fired.tags.get(row).unwrap_or_default()).into_owned();
+                let time = i64::from_le_bytes(fired.times.as_chunks().0[row]);
+                self.rejected_timers.push(RejectedTimer { tag, time, reason });
+            }
+            (None, Some(numbers)) => self.rejected.push(Rejected { record: numbers[row], reason }),
+            (None, None) => {}
+        }
     }
 
     /// Every record that was emitted to an output port so far.
@@ -272,7 +355,7 @@ impl TestHarness {
             .read::<T>()
             .and_then(|values| values.get(emitted.row))
             .unwrap_or_else(|error| panic!("`{port}` was emitted with columns of another shape: {error}"));
-        let input = &self.inputs[emitted.input];
+        let input = &self.inputs[emitted.input].rows;
         TestOutput { value, source: emitted.source, row: emitted.row, rows, input }
     }
 
@@ -306,23 +389,30 @@ impl TestHarness {
         self.declaration.to_json()
     }
 
+    /// Every timer that was set aside so far.
+    #[must_use]
+    pub fn rejected_timers(&self) -> &[RejectedTimer] {
+        &self.rejected_timers
+    }
+
+    /// How many records were dropped because they were late.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
     /// Sets the partition of the batches to come. At first it is 0.
     pub fn set_partition(&mut self, partition: u32) {
         self.partition = partition;
     }
 
-    /// Sets the event-time watermark of the batches to come, in milliseconds. At first there is none.
-    pub fn set_watermark(&mut self, millis: Option<i64>) {
-        self.watermark = millis;
-    }
-
-    /// Sets the wall clock of the batches to come, in milliseconds since the Unix epoch.
-    pub fn set_processing_time(&mut self, millis: i64) {
-        self.runner.set_processing_time(millis);
+    /// Sets how many records a batch has at most. At first, what is sent at once is one batch.
+    pub fn set_batch_size(&mut self, size: BatchSize) {
+        self.batch_size = size;
     }
 }
 
-fn check(part: &str, port: &str, declared: &Part, kind: Kind, schema: fn() -> String) {
+pub(crate) fn check(part: &str, port: &str, declared: &Part, kind: Kind, schema: fn() -> String) {
     let raw = declared.kind == Kind::Raw && matches!(kind, Kind::Raw | Kind::Bytes);
     if !raw {
         let found = schema();

@@ -98,21 +98,21 @@ impl<R, K> TestRecord<R, K> {
     }
 }
 
-/// The records as columns, with every root.
-pub(crate) fn rows<R: Write, K: Write>(records: &[TestRecord<R, K>], first_offset: i64) -> Result<Rows> {
+/// The records as columns, with every root; each with its offset.
+pub(crate) fn rows<R: Write, K: Write>(records: &[(i64, &TestRecord<R, K>)]) -> Result<Rows> {
     let mut values = ColumnBuilder::<R>::with_capacity(records.len());
     let mut keys = ColumnBuilder::<K>::with_capacity(records.len());
     let mut timestamps = ColumnBuilder::<i64>::with_capacity(records.len());
     let mut headers = ColumnBuilder::<Vec<Header<'_>>>::with_capacity(records.len());
     let mut offsets = ColumnBuilder::<i64>::with_capacity(records.len());
-    for (offset, record) in (first_offset..).zip(records) {
+    for (offset, record) in records {
         push(&mut values, record.value.as_ref());
         push(&mut keys, record.key.as_ref());
         push(&mut timestamps, record.timestamp.as_ref());
         let of_record: Vec<Header<'_>> =
             record.headers.iter().map(|(key, value)| Header { key, value: value.as_deref() }).collect();
         headers.push(&of_record);
-        offsets.push(&offset);
+        offsets.push(offset);
     }
     let mut rows = Rows { count: records.len() as u32, ..Rows::default() };
     rows.value = Some(values.finish(&mut rows.columns)?);

@@ -7,12 +7,22 @@ use crate::avro_type::Kind;
 use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
+use crate::body;
+use crate::body::Body;
+use crate::body::BodyError;
+use crate::body::Decode;
+use crate::body::Encode;
+use crate::body::Form;
+use crate::body::Stored;
 use crate::builder::FixedBuilder;
 use crate::columns;
 use crate::columns::ColumnError;
 use crate::columns::Columns;
 use crate::error::Result;
 use crate::schema_writer::SchemaWriter;
+
+const DIGITS: BodyError = BodyError::new("a decimal has more digits than its precision");
+const FIXED: BodyError = BodyError::new("a decimal has more digits than its fixed type holds");
 
 /// `decimal` of up to 38 digits, `SCALE` of them after the point. Carried by bytes, or by a fixed
 /// type with `#[record(fixed = "Name", size = 16)]`; the column is the same.
@@ -113,6 +123,65 @@ impl<const PRECISION: u32, const SCALE: u32> Write for Decimal<PRECISION, SCALE>
     }
 }
 
+impl<const PRECISION: u32, const SCALE: u32> Encode for Decimal<PRECISION, SCALE> {
+    fn encode(&self, form: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        put_decimal(&self.0.to_be_bytes(), form, out)
+    }
+}
+
+impl<'a, const PRECISION: u32, const SCALE: u32> Decode<'a> for Decimal<PRECISION, SCALE> {
+    fn decode(form: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+        let unscaled = i128::from_be_bytes(decimal(form, body)?);
+        Self::new(unscaled).map_err(|_| DIGITS)
+    }
+}
+
+impl<const PRECISION: u32, const SCALE: u32> Stored for Decimal<PRECISION, SCALE> {
+    type Of<'a> = Self;
+    type Column = FixedBuilder<16>;
+}
+
+/// Appends a number as bytes without needless leading ones, or in the size of a fixed type.
+fn put_decimal(big_endian: &[u8], form: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+    let sign = if big_endian.first().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
+    // A leading byte is needless if it repeats the sign of the byte behind it.
+    let needless = big_endian
+        .windows(2)
+        .take_while(|pair| matches!(pair, [a, b] if *a == sign && (a ^ b) & 0x80 == 0))
+        .count();
+    let digits = big_endian.get(needless..).unwrap_or_default();
+    match form.fixed {
+        None => body::put_long(digits.len() as i64, out),
+        Some(size) => {
+            let padding = size.checked_sub(digits.len()).ok_or(FIXED)?;
+            out.resize(out.len() + padding, sign);
+        }
+    }
+    out.extend_from_slice(digits);
+    Ok(())
+}
+
+/// A number as `N` bytes, most significant first.
+fn decimal<const N: usize>(form: Form, body: &mut Body<'_>) -> Result<[u8; N], BodyError> {
+    let bytes = match form.fixed {
+        None => body.bytes()?,
+        Some(size) => body.take(size)?,
+    };
+    let sign = if bytes.first().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
+    let mut out = [sign; N];
+    let (excess, digits) = bytes.split_at(bytes.len().saturating_sub(N));
+    // What is cut off may only repeat the sign, and the first digit left must have it too.
+    let repeats = excess.iter().all(|byte| *byte == sign)
+        && digits.first().is_some_and(|byte| (byte ^ sign) & 0x80 == 0);
+    if !excess.is_empty() && !repeats {
+        return Err(DIGITS);
+    }
+    for (to, from) in out.iter_mut().rev().zip(digits.iter().rev()) {
+        *to = *from;
+    }
+    Ok(out)
+}
+
 /// `decimal` of 39 to 76 digits: the unscaled value as 32 bytes, little-endian two's complement.
 /// The SDK does not calculate with it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -166,4 +235,25 @@ impl<const PRECISION: u32, const SCALE: u32> Write for WideDecimal<PRECISION, SC
     fn write(&self, builder: &mut Self::Builder) {
         builder.push(self.0);
     }
+}
+
+impl<const PRECISION: u32, const SCALE: u32> Encode for WideDecimal<PRECISION, SCALE> {
+    fn encode(&self, form: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        let mut big_endian = self.0;
+        big_endian.reverse();
+        put_decimal(&big_endian, form, out)
+    }
+}
+
+impl<'a, const PRECISION: u32, const SCALE: u32> Decode<'a> for WideDecimal<PRECISION, SCALE> {
+    fn decode(form: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+        let mut bytes: [u8; 32] = decimal(form, body)?;
+        bytes.reverse();
+        Ok(Self(bytes))
+    }
+}
+
+impl<const PRECISION: u32, const SCALE: u32> Stored for WideDecimal<PRECISION, SCALE> {
+    type Of<'a> = Self;
+    type Column = FixedBuilder<32>;
 }

@@ -7,6 +7,12 @@ use crate::avro_type::Kind;
 use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
+use crate::body::Body;
+use crate::body::BodyError;
+use crate::body::Decode;
+use crate::body::Encode;
+use crate::body::Form;
+use crate::body::Stored;
 use crate::builder::FixedBuilder;
 use crate::columns;
 use crate::columns::ColumnError;
@@ -17,6 +23,8 @@ use crate::schema_writer::SchemaWriter;
 const NANOS_PER_MILLI: i64 = 1_000_000;
 const INVALID: ColumnError =
     ColumnError::new("a duration is negative, over 2^32 ms, or no whole number of milliseconds");
+
+const TOO_LONG: BodyError = BodyError::new("a duration has over 2^31 - 1 months or days");
 
 /// `duration`: months, days and milliseconds, which do not convert into each other.
 ///
@@ -96,6 +104,28 @@ impl<'a> Read<'a> for Duration {
         }
         Self::new(months, days, millis).map_err(|_| INVALID)
     }
+}
+
+impl Encode for Duration {
+    fn encode(&self, _: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        for part in [self.months, self.days, self.millis] {
+            out.extend_from_slice(&part.to_le_bytes());
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Decode<'a> for Duration {
+    fn decode(_: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+        let mut part = || body.array().map(|bytes| u32::from_le_bytes(*bytes));
+        let (months, days, millis) = (part()?, part()?, part()?);
+        Self::new(months, days, millis).map_err(|_| TOO_LONG)
+    }
+}
+
+impl Stored for Duration {
+    type Of<'a> = Self;
+    type Column = FixedBuilder<16>;
 }
 
 impl Write for Duration {

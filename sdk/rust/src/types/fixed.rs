@@ -5,6 +5,12 @@ use crate::avro_type::Kind;
 use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
+use crate::body::Body;
+use crate::body::BodyError;
+use crate::body::Decode;
+use crate::body::Encode;
+use crate::body::Form;
+use crate::body::Stored;
 use crate::builder::FixedBuilder;
 use crate::columns;
 use crate::columns::ColumnError;
@@ -57,4 +63,36 @@ impl<const N: usize> Write for [u8; N] {
     fn write(&self, builder: &mut Self::Builder) {
         builder.push(*self);
     }
+}
+
+impl<const N: usize> Encode for [u8; N] {
+    #[inline]
+    fn encode(&self, _: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        out.extend_from_slice(self);
+        Ok(())
+    }
+}
+
+impl<'a, const N: usize> Decode<'a> for [u8; N] {
+    #[inline]
+    fn decode(_: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+        body.array().copied()
+    }
+}
+
+impl<'a, const N: usize> Decode<'a> for &'a [u8; N] {
+    #[inline]
+    fn decode(_: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+        body.array()
+    }
+}
+
+impl<const N: usize> Stored for [u8; N] {
+    type Of<'a> = Self;
+    type Column = FixedBuilder<N>;
+}
+
+impl<const N: usize> Stored for &'static [u8; N] {
+    type Of<'a> = &'a [u8; N];
+    type Column = FixedBuilder<N>;
 }

@@ -5,6 +5,13 @@ use crate::avro_type::Kind;
 use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
+use crate::body;
+use crate::body::Body;
+use crate::body::BodyError;
+use crate::body::Decode;
+use crate::body::Encode;
+use crate::body::Form;
+use crate::body::Stored;
 use crate::builder;
 use crate::builder::Builder;
 use crate::builder::Nulls;
@@ -109,4 +116,26 @@ impl<B: Builder> Builder for ListBuilder<B> {
         self.end = 0;
         self.items.clear();
     }
+}
+
+impl<T: Encode> Encode for Vec<T> {
+    fn encode(&self, _: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        body::put_items(self.iter(), out, |item, out| item.encode(Form::PLAIN, out))
+    }
+}
+
+impl<'a, T: Decode<'a>> Decode<'a> for Vec<T> {
+    fn decode(_: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+        let mut items = Self::new();
+        body.items(|body| {
+            items.push(T::decode(Form::PLAIN, body)?);
+            Ok(())
+        })?;
+        Ok(items)
+    }
+}
+
+impl<T: Stored> Stored for Vec<T> {
+    type Of<'a> = Vec<T::Of<'a>>;
+    type Column = ListBuilder<T::Column>;
 }

@@ -11,6 +11,13 @@ use crate::avro_type::Kind;
 use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
+use crate::body;
+use crate::body::Body;
+use crate::body::BodyError;
+use crate::body::Decode;
+use crate::body::Encode;
+use crate::body::Form;
+use crate::body::Stored;
 use crate::builder;
 use crate::builder::Builder;
 use crate::builder::BytesBuilder;
@@ -31,7 +38,7 @@ const NO_ENTRIES: ColumnError = ColumnError::new("a map has no entries column");
     message = "`{Self}` cannot be the key of an Avro map",
     note = "Avro maps have text keys: use String, &str or Cow<str>"
 )]
-pub trait MapKey: Write<Builder = BytesBuilder> {}
+pub trait MapKey: Write<Builder = BytesBuilder> + Encode + Ord {}
 
 impl MapKey for &str {}
 impl MapKey for String {}
@@ -143,7 +150,10 @@ impl<V: Builder> Builder for EntryBuilder<V> {
 }
 
 macro_rules! map {
-    ($rust:ty, [$($generic:tt)*], [$($key:tt)*], |$map:ident| $entries:expr) => {
+    (
+        $rust:ty as $of:ty, [$($generic:tt)*], [$($static:tt)*], [$($key:tt)*],
+        |$map:ident| $entries:expr
+    ) => {
         impl<K: MapKey $($key)*, V: AvroType $($generic)*> AvroType for $rust {
             const KIND: Kind = Kind::Map;
 
@@ -178,9 +188,67 @@ macro_rules! map {
                 builder.write($entries);
             }
         }
+
+        impl<'a, K, V $($generic)*> Decode<'a> for $rust
+        where
+            K: MapKey + Decode<'a> $($key)*,
+            V: Decode<'a>,
+        {
+            fn decode(_: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+                let mut entries = Self::default();
+                body.items(|body| {
+                    let entry = (K::decode(Form::PLAIN, body)?, V::decode(Form::PLAIN, body)?);
+                    entries.extend([entry]);
+                    Ok(())
+                })?;
+                Ok(entries)
+            }
+        }
+
+        impl<K, V: Stored $($static)*> Stored for $rust
+        where
+            K: MapKey + Stored $($key)*,
+            for<'a> K::Of<'a>: MapKey + Read<'a, Reader = TextReader<'a>> $($key)*,
+        {
+            type Of<'a> = $of;
+            type Column = MapBuilder<V::Column>;
+        }
     };
 }
 
-map!(Vec<(K, V)>, [], [], |entries| entries.iter().map(|(key, value)| (key, value)));
-map!(BTreeMap<K, V>, [], [+ Ord], |map| map.iter());
-map!(HashMap<K, V, S>, [, S: BuildHasher + Default], [+ Eq + Hash], |map| map.iter());
+fn encode_entry<K: Encode, V: Encode>((key, value): (&K, &V), out: &mut Vec<u8>) -> Result<(), BodyError> {
+    key.encode(Form::PLAIN, out)?;
+    value.encode(Form::PLAIN, out)
+}
+
+impl<K: MapKey, V: Encode> Encode for Vec<(K, V)> {
+    fn encode(&self, _: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        body::put_items(self.iter().map(|(key, value)| (key, value)), out, encode_entry)
+    }
+}
+
+impl<K: MapKey, V: Encode> Encode for BTreeMap<K, V> {
+    fn encode(&self, _: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        body::put_items(self.iter(), out, encode_entry)
+    }
+}
+
+impl<K: MapKey + Hash, V: Encode, S: BuildHasher + Default> Encode for HashMap<K, V, S> {
+    /// In the order of the keys: a replay must give the same bytes.
+    fn encode(&self, _: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        let mut entries: Vec<_> = self.iter().collect();
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        body::put_items(entries.into_iter(), out, encode_entry)
+    }
+}
+
+map!(
+    Vec<(K, V)> as Vec<(K::Of<'a>, V::Of<'a>)>, [], [], [],
+    |entries| entries.iter().map(|(key, value)| (key, value))
+);
+map!(BTreeMap<K, V> as BTreeMap<K::Of<'a>, V::Of<'a>>, [], [], [], |map| map.iter());
+map!(
+    HashMap<K, V, S> as HashMap<K::Of<'a>, V::Of<'a>, S>,
+    [, S: BuildHasher + Default], [, S: BuildHasher + Default + 'static], [+ Hash],
+    |map| map.iter()
+);

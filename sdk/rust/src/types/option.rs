@@ -5,6 +5,13 @@ use crate::avro_type::Kind;
 use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
+use crate::body;
+use crate::body::Body;
+use crate::body::BodyError;
+use crate::body::Decode;
+use crate::body::Encode;
+use crate::body::Form;
+use crate::body::Stored;
 use crate::builder::NullableBuilder;
 use crate::columns::ColumnError;
 use crate::columns::Columns;
@@ -55,4 +62,38 @@ impl<T: Write + NotNull> Write for Option<T> {
             None => builder.null(),
         }
     }
+}
+
+impl<T: Encode + NotNull> Encode for Option<T> {
+    #[inline]
+    fn encode(&self, form: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        let null = i64::from(form.null_last);
+        match self {
+            None => body::put_long(null, out),
+            Some(value) => {
+                body::put_long(1 - null, out);
+                value.encode(form, out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a, T: Decode<'a> + NotNull> Decode<'a> for Option<T> {
+    #[inline]
+    fn decode(form: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+        match (body.long()?, form.null_last) {
+            (0, false) | (1, true) => Ok(None),
+            (0, true) | (1, false) => T::decode(form, body).map(Some),
+            _ => Err(body::BRANCH),
+        }
+    }
+}
+
+impl<T: Stored + NotNull> Stored for Option<T>
+where
+    for<'a> T::Of<'a>: NotNull,
+{
+    type Of<'a> = Option<T::Of<'a>>;
+    type Column = NullableBuilder<T::Column>;
 }

@@ -5,6 +5,13 @@ use crate::avro_type::Kind;
 use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
+use crate::body;
+use crate::body::Body;
+use crate::body::BodyError;
+use crate::body::Decode;
+use crate::body::Encode;
+use crate::body::Form;
+use crate::body::Stored;
 use crate::builder;
 use crate::builder::Bits;
 use crate::builder::Builder;
@@ -18,7 +25,10 @@ use crate::schema_writer::SchemaWriter;
 use crate::wire::Column;
 
 macro_rules! number {
-    ($rust:ty, $kind:ident, $avro:literal, $width:literal) => {
+    (
+        $rust:ty, $kind:ident, $avro:literal, $width:literal,
+        |$value:ident, $out:ident| $encode:expr, |$body:ident| $decode:expr
+    ) => {
         impl AvroType for $rust {
             const KIND: Kind = Kind::$kind;
 
@@ -50,13 +60,39 @@ macro_rules! number {
                 builder.push(self.to_le_bytes());
             }
         }
+
+        impl Stored for $rust {
+            type Of<'a> = Self;
+            type Column = <Self as Write>::Builder;
+        }
+
+        impl Encode for $rust {
+            #[inline(always)]
+            fn encode(&self, _: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+                let $value = *self;
+                let $out = out;
+                $encode;
+                Ok(())
+            }
+        }
+
+        impl<'a> Decode<'a> for $rust {
+            #[inline(always)]
+            fn decode(_: Form, $body: &mut Body<'a>) -> Result<Self, BodyError> {
+                $decode
+            }
+        }
     };
 }
 
-number!(i32, Int, "int", 4);
-number!(i64, Long, "long", 8);
-number!(f32, Float, "float", 4);
-number!(f64, Double, "double", 8);
+number!(i32, Int, "int", 4, |value, out| body::put_long(value.into(), out), |body| body.int());
+number!(i64, Long, "long", 8, |value, out| body::put_long(value, out), |body| body.long());
+number!(f32, Float, "float", 4, |value, out| out.extend_from_slice(&value.to_le_bytes()), |body| body
+    .array()
+    .map(|bytes| f32::from_le_bytes(*bytes)));
+number!(f64, Double, "double", 8, |value, out| out.extend_from_slice(&value.to_le_bytes()), |body| body
+    .array()
+    .map(|bytes| f64::from_le_bytes(*bytes)));
 
 impl AvroType for bool {
     const KIND: Kind = Kind::Boolean;
@@ -87,6 +123,26 @@ impl Write for bool {
     #[inline(always)]
     fn write(&self, builder: &mut Self::Builder) {
         builder.0.push(*self);
+    }
+}
+
+impl Stored for bool {
+    type Of<'a> = Self;
+    type Column = <Self as Write>::Builder;
+}
+
+impl Encode for bool {
+    #[inline]
+    fn encode(&self, _: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        out.push(u8::from(*self));
+        Ok(())
+    }
+}
+
+impl<'a> Decode<'a> for bool {
+    #[inline]
+    fn decode(_: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+        body.boolean()
     }
 }
 
@@ -139,6 +195,25 @@ impl Write for () {
     #[inline(always)]
     fn write(&self, builder: &mut Self::Builder) {
         builder.rows += 1;
+    }
+}
+
+impl Stored for () {
+    type Of<'a> = Self;
+    type Column = <Self as Write>::Builder;
+}
+
+impl Encode for () {
+    #[inline]
+    fn encode(&self, _: Form, _: &mut Vec<u8>) -> Result<(), BodyError> {
+        Ok(())
+    }
+}
+
+impl<'a> Decode<'a> for () {
+    #[inline]
+    fn decode(_: Form, _: &mut Body<'a>) -> Result<Self, BodyError> {
+        Ok(())
     }
 }
 

@@ -4,6 +4,13 @@ use crate::avro_type::AvroType;
 use crate::avro_type::Kind;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
+use crate::body;
+use crate::body::Body;
+use crate::body::BodyError;
+use crate::body::Decode;
+use crate::body::Encode;
+use crate::body::Form;
+use crate::body::Stored;
 use crate::builder::BytesBuilder;
 use crate::columns::BytesReader;
 use crate::columns::ColumnError;
@@ -46,4 +53,24 @@ impl Write for Raw<'_> {
     fn write(&self, builder: &mut Self::Builder) {
         builder.push(self.0);
     }
+}
+
+impl Encode for Raw<'_> {
+    #[inline]
+    fn encode(&self, _: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        body::put_bytes(self.0, out);
+        Ok(())
+    }
+}
+
+impl<'a> Decode<'a> for Raw<'a> {
+    #[inline]
+    fn decode(_: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+        body.bytes().map(Self)
+    }
+}
+
+impl Stored for Raw<'static> {
+    type Of<'a> = Raw<'a>;
+    type Column = BytesBuilder;
 }

@@ -5,6 +5,12 @@ use crate::avro_type::Kind;
 use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
+use crate::body::Body;
+use crate::body::BodyError;
+use crate::body::Decode;
+use crate::body::Encode;
+use crate::body::Form;
+use crate::body::Stored;
 use crate::columns::ColumnError;
 use crate::columns::Columns;
 use crate::error::Result;
@@ -45,6 +51,25 @@ macro_rules! temporal {
             #[inline(always)]
             fn write(&self, builder: &mut Self::Builder) {
                 self.0.write(builder);
+            }
+        }
+
+        impl Stored for $name {
+            type Of<'a> = Self;
+            type Column = <Self as Write>::Builder;
+        }
+
+        impl Encode for $name {
+            #[inline(always)]
+            fn encode(&self, form: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+                self.0.encode(form, out)
+            }
+        }
+
+        impl<'a> Decode<'a> for $name {
+            #[inline(always)]
+            fn decode(form: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+                <$number>::decode(form, body).map(Self)
             }
         }
 

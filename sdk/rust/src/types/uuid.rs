@@ -8,12 +8,23 @@ use crate::avro_type::Kind;
 use crate::avro_type::NotNull;
 use crate::avro_type::Read;
 use crate::avro_type::Write;
+use crate::body;
+use crate::body::Body;
+use crate::body::BodyError;
+use crate::body::Decode;
+use crate::body::Encode;
+use crate::body::Form;
+use crate::body::Stored;
 use crate::builder::FixedBuilder;
 use crate::columns;
 use crate::columns::ColumnError;
 use crate::columns::Columns;
 use crate::error::Result;
 use crate::schema_writer::SchemaWriter;
+
+const NO_UUID: BodyError = BodyError::new("a text is no UUID");
+/// 32 digits and 4 hyphens.
+const TEXT_LEN: i64 = 36;
 
 /// `uuid` on a string, or on `fixed(16)` with `#[record(fixed = "Name")]`. The column is the same:
 /// 16 bytes, most significant first.
@@ -50,6 +61,40 @@ impl Write for Uuid {
     fn write(&self, builder: &mut Self::Builder) {
         builder.push(self.0);
     }
+}
+
+impl Encode for Uuid {
+    fn encode(&self, form: Form, out: &mut Vec<u8>) -> Result<(), BodyError> {
+        if form.fixed.is_some() {
+            out.extend_from_slice(&self.0);
+            return Ok(());
+        }
+        body::put_long(TEXT_LEN, out);
+        for (index, byte) in self.0.iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                out.push(b'-');
+            }
+            out.extend([byte >> 4, byte & 0xf].map(|digit| match digit {
+                0..10 => b'0' + digit,
+                _ => b'a' + digit - 10,
+            }));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Decode<'a> for Uuid {
+    fn decode(form: Form, body: &mut Body<'a>) -> Result<Self, BodyError> {
+        if form.fixed.is_some() {
+            return body.array().map(|bytes| Self(*bytes));
+        }
+        body.string()?.parse().map_err(|_| NO_UUID)
+    }
+}
+
+impl Stored for Uuid {
+    type Of<'a> = Self;
+    type Column = FixedBuilder<16>;
 }
 
 impl fmt::Display for Uuid {
