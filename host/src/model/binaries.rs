@@ -121,7 +121,8 @@ impl<'a> BinariesRef<'a> {
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
         let this = *self;
-        this.offsets.array_windows().enumerate().map(move |(entry, [start, end])| {
+        this.offsets.windows(2).enumerate().map(move |(entry, bounds)| {
+            let [start, end] = bounds else { return None };
             if this.is_absent(entry) {
                 return None;
             }
