@@ -1,7 +1,7 @@
 //! What keyed state costs at the boundary: a guest that does nothing but call, a state that does
 //! nothing but answer. Beside it the same call without state.
 //!
-//! `cargo run -p wasmill --example state_boundary`
+//! `cargo run -p wasmill --example state_boundary --config profile.dev.package.wasmill.opt-level=3`
 
 #[path = "../tests/wasm_guests/mod.rs"]
 mod wasm_guests;

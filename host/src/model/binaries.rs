@@ -106,20 +106,28 @@ impl<'a> BinariesRef<'a> {
     #[inline]
     #[must_use]
     pub fn get(&self, entry: usize) -> Option<&'a [u8]> {
-        if entry >= self.count {
-            return None;
-        }
-        let absent = self.validity.get(entry / 8).is_some_and(|byte| byte >> (entry % 8) & 1 == 0);
-        if absent {
+        if entry >= self.count || self.is_absent(entry) {
             return None;
         }
         self.data.get(offset(self.offsets, entry) as usize..offset(self.offsets, entry + 1) as usize)
     }
 
+    #[inline]
+    fn is_absent(&self, entry: usize) -> bool {
+        self.validity.get(entry / 8).is_some_and(|byte| byte >> (entry % 8) & 1 == 0)
+    }
+
     /// Every entry in order.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
         let this = *self;
-        (0..this.count).map(move |entry| this.get(entry))
+        this.offsets.windows(2).enumerate().map(move |(entry, bounds)| {
+            let [start, end] = bounds else { return None };
+            if this.is_absent(entry) {
+                return None;
+            }
+            this.data.get(i32::from_le_bytes(*start) as usize..i32::from_le_bytes(*end) as usize)
+        })
     }
 
     /// Bytes of all entries.
@@ -317,6 +325,34 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn whatever_the_buffers_hold_entries_lie_within_the_data_or_all_is_refused(
+            count in 0_usize..20,
+            validity in prop::collection::vec(any::<u8>(), 0..4),
+            offsets in prop::collection::vec(prop_oneof![4 => 0_i32..9, 1 => any::<i32>()], 0..22),
+            sorted in any::<bool>(),
+            data in prop::collection::vec(any::<u8>(), 0..9),
+        ) {
+            let mut offsets = offsets;
+            if sorted {
+                offsets.sort_unstable();
+                if let Some(first) = offsets.first_mut() {
+                    *first = 0;
+                }
+            }
+            let bytes: Vec<u8> = offsets.iter().flat_map(|offset| offset.to_le_bytes()).collect();
+            if let Ok(read) = BinariesRef::new(count, &validity, &bytes, &data) {
+                prop_assert_eq!(read.iter().count(), count);
+                prop_assert_eq!(read.data_len(), (0..count).map(|at| offsets[at + 1] - offsets[at]).sum::<i32>() as usize);
+                for (at, entry) in read.iter().enumerate() {
+                    prop_assert_eq!(entry, read.get(at));
+                    if let Some(entry) = entry {
+                        prop_assert_eq!(entry, &data[offsets[at] as usize..offsets[at + 1] as usize]);
+                    }
+                }
+            }
+        }
+
         #[test]
         fn what_is_pushed_is_read(entries in prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..9)), 0..40)) {
             let binaries: BinariesBuf = entries.iter().map(Option::as_ref).collect();

@@ -51,6 +51,8 @@ struct Inner {
     clocks: Layers<PortIndex, EventClock>,
     offsets: BTreeMap<PortIndex, Offset>,
     times: StateTimes,
+    /// When a value counts as written that was written before it.
+    first_watermark: Option<i64>,
     bytes_left: u64,
     bytes_max: u64,
     failure: Option<StateFailure>,
@@ -82,8 +84,9 @@ impl Store {
         }
     }
 
-    fn is_live(&self, entry: &Entry, times: StateTimes) -> bool {
-        let (Some(ttl), Some(now), Some(written)) = (self.ttl, self.now(times), entry.written) else {
+    fn is_live(&self, entry: &Entry, times: StateTimes, first_watermark: Option<i64>) -> bool {
+        let written = entry.written.or(first_watermark);
+        let (Some(ttl), Some(now), Some(written)) = (self.ttl, self.now(times), written) else {
             return true;
         };
         now.saturating_sub(written) < i64::try_from(ttl.ms).unwrap_or(i64::MAX)
@@ -122,6 +125,7 @@ impl MemoryState {
             clocks: Layers::new(),
             offsets: BTreeMap::new(),
             times: StateTimes::default(),
+            first_watermark: None,
             bytes_left: u64::MAX,
             bytes_max: u64::MAX,
             failure: None,
@@ -247,9 +251,9 @@ impl TaskState for MemoryState {
     ) -> Result<(), StateFailure> {
         let mut inner = self.0.lock();
         inner.scripted()?;
-        let (store, times) = (inner.store(store)?, inner.times);
+        let (store, times, first) = (inner.store(store)?, inner.times, inner.first_watermark);
         for key in state_keys(keys)? {
-            let entry = store.entries.get(&key.to_vec()).filter(|entry| store.is_live(entry, times));
+            let entry = store.entries.get(&key.to_vec()).filter(|entry| store.is_live(entry, times, first));
             values.push(entry.map(|entry| entry.value.as_slice()));
         }
         Ok(())
@@ -300,7 +304,7 @@ impl TaskState for MemoryState {
     fn scan(&mut self, store: StoreIndex, scan: &Scan<'_>, page: &mut ScanPage) -> Result<(), StateFailure> {
         let mut inner = self.0.lock();
         inner.scripted()?;
-        let (store, times) = (inner.store(store)?, inner.times);
+        let (store, times, first) = (inner.store(store)?, inner.times, inner.first_watermark);
         if !store.scan {
             return Err(StateFailure::Scan(format!(
                 "the store `{}` is not declared with `scan`",
@@ -319,7 +323,7 @@ impl TaskState for MemoryState {
         for (key, entry) in store.entries.all() {
             let Ok(StateKey { key, suffix }) = StateKey::parse(key) else { continue };
             let passed = scan.cursor.is_some_and(|cursor| suffix <= cursor);
-            if key != scan.key || passed || !in_range(suffix) || !store.is_live(entry, times) {
+            if key != scan.key || passed || !in_range(suffix) || !store.is_live(entry, times, first) {
                 continue;
             }
             bytes += suffix.len() + entry.value.len();
@@ -369,6 +373,7 @@ impl TaskState for MemoryState {
         let mut inner = self.0.lock();
         assert!(!inner.has_staged(), "the invocation before was neither kept nor undone");
         inner.times = times;
+        inner.first_watermark = inner.first_watermark.or(times.event_watermark);
         inner.bytes_left = bytes_max;
         inner.bytes_max = bytes_max;
     }

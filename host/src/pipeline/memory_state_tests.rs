@@ -145,6 +145,18 @@ fn entries_are_absent_when_their_time_has_passed() {
 }
 
 #[test]
+fn what_was_written_before_event_time_counts_from_the_first_watermark() {
+    let mut state = state();
+    put(&mut state, RECENT, b"\x01a", Some(b"\x02x")).expect("written");
+    state.keep();
+    state.begin(times(1000), 1000);
+    state.begin(times(1099), 1000);
+    assert!(get(&mut state, RECENT, b"\x01a").is_some());
+    state.begin(times(1100), 1000);
+    assert_eq!(get(&mut state, RECENT, b"\x01a"), None);
+}
+
+#[test]
 fn a_scan_goes_on_where_its_page_ended() {
     let mut state = state();
     for suffix in [b"1", b"2", b"3", b"4", b"5"] {

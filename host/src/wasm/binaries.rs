@@ -72,11 +72,14 @@ impl<'a> From<&'a BinariesBuf> for BinariesLent<'a> {
 
 /// What is wrong with the first entry that is no state key.
 pub(in crate::wasm) fn check_state_keys(keys: BinariesRef<'_>) -> Result<(), String> {
-    for (entry, key) in keys.iter().enumerate() {
-        let key = present(key, "key", entry)?;
-        StateKey::parse(key).map_err(|error| format!("key {entry} is no state key: {error}"))?;
-    }
-    Ok(())
+    check_each(
+        keys,
+        |key| key.is_some_and(|key| StateKey::parse(key).is_ok()),
+        |entry, key| match key.map(StateKey::parse) {
+            Some(Err(error)) => format!("key {entry} is no state key: {error}"),
+            _ => format!("key {entry} is absent"),
+        },
+    )
 }
 
 /// What is wrong with the first entry that is absent or too long.
@@ -85,10 +88,14 @@ pub(in crate::wasm) fn check_present(
     what: &str,
     bytes_max: usize,
 ) -> Result<(), String> {
-    for (entry, bytes) in entries.iter().enumerate() {
-        check_len(present(bytes, what, entry)?, what, entry, bytes_max)?;
-    }
-    Ok(())
+    check_each(
+        entries,
+        |bytes| bytes.is_some_and(|bytes| bytes.len() <= bytes_max),
+        |entry, bytes| match bytes {
+            Some(bytes) => too_long(what, entry, bytes, bytes_max),
+            None => format!("{what} {entry} is absent"),
+        },
+    )
 }
 
 /// What is wrong with the first entry that is too long.
@@ -101,21 +108,28 @@ pub(in crate::wasm) fn check_lens(
     if entries.data_len() <= bytes_max {
         return Ok(());
     }
-    for (entry, bytes) in entries.iter().enumerate() {
-        check_len(bytes.unwrap_or_default(), what, entry, bytes_max)?;
-    }
-    Ok(())
+    check_each(
+        entries,
+        |bytes| bytes.is_none_or(|bytes| bytes.len() <= bytes_max),
+        |entry, bytes| too_long(what, entry, bytes.unwrap_or_default(), bytes_max),
+    )
 }
 
-fn present<'a>(bytes: Option<&'a [u8]>, what: &str, entry: usize) -> Result<&'a [u8], String> {
-    bytes.ok_or_else(|| format!("{what} {entry} is absent"))
+/// Looks for an entry that is not good; only then is there anything to say of it.
+#[inline]
+fn check_each(
+    entries: BinariesRef<'_>,
+    is_good: impl Fn(Option<&[u8]>) -> bool,
+    fault: impl FnOnce(usize, Option<&[u8]>) -> String,
+) -> Result<(), String> {
+    match entries.iter().position(|bytes| !is_good(bytes)) {
+        None => Ok(()),
+        Some(entry) => Err(fault(entry, entries.get(entry))),
+    }
 }
 
-fn check_len(bytes: &[u8], what: &str, entry: usize, bytes_max: usize) -> Result<(), String> {
-    if bytes.len() > bytes_max {
-        return Err(format!("{what} {entry} has {} bytes; expected at most {bytes_max}", bytes.len()));
-    }
-    Ok(())
+fn too_long(what: &str, entry: usize, bytes: &[u8], bytes_max: usize) -> String {
+    format!("{what} {entry} has {} bytes; expected at most {bytes_max}", bytes.len())
 }
 
 #[cfg(test)]
