@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use crate::model::failure::Code;
 use crate::model::failure::Stop;
-use crate::model::position::Offset;
 use crate::model::position::Partition;
 use crate::model::position::TopicPartition;
 use crate::model::record_batch::RawRecords;
