@@ -25,7 +25,6 @@ use wasmill::sink::sink_settings::SinkSettings;
 use wasmill::source::flow_control::FlowControl;
 use wasmill::source::kafka_source::KafkaSource;
 use wasmill::source::source_settings::CoPartitioned;
-use wasmill::source::source_settings::SESSION_TIMEOUT;
 use wasmill::source::source_settings::SourceSettings;
 
 use crate::native_workload::BATCH_MAX;
@@ -106,7 +105,6 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
         topics: vec![(Arc::from(settings.output.as_str()), PartitionBy::Key)],
         overrides: Overrides::default(),
         topic_bytes_max: None,
-        session_timeout: SESSION_TIMEOUT,
     })?;
     sink.begin()?;
     let mut positions: Vec<(TopicPartition, Offset)> = Vec::new();

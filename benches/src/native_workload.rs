@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::Rng as _;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
-use wasmill::kafka::murmur2::partition_of_key;
+use wasmill::model::murmur2::partition_of_key;
 
 /// Records whose amount is above it are kept.
 pub const THRESHOLD: f64 = 500.0;

@@ -99,8 +99,7 @@ impl WriterSchemas for Known {
 pub fn decoder(manifest: &Manifest) -> anyhow::Result<InputDecoder> {
     let port: &InputPort = manifest.inputs.first().context("a transform without inputs")?;
     let part = |format| PartBinding { format, subject: None };
-    let binding =
-        InputBinding { topic: "payments".into(), key: part(Format::Raw), value: part(Format::Avro) };
+    let binding = InputBinding::stream("payments", part(Format::Raw), part(Format::Avro));
     let text = WriterText { text: PAYMENT_SCHEMA.to_owned(), references: Vec::new() };
     let schemas: Arc<dyn WriterSchemas> = Arc::new(Known(Arc::new(text)));
     InputDecoder::new(port, &binding, &schemas, &Arc::new(SchemaTable::default()))

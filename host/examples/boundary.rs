@@ -64,7 +64,7 @@ fn cpu_time() -> Duration {
 /// CPU time of one call in the best of some rounds: what the code needs when nothing disturbs it.
 fn measure(guest: &mut WasmGuest, rows: usize) -> Duration {
     let batch = wasm_guests::batch(payments(rows));
-    let invoked = guest.invoke(&batch).expect("identity");
+    let invoked = guest.invoke(&batch, &mut None).expect("identity");
     assert_eq!(invoked.emissions.len(), 1);
     assert_eq!(invoked.emissions[0].rows.value.as_deref(), batch.rows.value.as_deref());
     let calls = (12_000_000 / (rows + 300)) as u32;
@@ -72,7 +72,7 @@ fn measure(guest: &mut WasmGuest, rows: usize) -> Duration {
         .map(|_| {
             let start = cpu_time();
             for _ in 0..calls {
-                std::hint::black_box(guest.invoke(&batch).expect("identity"));
+                std::hint::black_box(guest.invoke(&batch, &mut None).expect("identity"));
             }
             (cpu_time() - start) / calls
         })

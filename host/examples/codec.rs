@@ -130,7 +130,7 @@ fn decoder(schema: serde_json::Value, format: Format) -> Result<InputDecoder, Bo
     let port: InputPort =
         serde_json::from_value(json!({ "name": "in", "value": { "kind": "typed", "schema": schema } }))?;
     let part = |format| PartBinding { format, subject: None };
-    let binding = InputBinding { topic: "payments".into(), key: part(Format::Raw), value: part(format) };
+    let binding = InputBinding::stream("payments", part(Format::Raw), part(format));
     let writer = WriterText { text: self::schema().to_string(), references: Vec::new() };
     let schemas: Arc<dyn WriterSchemas> = Arc::new(OneSchema(Arc::new(writer)));
     Ok(InputDecoder::new(&port, &binding, &schemas, &Arc::new(SchemaTable::default()))?)

@@ -8,7 +8,8 @@
 //!   -> pipeline stages what was emitted, per batch
 //!   -> codec    columns -> bytes
 //!   -> sink     transactional producer: outputs and dead letters
-//!   -> commit   offsets and outputs in one Kafka transaction
+//!   -> commit   offsets and outputs in one Kafka transaction; state joins the committed cache
+//!   -> state    the cache flushed to RocksDB, by bytes or age
 //! ```
 //!
 //! Modules in reading order. What may import what is in `ARCHITECTURE.md`; `cargo xtask tidy` checks it.
@@ -23,6 +24,7 @@ pub mod codec;
 pub mod kafka;
 pub mod sink;
 pub mod source;
+pub mod state;
 pub mod wasm;
 
 pub mod api;

@@ -62,13 +62,13 @@ fn config_holds_what_the_pipeline_sets_and_the_manifests_defaults() {
     );
     let component = wasm_guests::loader().load(&module).expect("loads");
     let mut defaulted = wasm_guests::guest(Arc::clone(&component));
-    assert_eq!(fatal(defaulted.invoke(&wasm_guests::raw_batch(1))), "42");
+    assert_eq!(fatal(defaulted.invoke(&wasm_guests::raw_batch(1), &mut None)), "42");
     let mut spec = wasm_guests::spec(component);
     spec.config.push(("threshold".to_owned(), "7".to_owned()));
     let mut set = WasmGuest::new(spec).expect("a guest");
-    assert_eq!(fatal(set.invoke(&wasm_guests::raw_batch(1))), "7");
+    assert_eq!(fatal(set.invoke(&wasm_guests::raw_batch(1), &mut None)), "7");
     let mut unset = guest("(data (i32.const 900) \"other_key\")", process, &raw());
-    unset.invoke(&wasm_guests::raw_batch(1)).expect("a key without a value is none");
+    unset.invoke(&wasm_guests::raw_batch(1), &mut None).expect("a key without a value is none");
 }
 
 #[test]
@@ -84,9 +84,9 @@ fn the_clock_gives_the_watermark_and_the_time() {
     );
     let mut batch = wasm_guests::raw_batch(1);
     batch.event_watermark = Some(-77);
-    guest.invoke(&batch).expect("as said");
+    guest.invoke(&batch, &mut None).expect("as said");
     batch.event_watermark = None;
-    assert!(matches!(guest.invoke(&batch), Err(InvokeFailure::Trap { .. })));
+    assert!(matches!(guest.invoke(&batch, &mut None), Err(InvokeFailure::Trap { .. })));
 }
 
 #[test]
@@ -99,12 +99,13 @@ fn a_retry_keeps_the_instance_and_a_fatal_failure_does_not() {
     };
     let mut retrying = guest("", &answer(0), &raw());
     for _ in 0..3 {
-        let failure = retrying.invoke(&wasm_guests::raw_batch(1)).map(|_| ()).expect_err("asks for a retry");
+        let failure =
+            retrying.invoke(&wasm_guests::raw_batch(1), &mut None).map(|_| ()).expect_err("asks for a retry");
         assert!(matches!(&failure, InvokeFailure::Retry(m) if m == "unknown"), "{failure:?}");
     }
     assert_eq!((retrying.stats().instances_made, retrying.stats().is_live), (1, true));
     let mut failing = guest("", &answer(1), &raw());
-    assert_eq!(fatal(failing.invoke(&wasm_guests::raw_batch(1))), "unknown");
+    assert_eq!(fatal(failing.invoke(&wasm_guests::raw_batch(1), &mut None)), "unknown");
     assert!(!failing.stats().is_live);
 }
 
@@ -117,13 +118,14 @@ fn rejections_come_back_with_their_rows_and_reason() {
         (call $answer_ok)",
         &raw(),
     );
-    let invoked = guest.invoke(&wasm_guests::raw_batch(3)).expect("rejects");
+    let invoked = guest.invoke(&wasm_guests::raw_batch(3), &mut None).expect("rejects");
     assert!(invoked.emissions.is_empty());
     let [rejection] = invoked.rejections.as_slice() else { panic!("{invoked:?}") };
     assert_eq!((rejection.rows.as_slice(), rejection.reason.as_str()), ([2, 0].as_slice(), "too small"));
-    let invoked = guest.invoke(&wasm_guests::raw_batch(3)).expect("rejects");
+    let invoked = guest.invoke(&wasm_guests::raw_batch(3), &mut None).expect("rejects");
     assert_eq!(invoked.rejections.len(), 1, "nothing is left of the call before");
-    let failure = guest.invoke(&wasm_guests::raw_batch(2)).map(|_| ()).expect_err("row 2 is not there");
+    let failure =
+        guest.invoke(&wasm_guests::raw_batch(2), &mut None).map(|_| ()).expect_err("row 2 is not there");
     assert!(matches!(failure, InvokeFailure::Trap { .. }), "{failure:?}");
 }
 
@@ -154,7 +156,7 @@ fn every_root_goes_there_and_back() {
     let output = r#""key":{"kind":"typed","schema":"string"},"value":{"kind":"raw"}"#;
     let mut guest = identity(&manifest(r#""value":{"kind":"raw"}"#, output));
     let batch = full_batch();
-    let invoked = guest.invoke(&batch).expect("identity");
+    let invoked = guest.invoke(&batch, &mut None).expect("identity");
     let rows = &invoked.emissions[0].rows;
     assert_eq!(rows.count, 2);
     assert_eq!(rows.key, batch.rows.key);
@@ -167,7 +169,7 @@ fn every_root_goes_there_and_back() {
 
 #[test]
 fn a_key_that_the_port_does_not_declare_is_refused() {
-    let message = fatal(identity(&raw()).invoke(&full_batch()));
+    let message = fatal(identity(&raw()).invoke(&full_batch(), &mut None));
     assert!(message.starts_with("key: is present, but the port declares none"), "{message}");
 }
 
@@ -175,7 +177,7 @@ fn a_key_that_the_port_does_not_declare_is_refused() {
 fn an_output_without_a_value_root_is_refused() {
     let mut batch = wasm_guests::raw_batch(2);
     batch.rows.value = None;
-    let message = fatal(identity(&raw()).invoke(&batch));
+    let message = fatal(identity(&raw()).invoke(&batch, &mut None));
     assert!(message.starts_with("value: is absent"), "{message}");
 }
 
@@ -189,18 +191,18 @@ fn a_dynamic_port_takes_rows_with_a_schema_alone() {
     let id = schemas.declare("\"string\"").expect("declared");
     let mut batch = wasm_guests::batch(Arc::new(StringArray::from(vec!["a", "b"])));
     batch.schema = Some(id);
-    let invoked = guest.invoke(&batch).expect("identity");
+    let invoked = guest.invoke(&batch, &mut None).expect("identity");
     assert_eq!(invoked.emissions[0].schema, Some(id));
     assert_eq!(invoked.emissions[0].rows.value, batch.rows.value);
 
     batch.schema = None;
-    let message = fatal(guest.invoke(&batch));
+    let message = fatal(guest.invoke(&batch, &mut None));
     assert!(message.contains("is dynamic, but no schema is given"), "{message}");
     batch.schema = Some(SchemaId(99));
-    assert!(fatal(guest.invoke(&batch)).contains("no schema has the id 99"));
+    assert!(fatal(guest.invoke(&batch, &mut None)).contains("no schema has the id 99"));
     let mut batch = wasm_guests::raw_batch(1);
     batch.schema = Some(id);
-    assert!(fatal(identity(&raw()).invoke(&batch)).contains("is not dynamic"));
+    assert!(fatal(identity(&raw()).invoke(&batch, &mut None)).contains("is not dynamic"));
 }
 
 #[test]
@@ -215,18 +217,18 @@ fn schemas_are_declared_and_read() {
         (call $answer_fatal (i32.load (i32.const 664)) (i32.load (i32.const 668)))",
         &raw(),
     );
-    assert_eq!(fatal(guest.invoke(&wasm_guests::raw_batch(1))), "\"long\"");
+    assert_eq!(fatal(guest.invoke(&wasm_guests::raw_batch(1), &mut None)), "\"long\"");
 }
 
 #[test]
 fn released_guests_come_back() {
     let mut guest = identity(&raw());
     assert_eq!(guest.stats().memory_bytes, 0);
-    guest.invoke(&wasm_guests::raw_batch(5)).expect("identity");
+    guest.invoke(&wasm_guests::raw_batch(5), &mut None).expect("identity");
     assert!(guest.stats().memory_bytes >= 2 * 65536, "{:?}", guest.stats());
     guest.release();
     assert!(!guest.stats().is_live);
-    guest.invoke(&wasm_guests::raw_batch(5)).expect("identity");
+    guest.invoke(&wasm_guests::raw_batch(5), &mut None).expect("identity");
     assert_eq!(guest.stats().instances_made, 2);
 }
 
@@ -235,7 +237,7 @@ fn batches_of_any_size_go_there_and_back() {
     let mut guest = identity(&raw());
     for rows in [0, 1, 2, 1000, 50_000, 3] {
         let batch = wasm_guests::raw_batch(rows);
-        let invoked = guest.invoke(&batch).expect("identity");
+        let invoked = guest.invoke(&batch, &mut None).expect("identity");
         assert_eq!(invoked.emissions[0].rows.value, batch.rows.value, "{rows} rows");
     }
 }

@@ -9,77 +9,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use std::time::Instant;
 
-use wasmill::model::failure::Refusal;
+use wasm_guests::attacks::Host;
+use wasm_guests::attacks::limits;
 use wasmill::model::limits::LOG_LINE_BYTES_MAX;
-use wasmill::model::limits::Limits;
 use wasmill::pipeline::ports::Guest;
 use wasmill::pipeline::ports::InvokeFailure;
-use wasmill::wasm::guest::GuestSpec;
 use wasmill::wasm::guest::WasmGuest;
 use wasmill::wasm::guest_log::GuestLogSink;
 use wasmill::wasm::guest_log::LogLevel;
-use wasmill::wasm::loader::ComponentLoader;
-use wasmill::wasm::loader::LoadError;
-
-const ROWS: usize = 10;
-
-/// One host with a healthy guest, and whatever is thrown at it.
-struct Host {
-    loader: ComponentLoader,
-    healthy: WasmGuest,
-}
-
-impl Host {
-    fn new() -> Self {
-        let loader = wasm_guests::loader();
-        let component = loader.load(&wasm_guests::identity_guest(wasm_guests::RAW_MANIFEST)).expect("loads");
-        Self { loader, healthy: wasm_guests::guest(component) }
-    }
-
-    fn check_healthy(&mut self, after: &str) {
-        let batch = wasm_guests::raw_batch(ROWS);
-        let invoked = self.healthy.invoke(&batch).unwrap_or_else(|error| panic!("after {after}: {error}"));
-        assert_eq!(invoked.emissions.len(), 1, "after {after}");
-        assert_eq!(invoked.emissions[0].rows.value.as_deref(), batch.rows.value.as_deref(), "after {after}");
-        assert_eq!(self.healthy.stats().instances_made, 1, "after {after}: the healthy instance lives on");
-    }
-
-    /// How an attack ends, twice in a row, with the healthy guest between.
-    fn attack(&mut self, name: &str, change: impl Fn(&mut GuestSpec)) -> InvokeFailure {
-        let component = self
-            .loader
-            .load(&wasm_guests::hostile_guest(name))
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let mut spec = wasm_guests::spec(component);
-        change(&mut spec);
-        let mut guest = WasmGuest::new(spec).expect("a guest");
-        let first = guest.invoke(&wasm_guests::raw_batch(ROWS)).map(|_| ()).expect_err(name);
-        assert!(!guest.stats().is_live, "{name}: the instance is dropped");
-        self.check_healthy(name);
-        let second = guest.invoke(&wasm_guests::raw_batch(ROWS)).map(|_| ()).expect_err(name);
-        assert_eq!(
-            std::mem::discriminant(&first),
-            std::mem::discriminant(&second),
-            "{name}: {first} / {second}"
-        );
-        self.check_healthy(name);
-        first
-    }
-
-    fn refusal(&mut self, name: &str) -> Refusal {
-        let refusal = match self.loader.load(&wasm_guests::hostile_guest(name)) {
-            Err(LoadError::Refused(refusal)) => *refusal,
-            other => panic!("{name}: {other:?}"),
-        };
-        assert!(!refusal.found.is_empty() && !refusal.expected.is_empty() && !refusal.remedy.is_empty());
-        self.check_healthy(name);
-        refusal
-    }
-}
-
-fn limits(change: impl Fn(&mut Limits)) -> impl Fn(&mut GuestSpec) {
-    move |spec| change(&mut spec.limits)
-}
 
 #[test]
 fn guests_that_never_return_meet_the_deadline() {
@@ -165,7 +102,7 @@ fn log_lines_are_cut_and_limited_in_rate_across_instances() {
     let mut guest = WasmGuest::new(spec).expect("a guest");
     let start = Instant::now();
     for _ in 0..4 {
-        let failure = guest.invoke(&wasm_guests::raw_batch(1)).map(|_| ()).expect_err("floods");
+        let failure = guest.invoke(&wasm_guests::raw_batch(1), &mut None).map(|_| ()).expect_err("floods");
         assert!(matches!(failure, InvokeFailure::Deadline { .. }), "{failure:?}");
     }
     guest.release();
@@ -229,7 +166,7 @@ fn an_open_that_never_returns_is_stopped() {
     let mut host = Host::new();
     let component = host.loader.load(&wasm_guests::hostile_guest("spin_in_open")).expect("loads");
     let mut guest = wasm_guests::guest(component);
-    let failure = guest.invoke(&wasm_guests::raw_batch(1)).map(|_| ()).expect_err("spins");
+    let failure = guest.invoke(&wasm_guests::raw_batch(1), &mut None).map(|_| ()).expect_err("spins");
     let InvokeFailure::Fatal(message) = &failure else { panic!("{failure:?}") };
     assert!(message.contains("longer than 10000 ms"), "{message}");
     host.check_healthy("spin_in_open");
@@ -259,7 +196,7 @@ fn uploads_are_refused_with_a_stable_code() {
 
 #[test]
 fn every_hostile_guest_is_tested() {
-    let this = include_str!("wasm_hostile.rs");
+    let tests = [include_str!("wasm_hostile.rs"), include_str!("wasm_hostile_state.rs")];
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../guests/hostile");
     for entry in std::fs::read_dir(folder).expect("the folder") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
@@ -267,7 +204,7 @@ fn every_hostile_guest_is_tested() {
             && guest != "prelude"
             && !guest.starts_with("default_")
         {
-            assert!(this.contains(&format!("\"{guest}\"")), "{guest}");
+            assert!(tests.iter().any(|text| text.contains(&format!("\"{guest}\""))), "{guest}");
         }
     }
 }

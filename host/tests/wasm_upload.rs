@@ -90,7 +90,7 @@ fn a_core_module_and_its_component_are_one_transform() {
     for bytes in [module, component] {
         let loaded = loader.load(&bytes).expect("loads");
         assert_eq!(loaded.manifest().name, "hostile");
-        wasm_guests::guest(loaded).invoke(&wasm_guests::raw_batch(3)).expect("runs");
+        wasm_guests::guest(loaded).invoke(&wasm_guests::raw_batch(3), &mut None).expect("runs");
     }
 }
 
@@ -115,7 +115,7 @@ fn compiled_code_is_kept_and_changed_code_is_compiled_again() {
     assert!(matches!(error, LoadError::Host(_)), "{error}");
     loader(Compiler::in_process()).load(&healthy()).expect("compiled");
     let kept = loader(broken()).load(&healthy()).expect("kept");
-    wasm_guests::guest(kept).invoke(&wasm_guests::raw_batch(3)).expect("runs");
+    wasm_guests::guest(kept).invoke(&wasm_guests::raw_batch(3), &mut None).expect("runs");
 
     let file = fs::read_dir(folder.path())
         .expect("the folder")
@@ -146,7 +146,7 @@ fn child(limits: CompileLimits) -> ComponentLoader {
 #[test]
 fn a_child_process_compiles_what_the_host_runs() {
     let component = child(CompileLimits::default()).load(&healthy()).expect("compiled");
-    wasm_guests::guest(component).invoke(&wasm_guests::raw_batch(3)).expect("runs");
+    wasm_guests::guest(component).invoke(&wasm_guests::raw_batch(3), &mut None).expect("runs");
 }
 
 #[test]

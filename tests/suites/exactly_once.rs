@@ -14,20 +14,12 @@ use wasmill_test_support::RegistryApi;
 use wasmill_test_support::Sidecar;
 use wasmill_test_support::payments::Payment;
 use wasmill_test_support::payments::Payments;
+use wasmill_test_support::seed;
 use wasmill_test_support::shared_broker;
 use wasmill_test_support::shared_registry;
 
 /// How long the rest of the work may take once nothing is killed any more.
 const SETTLE_MAX: Duration = Duration::from_secs(120);
-
-/// The seed of this run: from `WASMILL_TEST_SEED`, else random. Printed, so that a failure can be
-/// run again.
-fn seed() -> u64 {
-    let seed = std::env::var("WASMILL_TEST_SEED").ok().and_then(|text| text.parse().ok());
-    let seed = seed.unwrap_or_else(rand::random);
-    println!("seed {seed} (run again with WASMILL_TEST_SEED={seed})");
-    seed
-}
 
 /// Session and transaction timeouts that let a killed worker's successor start at once.
 const FAST_TIMEOUTS: &str = "kafka: { session.timeout.ms: \"6000\", transaction.timeout.ms: \"4000\" }\n";

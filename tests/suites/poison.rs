@@ -7,11 +7,9 @@ use wasmill_test_support::ConsumedRecord;
 use wasmill_test_support::DRAIN_MAX;
 use wasmill_test_support::TestPipeline;
 use wasmill_test_support::TestRecord;
-use wasmill_test_support::avro;
+use wasmill_test_support::jobs;
 use wasmill_test_support::payments;
 
-const JOB: &str = r#"{"type":"record","name":"Job","namespace":"com.example.faults","fields":[
-{"name":"id","type":"long"},{"name":"action","type":"string"}]}"#;
 /// No test registers so many schemas.
 const UNKNOWN_ID: u32 = 3_999_999;
 const ROWS_MAX: usize = 8;
@@ -58,24 +56,13 @@ const KINDS: [Kind; 11] = [
 const TOO_LARGE: Kind = of_guest("swell", "record-too-large", "PRODUCE");
 
 fn pipeline(partitions: i32) -> (TestPipeline, u32) {
-    let pipeline = TestPipeline::new("trap-on-marker", partitions)
-        .and_then(|pipeline| pipeline.input("jobs", "key: text, value: avro"))
-        .and_then(|pipeline| {
-            pipeline.output("outcomes", "key: text, value: avro, partition_by: source-partition")
-        })
-        .expect("a pipeline")
-        .with(&format!("batch: {{ rows_max: {ROWS_MAX} }}"));
-    let subject = format!("{}-value", pipeline.in_topic("jobs"));
-    let id = pipeline.registry.register_avro(&subject, JOB).expect("the schema of jobs");
-    (pipeline, id)
+    let (pipeline, schema) = jobs::pipeline(partitions).expect("a pipeline");
+    (pipeline.with(&format!("batch: {{ rows_max: {ROWS_MAX} }}")), schema)
 }
 
 /// A job with everything that a dead letter must keep.
 fn job(schema: u32, id: i64, action: &str, partition: i32) -> TestRecord {
-    let mut value = payments::frame(schema);
-    payments::long(&mut value, id);
-    payments::text(&mut value, action);
-    let record = TestRecord::new(format!("key-{}", id % 13), value)
+    let record = TestRecord::new(format!("key-{}", id % 13), jobs::encode(schema, id, action))
         .on(partition)
         .at(1_700_000_000_000 + id)
         .header("trace", id.to_string())
@@ -136,9 +123,7 @@ impl Fed {
 
 fn ids(pipeline: &TestPipeline, records: &[ConsumedRecord], partition: i32) -> Vec<i64> {
     let id = |record: &ConsumedRecord| {
-        let bytes = record.value.as_deref().expect("an outcome");
-        let value = avro::decode_json(&pipeline.registry, bytes).expect("an outcome of its schema");
-        value["id"].as_i64().expect("an id")
+        jobs::outcome_id(&pipeline.registry, record.value.as_deref()).expect("an outcome of its schema")
     };
     records.iter().filter(|record| record.partition == partition).map(id).collect()
 }

@@ -87,15 +87,8 @@ fn check_names_what_is_wrong_with_a_component() {
 
 fn served(pipeline: &TestPipeline) -> Sidecar {
     let mut host = pipeline.plan("host-1").serve().expect("started");
-    let until = Instant::now() + Duration::from_secs(60);
-    loop {
-        let alive = http::request("GET", &format!("{}/healthz", host.url()), None);
-        if alive.is_ok_and(|answer| answer.status == 200) {
-            return host;
-        }
-        assert!(!host.has_ended() && Instant::now() < until, "no API:\n{}", host.log_tail());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    host.wait_until_alive().expect("an API");
+    host
 }
 
 fn upload(host: &Sidecar, name: &str, bytes: Vec<u8>) -> http::Answer {

@@ -64,6 +64,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Let fuzz targets look for failures; needs cargo-fuzz.
+    Fuzz {
+        /// Only the target of this name.
+        #[arg(long)]
+        only: Option<String>,
+        /// How long each target runs.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Measure, beside a real Kafka and a real registry.
     Bench {
         /// Passed on to the benches.
@@ -98,6 +107,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Fmt => task::fmt()?,
         Task::Doc => task::doc()?,
         Task::Demo { arguments } => task::demo(&arguments)?,
+        Task::Fuzz { only, seconds } => task::fuzz(only.as_deref(), seconds)?,
         Task::Bench { arguments } => task::bench(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)

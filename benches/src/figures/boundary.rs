@@ -38,13 +38,13 @@ pub fn call_ns(name: &str, rows: usize) -> anyhow::Result<f64> {
         schema: None,
         rows: decoded.rows,
     };
-    let invoked = guest.invoke(&batch)?;
+    let invoked = guest.invoke(&batch, &mut None)?;
     let emitted = invoked.emissions.first().context("nothing was emitted")?;
     anyhow::ensure!(emitted.rows.value == batch.rows.value, "{name} is no identity");
     let calls = (RECORDS_A_ROUND / rows).min(CALLS_A_ROUND);
     median_ns(ROUNDS, || {
         for _ in 0..calls {
-            black_box(guest.invoke(black_box(&batch))?);
+            black_box(guest.invoke(black_box(&batch), &mut None)?);
         }
         Ok(calls)
     })

@@ -102,7 +102,7 @@ impl Wasm {
             schema: None,
             rows: decoded.rows,
         };
-        let invoked = self.guest.invoke(&batch)?;
+        let invoked = self.guest.invoke(&batch, &mut None)?;
         let emission = invoked.emissions.first().context("nothing was emitted")?;
         let values = emission.rows.value.as_ref().context("no values were emitted")?;
         out.clear();

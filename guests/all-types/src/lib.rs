@@ -68,10 +68,13 @@ pub enum Choice<'a> {
     Nothing,
     Flag(bool),
     Number(i64),
+    Real(f64),
     Text(&'a str),
+    Bytes(&'a [u8]),
     Suit(Suit),
     Inner(Inner<'a>),
     List(Vec<i32>),
+    Table(BTreeMap<&'a str, i32>),
 }
 
 /// Every logical type.
@@ -81,6 +84,9 @@ pub struct Logical {
     #[record(fixed = "DecimalFixed", size = 8)]
     pub decimal_fixed: Decimal<18, 4>,
     pub wide_decimal: WideDecimal<60, 10>,
+    pub widest_decimal: WideDecimal<76, 0>,
+    #[record(fixed = "WidestFixed", size = 32)]
+    pub widest_decimal_fixed: WideDecimal<76, 76>,
     pub date: Date,
     pub time_millis: TimeMillis,
     pub time_micros: TimeMicros,
@@ -158,13 +164,16 @@ mod tests {
     }
 
     fn choice(seed: i64) -> Choice<'static> {
-        match seed % 7 {
+        match seed % 10 {
             0 => Choice::Nothing,
             1 => Choice::Flag(seed % 2 == 0),
             2 => Choice::Number(-seed),
             3 => Choice::Text("text"),
             4 => Choice::Suit(Suit::Clubs),
             5 => Choice::Inner(inner(seed as i32)),
+            6 => Choice::Real(seed as f64 / 7.0),
+            7 => Choice::Bytes(b"\xff\x00"),
+            8 => Choice::Table(BTreeMap::from([("", i32::MIN), ("k", seed as i32)])),
             _ => Choice::List(vec![1; seed as usize % 3]),
         }
     }
@@ -174,6 +183,8 @@ mod tests {
             decimal_bytes: Decimal::new(i128::from(-seed)).expect("few digits"),
             decimal_fixed: Decimal::new(i128::from(seed)).expect("few digits"),
             wide_decimal: i128::MIN.into(),
+            widest_decimal: i128::from(seed).into(),
+            widest_decimal_fixed: i128::from(-seed).into(),
             date: Date(seed as i32),
             time_millis: TimeMillis(86_399_999),
             time_micros: TimeMicros(seed),

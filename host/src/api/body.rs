@@ -15,6 +15,7 @@ use tokio::sync::SemaphorePermit;
 use crate::api::problem::Problem;
 use crate::api::state::ApiState;
 use crate::api::state::DocumentFormat;
+use crate::model::failure::Refusal;
 
 const COMPONENT_TYPES: [&str; 2] = ["application/octet-stream", "application/wasm"];
 
@@ -35,48 +36,73 @@ pub(crate) async fn component(state: &ApiState, request: Request) -> Result<Uplo
         Some(found) if COMPONENT_TYPES.contains(&found.as_str()) => {}
         found => return Err(wrong_type(found, "`application/octet-stream` or `application/wasm`")),
     }
-    let bytes_max = state.limits.upload_bytes_max;
-    let mut stream = open(request, bytes_max).await?;
-    let permit = state.uploads.acquire().await.map_err(|_| Problem::internal())?;
-    let bytes = match collect(&mut stream, bytes_max, state.limits.body_stall_max).await {
-        Ok(bytes) => bytes,
-        Err(failure) => {
-            drop(permit);
-            return Err(failure.answer(stream, bytes_max).await);
-        }
-    };
-    if bytes.is_empty() {
+    let upload = upload(state, request, state.limits.upload_bytes_max).await?;
+    if upload.bytes.is_empty() {
         let detail = "The body is empty, expected a component. With curl: --data-binary @transform.wasm";
         return Err(Problem::malformed("empty-body", detail));
     }
-    Ok(Upload { bytes, permit })
+    Ok(upload)
+}
+
+/// A large body. Waits until there is room for another one, unless it is refused for its headers.
+pub(crate) async fn upload(
+    state: &ApiState,
+    request: Request,
+    bytes_max: usize,
+) -> Result<Upload<'_>, Problem> {
+    let mut stream = open(request, bytes_max).await?;
+    let permit = state.uploads.acquire().await.map_err(|_| Problem::internal())?;
+    match collect(&mut stream, bytes_max, state.limits.body_stall_max).await {
+        Ok(bytes) => Ok(Upload { bytes, permit }),
+        Err(failure) => {
+            drop(permit);
+            Err(failure.answer(stream, bytes_max).await)
+        }
+    }
 }
 
 /// A document of a pipeline.
 pub(crate) async fn document(state: &ApiState, request: Request) -> Result<Json, Problem> {
-    let format = match media_type(request.headers()).as_deref() {
-        Some("application/json") => DocumentFormat::Json,
-        Some("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml") => DocumentFormat::Yaml,
-        found => {
-            return Err(wrong_type(found.map(str::to_owned), "`application/json` or `application/yaml`"));
-        }
-    };
+    let (text, format) = document_text(state, request).await?;
+    (state.read_document)(&text, format).map_err(unreadable)
+}
+
+/// The text of a document, and how it is written.
+pub(crate) async fn document_text(
+    state: &ApiState,
+    request: Request,
+) -> Result<(String, DocumentFormat), Problem> {
+    let format = document_format(media_type(request.headers()))?;
     let bytes_max = state.limits.document_bytes_max;
     let mut stream = open(request, bytes_max).await?;
-    let body = match collect(&mut stream, bytes_max, state.limits.body_stall_max).await {
-        Ok(body) => body,
-        Err(failure) => return Err(failure.answer(stream, bytes_max).await),
-    };
-    let text = std::str::from_utf8(&body).map_err(|error| {
+    match collect(&mut stream, bytes_max, state.limits.body_stall_max).await {
+        Ok(body) => Ok((utf8(&body)?.to_owned(), format)),
+        Err(failure) => Err(failure.answer(stream, bytes_max).await),
+    }
+}
+
+pub(crate) fn document_format(media_type: Option<String>) -> Result<DocumentFormat, Problem> {
+    match media_type.as_deref() {
+        Some("application/json") => Ok(DocumentFormat::Json),
+        Some("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml") => {
+            Ok(DocumentFormat::Yaml)
+        }
+        _ => Err(wrong_type(media_type, "`application/json` or `application/yaml`")),
+    }
+}
+
+pub(crate) fn utf8(document: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(document).map_err(|error| {
         let at = error.valid_up_to();
         Problem::malformed("not-utf8", format!("The document is not UTF-8: byte {at} begins no character."))
-    })?;
-    (state.read_document)(text, format).map_err(|refusals| {
-        // What cannot be read is malformed; what can be read and not be run is refused, later.
-        let mut problem = Problem::refused(refusals);
-        problem.set_status(StatusCode::BAD_REQUEST);
-        problem
     })
+}
+
+/// What cannot be read is malformed; what can be read and not be run is refused, later.
+pub(crate) fn unreadable(refusals: Vec<Refusal>) -> Problem {
+    let mut problem = Problem::refused(refusals);
+    problem.set_status(StatusCode::BAD_REQUEST);
+    problem
 }
 
 /// The body of a request that does not say that it is too large.
@@ -156,7 +182,7 @@ async fn discard(stream: &mut BodyDataStream) {
     let _ = tokio::time::timeout(DISCARD_MAX, all).await;
 }
 
-fn too_large(declared: Option<u64>, bytes_max: usize) -> Problem {
+pub(crate) fn too_large(declared: Option<u64>, bytes_max: usize) -> Problem {
     let found = declared.map_or_else(|| "more".to_owned(), |declared| format!("{declared} bytes"));
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -166,7 +192,7 @@ fn too_large(declared: Option<u64>, bytes_max: usize) -> Problem {
     )
 }
 
-fn wrong_type(found: Option<String>, expected: &str) -> Problem {
+pub(crate) fn wrong_type(found: Option<String>, expected: &str) -> Problem {
     let found = found.map_or_else(|| "no Content-Type".to_owned(), |found| format!("`{found}`"));
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -177,7 +203,7 @@ fn wrong_type(found: Option<String>, expected: &str) -> Problem {
 }
 
 /// In lower case, without parameters.
-fn media_type(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }

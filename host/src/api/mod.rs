@@ -13,15 +13,18 @@ mod check;
 mod connection;
 mod guard;
 mod health;
+mod multipart;
 mod parameters;
 mod pipeline_actions;
 mod pipeline_logs;
+mod pipeline_seek;
 mod pipeline_status;
 mod pipelines;
 mod precondition;
 mod problem_of_control;
 mod schemas;
 mod transforms;
+mod trial;
 mod versions;
 
 #[cfg(test)]

@@ -8,8 +8,10 @@ use axum::extract::Path;
 use axum::extract::Query;
 use axum::http::request::Parts;
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::de::Error as _;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 
@@ -26,8 +28,17 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::from_request_parts(parts, state).await;
         path.map(|Path(value)| Self(value))
-            .map_err(|error| Problem::malformed("invalid-path", error.body_text()))
+            .map_err(|error| Problem::malformed("invalid-path", told("path", &error.body_text())))
     }
+}
+
+/// What is wrong with a part of the URL, without the words of the library.
+fn told(part: &str, error: &str) -> String {
+    let reason = ["Invalid URL: ", "Failed to deserialize query string: "]
+        .iter()
+        .find_map(|prefix| error.strip_prefix(prefix))
+        .unwrap_or(error);
+    format!("The {part} is not understood: {reason}. What it takes is described at /v1/openapi.json.")
 }
 
 /// The query; a problem when it has a key that is not known, so that a misspelt `dry_run` changes
@@ -41,7 +52,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InQuery
         let query = Query::from_request_parts(parts, state).await;
         query
             .map(|Query(value)| Self(value))
-            .map_err(|error| Problem::malformed("invalid-query", error.body_text()))
+            .map_err(|error| Problem::malformed("invalid-query", told("query", &error.body_text())))
     }
 }
 
@@ -53,7 +64,7 @@ pub(crate) struct PageQuery {
     /// `next` of the page before.
     after: Option<String>,
     /// Items at most. Default and most: 200.
-    #[serde(default = "page_items")]
+    #[serde(default = "page_items", deserialize_with = "page_limit::<_, PAGE_ITEMS_MAX>")]
     #[param(minimum = 1, maximum = 200)]
     pub(crate) limit: usize,
 }
@@ -65,6 +76,17 @@ impl PageQuery {
             Problem::malformed("invalid-cursor", format!("The cursor `after` is not one: {error}."))
         })
     }
+}
+
+/// How many items of a page are asked for, from 1 to the most.
+pub(crate) fn page_limit<'de, D: Deserializer<'de>, const MOST: usize>(
+    deserializer: D,
+) -> Result<usize, D::Error> {
+    let limit = usize::deserialize(deserializer)?;
+    if (1..=MOST).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(D::Error::custom(format!("found {limit}, expected a number from 1 to {MOST}")))
 }
 
 fn page_items() -> usize {

@@ -28,6 +28,7 @@ use utoipa_axum::routes;
 use crate::api::admission;
 use crate::api::parameters::InPath;
 use crate::api::parameters::InQuery;
+use crate::api::parameters::page_limit;
 use crate::api::problem::Problem;
 use crate::api::state::ApiState;
 use crate::model::ids::PipelineName;
@@ -48,7 +49,7 @@ struct LogQuery {
     /// The last lines instead, so many.
     tail: Option<usize>,
     /// Lines at most. Default and most: 1000.
-    #[serde(default = "page_lines")]
+    #[serde(default = "page_lines", deserialize_with = "page_limit::<_, PAGE_LINES_MAX>")]
     #[param(minimum = 1, maximum = 1000)]
     limit: usize,
     /// Lines of this level and above: trace, debug, info, warn, error. Default: all.

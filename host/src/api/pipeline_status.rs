@@ -19,9 +19,9 @@ use crate::api::problem::FieldProblem;
 use crate::api::problem::Problem;
 use crate::api::state::ApiState;
 use crate::control::lifecycle::StopReason;
-use crate::control::status::PipelineState;
 use crate::control::status::PipelineStatus;
 use crate::model::ids::PipelineName;
+use crate::model::pipeline_state::PipelineState;
 use crate::model::status::TaskStatus;
 use crate::model::status::Waiting;
 use crate::model::task_phase::TaskPhase;
@@ -83,6 +83,7 @@ impl From<Waiting> for WaitingView {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PhaseView {
     Created,
+    Restoring,
     Running,
     Waiting,
     Closed,
@@ -92,6 +93,7 @@ impl From<TaskPhase> for PhaseView {
     fn from(phase: TaskPhase) -> Self {
         match phase {
             TaskPhase::Created => Self::Created,
+            TaskPhase::Restoring => Self::Restoring,
             TaskPhase::Running => Self::Running,
             TaskPhase::Waiting => Self::Waiting,
             TaskPhase::Closed => Self::Closed,

@@ -24,14 +24,16 @@ use crate::api::precondition::Expected;
 use crate::api::precondition::etag;
 use crate::api::problem::Problem;
 use crate::api::state::ApiState;
+use crate::api::trial;
 use crate::control::commands::Deletion;
 use crate::control::commands::Mode;
 use crate::control::commands::Outcome;
 use crate::control::pipeline_record::Desired;
 use crate::control::pipeline_record::PipelineRecord;
-use crate::control::status::PipelineState;
+use crate::control::runner::StateFate;
 use crate::control::status::PipelineStatus;
 use crate::model::ids::PipelineName;
+use crate::model::pipeline_state::PipelineState;
 
 /// What its owner wants of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -82,7 +84,8 @@ pub(crate) struct PipelineView {
 
 impl From<PipelineStatus> for PipelineView {
     fn from(status: PipelineStatus) -> Self {
-        let PipelineRecord { name, revision, desired, transform, changed_at_ms, spec } = status.record;
+        let PipelineRecord { name, revision, desired, transform, changed_at_ms, spec, state: _ } =
+            status.record;
         Self {
             name,
             revision,
@@ -119,6 +122,17 @@ pub(crate) struct PutView {
     notices: Vec<String>,
 }
 
+/// A pipeline with a component that was not uploaded, for a dry run.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "says what the body is; `trial` reads it")]
+struct TrialForm {
+    /// The document, as `application/yaml` or `application/json`.
+    pipeline: String,
+    /// The component (.wasm).
+    #[schema(format = Binary, content_media_type = "application/octet-stream")]
+    component: String,
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -126,6 +140,15 @@ struct PutQuery {
     /// Make every check and change nothing. Default false.
     #[serde(default)]
     dry_run: bool,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DeleteQuery {
+    /// Keep its state and its positions at the broker. Default false.
+    #[serde(default)]
+    keep_state: bool,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<ApiState> {
@@ -157,6 +180,10 @@ async fn list(
 ///
 /// Every check is made first: topics, access, schemas, limits, the contract of the transform. If
 /// one fails, nothing changes. A new pipeline runs; one that is paused stays paused.
+///
+/// With `dry_run=true`, `multipart/form-data` is taken too: the part `pipeline` is the document, which
+/// names its transform without a version; the part `component` is checked as an upload under that
+/// name, and the pipeline with it.
 #[utoipa::path(
     put, path = "/v1/tenants/default/pipelines/{name}", tag = "pipelines", operation_id = "put_pipeline",
     params(
@@ -175,6 +202,7 @@ async fn list(
             "config": { "threshold": "500" },
         })),
         (String = "application/yaml"),
+        (TrialForm = "multipart/form-data"),
     ), description = "The document; its schema is at /v1/schemas/pipeline.json"),
     responses(
         (status = 201, body = PutView, description = "Created"),
@@ -188,9 +216,14 @@ async fn put(
     Expected(precondition): Expected,
     request: Request,
 ) -> Result<Response, Problem> {
-    let document = body::document(&state, request).await?;
-    let mode = if query.dry_run { Mode::DryRun } else { Mode::Apply };
-    let put = state.control.put_pipeline(name, document, precondition, mode).await?;
+    let put = if query.dry_run && trial::is_trial(request.headers()) {
+        let trial::Trial { document, component, permit: _permit } = trial::read(&state, request).await?;
+        state.control.try_pipeline(name, document, precondition, component).await?
+    } else {
+        let document = body::document(&state, request).await?;
+        let mode = if query.dry_run { Mode::DryRun } else { Mode::Apply };
+        state.control.put_pipeline(name, document, precondition, mode).await?
+    };
     let (status, outcome) = match put.outcome {
         Outcome::Created if !query.dry_run => (StatusCode::CREATED, OutcomeView::Created),
         Outcome::Created => (StatusCode::OK, OutcomeView::Created),
@@ -227,12 +260,14 @@ async fn get(State(state): State<ApiState>, InPath(name): InPath<PipelineName>) 
 
 /// Delete a pipeline
 ///
-/// It is drained, its consumer group is deleted at the broker, and then it is gone. When that takes
-/// long, for instance because the broker is away, it goes on by itself.
+/// It is drained, its state with the changelog topics and its consumer group are deleted, and then it is
+/// gone. With `keep_state` they stay, and a pipeline that is put under the same name goes on with them.
+/// When that takes long, for instance because the broker is away, it goes on by itself.
 #[utoipa::path(
     delete, path = "/v1/tenants/default/pipelines/{name}", tag = "pipelines", operation_id = "delete_pipeline",
     params(
         ("name" = String, Path, description = "Name of the pipeline"),
+        DeleteQuery,
         ("If-Match" = Option<String>, Header, description = "The ETag that the pipeline must have"),
     ),
     responses(
@@ -243,9 +278,11 @@ async fn get(State(state): State<ApiState>, InPath(name): InPath<PipelineName>) 
 async fn delete(
     State(state): State<ApiState>,
     InPath(name): InPath<PipelineName>,
+    InQuery(query): InQuery<DeleteQuery>,
     Expected(precondition): Expected,
 ) -> Result<StatusCode, Problem> {
-    Ok(match state.control.delete(name, precondition).await? {
+    let fate = if query.keep_state { StateFate::Keep } else { StateFate::Delete };
+    Ok(match state.control.delete(name, precondition, fate).await? {
         Deletion::Done => StatusCode::NO_CONTENT,
         Deletion::UnderWay => StatusCode::ACCEPTED,
     })

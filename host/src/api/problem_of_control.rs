@@ -23,8 +23,17 @@ impl From<ControlError> for Problem {
                 StatusCode::CONFLICT,
                 conflict.code.0,
                 "The state of the resource does not allow this",
-                conflict.to_string(),
+                format!("{conflict}."),
             ),
+            ControlError::GroupInUse(in_use) => {
+                let seconds = in_use.session.map_or(45, |session| session.as_secs().max(1));
+                let detail = format!(
+                    "The positions cannot be moved: {in_use}. Try again then; if there are still members, the pipeline runs on another host: pause it there, too."
+                );
+                let title = "The group of the pipeline has members";
+                Self::new(StatusCode::CONFLICT, "group-in-use", title, detail)
+                    .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+            }
             ControlError::RevisionMismatch { .. } => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "revision-mismatch",

@@ -18,6 +18,7 @@ use crate::api::health;
 use crate::api::openapi;
 use crate::api::pipeline_actions;
 use crate::api::pipeline_logs;
+use crate::api::pipeline_seek;
 use crate::api::pipeline_status;
 use crate::api::pipelines;
 use crate::api::schemas;
@@ -61,6 +62,7 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
         .merge(check::routes())
         .merge(pipelines::routes())
         .merge(pipeline_actions::routes())
+        .merge(pipeline_seek::routes())
         .merge(pipeline_status::routes())
         .merge(pipeline_logs::routes())
         .merge(schemas::routes())

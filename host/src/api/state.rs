@@ -13,6 +13,7 @@ use crate::control::service::Control;
 use crate::model::failure::Refusal;
 use crate::model::ids::PipelineId;
 use crate::model::limits::COMPONENT_BYTES_MAX;
+use crate::model::seek::Seek;
 
 /// In which language a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum DocumentFormat {
 
 /// Reads the text of a document.
 pub type ReadDocument = dyn Fn(&str, DocumentFormat) -> Result<Json, Vec<Refusal>> + Send + Sync;
+/// Reads the text of a seek.
+pub type ReadSeek = dyn Fn(&str, DocumentFormat) -> Result<Seek, Vec<Refusal>> + Send + Sync;
 /// The figures of a pipeline for its status; none if it has none.
 pub type Counters = dyn Fn(&PipelineId) -> Option<Json> + Send + Sync;
 /// Metrics in the text format of Prometheus. May block.
@@ -70,6 +73,7 @@ pub struct ApiParts {
     /// loopback name are answered.
     pub tokens: Vec<String>,
     pub read_document: Arc<ReadDocument>,
+    pub read_seek: Arc<ReadSeek>,
     /// The JSON Schema of pipeline documents.
     pub pipeline_schema: Json,
     pub counters: Option<Arc<Counters>>,
@@ -95,6 +99,7 @@ pub struct Shared {
     pub(crate) control: Control,
     pub(crate) tokens: Tokens,
     pub(crate) read_document: Arc<ReadDocument>,
+    pub(crate) read_seek: Arc<ReadSeek>,
     pub(crate) pipeline_schema: Json,
     pub(crate) counters: Option<Arc<Counters>>,
     pub(crate) health: HealthState,
@@ -112,6 +117,7 @@ impl ApiState {
             control: parts.control,
             tokens: Tokens::new(&parts.tokens),
             read_document: parts.read_document,
+            read_seek: parts.read_seek,
             pipeline_schema: parts.pipeline_schema,
             counters: parts.counters,
             health: parts.health,

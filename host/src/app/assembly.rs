@@ -9,14 +9,21 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::app::client_settings::client_settings;
+use crate::app::contract_state::no_checkpoints;
 use crate::app::host_id;
 use crate::app::host_id::HeldHostId;
+use crate::app::instances::Instances;
+use crate::app::refused::Refused;
 use crate::app::registry::Registry;
 use crate::app::runner::BrokerKind;
 use crate::app::runner::PipelineHost;
+use crate::app::state_root::StateCell;
+use crate::app::steering::Steering;
 use crate::codec::registry::NoRegistry;
 use crate::codec::writer_schemas::WriterSchemas;
 use crate::config::settings::Settings;
+use crate::model::failure::Code;
+use crate::model::failure::Refusal;
 use crate::telemetry::metrics::Metrics;
 use crate::wasm::compile::cache::CompileCache;
 use crate::wasm::compile::compiler::CompileLimits;
@@ -38,16 +45,12 @@ pub struct Assembly {
 impl Assembly {
     /// # Errors
     /// When a setting is missing or cannot be used.
-    pub fn new(settings: Settings, runtime: Handle) -> Result<Self> {
-        Self::with_broker(settings, runtime, BrokerKind::Real)
-    }
-
-    /// # Errors
-    /// When a setting is missing or cannot be used.
-    pub fn with_broker(settings: Settings, runtime: Handle, broker: BrokerKind) -> Result<Self> {
-        let kafka = settings.kafka.as_ref().context(
-            "no Kafka brokers are set; name them with --kafka, WASMILL_KAFKA_BROKERS or `kafka.brokers` in the file",
-        )?;
+    pub fn new(settings: Settings, runtime: Handle, broker: BrokerKind, steering: Steering) -> Result<Self> {
+        let kafka = settings.kafka.as_ref().ok_or_else(no_brokers)?;
+        if settings.state.object_store.is_some() {
+            let refusal = no_checkpoints("state.object_store.url", "the address of an object store");
+            return Err(Refused::one("the settings cannot be used", refusal).into());
+        }
         let held = host_id::hold(&settings.data_dir, settings.host_id.as_ref())?;
         let client = client_settings(kafka, &held.id)?;
         let registry =
@@ -56,19 +59,37 @@ impl Assembly {
             Some(registry) => registry.cache().clone(),
             None => Arc::new(NoRegistry),
         };
+        let in_process = matches!(broker, BrokerKind::InProcess(_));
+        let folder = settings.data_dir.join("state");
         let host = PipelineHost {
             host: held.id.clone(),
             loader: loader(&settings)?,
+            state: StateCell::new(settings.state.clone(), folder, client.clone(), in_process),
             kafka: client,
             broker,
+            steering,
             registry,
             writer_schemas,
             secrets: settings.secrets.clone(),
             ceilings: settings.ceilings,
             metrics: Metrics::new()?,
+            instances: Instances::new(settings.ceilings.instances_max),
             running: Mutex::new(HashMap::new()),
+            published: Mutex::new(HashMap::new()),
         };
         Ok(Self { host: Arc::new(host), _held: held })
+    }
+}
+
+fn no_brokers() -> Refusal {
+    Refusal {
+        code: Code("missing-key"),
+        field: "kafka.brokers".to_owned(),
+        message: "no Kafka brokers are set".to_owned(),
+        found: "nothing".to_owned(),
+        expected: "the addresses of brokers, `host:9092,other:9092`".to_owned(),
+        remedy: "Name them with --kafka, WASMILL_KAFKA_BROKERS or `kafka.brokers` in the settings file."
+            .to_owned(),
     }
 }
 
@@ -78,9 +99,9 @@ impl Assembly {
 /// When the engine or the folder of compiled code cannot be set up.
 pub fn loader(settings: &Settings) -> Result<ComponentLoader> {
     let engine = HostEngine::new(EngineSettings {
+        instances_max: settings.ceilings.instances_max,
         memory_bytes_max: settings.ceilings.memory_bytes_max,
         stack_bytes_max: settings.ceilings.stack_bytes_max,
-        ..EngineSettings::default()
     })?;
     let wall_ms_max = u64::try_from(settings.compile.deadline.as_millis()).unwrap_or(u64::MAX);
     let limits = CompileLimits {
@@ -91,6 +112,6 @@ pub fn loader(settings: &Settings) -> Result<ComponentLoader> {
     let compiler = Compiler::child_of_this_program(limits).context("this program's own path is not known")?;
     let folder = settings.data_dir.join("compiled");
     let cache = CompileCache::open(&folder, COMPILE_CACHE_BYTES_MAX)
-        .with_context(|| format!("the folder {} cannot be used", folder.display()))?;
+        .map_err(|error| host_id::unusable(&folder, &error))?;
     Ok(ComponentLoader::new(engine, compiler, Some(cache)))
 }

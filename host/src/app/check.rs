@@ -4,14 +4,19 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::app::assembly::Assembly;
 use crate::app::assembly::loader;
-use crate::app::contract::Contract;
+use crate::app::client_settings::client_settings;
 use crate::app::deploy::Mode;
-use crate::config::secret::resolve_config;
+use crate::app::deploy::Surroundings;
+use crate::app::instances::Instances;
+use crate::app::registry::Registry;
+use crate::app::spec_check;
 use crate::config::settings::Settings;
-use crate::kafka::overrides::Overrides;
+use crate::model::failure::Outage;
 use crate::model::failure::Refusal;
+use crate::model::ids::HostId;
+use crate::model::ids::PipelineId;
+use crate::model::ids::TenantName;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_spec::TransformRef;
@@ -26,6 +31,8 @@ pub struct CheckReport {
     pub refusals: Vec<Refusal>,
     /// What is worth knowing all the same, as sentences.
     pub notices: Vec<String>,
+    /// What is away, so that not everything could be checked.
+    pub outages: Vec<Outage>,
     /// Of the component, when it could be read.
     pub manifest: Option<Manifest>,
     /// `sha256:...` of the component.
@@ -58,43 +65,51 @@ pub fn check_component(settings: &Settings, file: &Path) -> Result<CheckReport> 
 }
 
 /// Every check that a start of the pipeline would run, against the brokers and the registry of the
-/// settings where they are set; nothing is changed.
+/// settings where they are set; nothing is changed. What the checks find is told all at once.
 ///
 /// # Errors
 /// When the checks cannot be run.
 pub fn check_pipeline(settings: &Settings, spec: &PipelineSpec) -> Result<CheckReport> {
-    let TransformRef::File(file) = &spec.transform else {
-        return Ok(CheckReport {
+    let mut report = match &spec.transform {
+        TransformRef::File(file) => check_component(settings, file)?,
+        TransformRef::Named { .. } | TransformRef::Digest(_) => CheckReport {
             notices: vec![
-                "the transform is one of a running host, so only the file itself was checked; `wasmill apply --dry-run` checks the rest"
+                "the transform is one of a running host, so the pipeline was not checked against it; `wasmill apply --dry-run` does that"
                     .to_owned(),
             ],
             ..CheckReport::default()
-        });
+        },
     };
-    let mut report = check_component(settings, file)?;
-    let Some(manifest) = report.manifest.clone() else { return Ok(report) };
-    if settings.kafka.is_none() {
-        report.refusals.extend(settings.ceilings.check(spec).err().unwrap_or_default());
-        report.refusals.extend(Overrides::new(&spec.kafka).err().unwrap_or_default());
-        match resolve_config(spec, &settings.secrets) {
-            Ok(config) => {
-                report.refusals.extend(Contract::bind(spec, &config, &manifest).err().unwrap_or_default());
-            }
-            Err(refusals) => report.refusals.extend(refusals),
-        }
-        report
-            .notices
-            .push("no brokers are set, so topics and schemas were not checked; add --kafka".to_owned());
+    let manifest = report.manifest.as_ref();
+    let id = PipelineId { tenant: TenantName::default_tenant(), pipeline: spec.name.clone() };
+    let checked = spec_check::check(&id, spec, manifest, &settings.ceilings, &settings.secrets);
+    report.refusals.extend(checked.refusals);
+    let room = Instances::new(settings.ceilings.instances_max).room(&id, spec.workers);
+    report.refusals.extend(room.err().map(|refusal| *refusal));
+
+    let host = HostId::new("check")?;
+    let kafka = settings.kafka.as_ref().map(|kafka| client_settings(kafka, &host)).transpose()?;
+    // A host is one with brokers: only there a registry that is not set is missing.
+    if kafka.is_none() && settings.registry.is_none() {
+        let notice = "no brokers and no registry are set, so topics and schemas were not checked; add --kafka and --registry";
+        report.notices.push(notice.to_owned());
         return Ok(report);
     }
+    if kafka.is_none() {
+        report.notices.push("no brokers are set, so topics were not checked; add --kafka".to_owned());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let scratch = tempfile::tempdir()?;
-    let mut settings = settings.clone();
-    settings.data_dir = scratch.path().to_owned();
-    let assembly = Assembly::new(settings, runtime.handle().clone())?;
-    let (_, deployed) = assembly.host.checked(spec, &manifest, Mode::DryRun)?;
+    let registry = settings.registry.as_ref();
+    let registry = registry.map(|set| Registry::new(set, runtime.handle().clone())).transpose()?;
+    let surroundings = Surroundings {
+        kafka: kafka.as_ref(),
+        registry: registry.as_ref(),
+        dev_broker: None,
+        state_folder: None,
+    };
+    let deployed = surroundings.deploy(&id, spec, checked.contract.as_ref(), Mode::DryRun);
     report.refusals.extend(deployed.refusals);
     report.notices.extend(deployed.notices);
+    report.outages.extend(deployed.outages);
     Ok(report)
 }

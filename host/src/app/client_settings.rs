@@ -1,18 +1,27 @@
 //! The settings' words for a Kafka connection in the client's.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::config::settings::KafkaSettings;
 use crate::config::settings::SaslSettings;
+use crate::kafka::admin::Admin;
 use crate::kafka::secret::Secret;
 use crate::kafka::security::Sasl;
 use crate::kafka::security::Security;
 use crate::kafka::security::Tls;
 use crate::kafka::settings::ClientSettings;
+use crate::model::failure::Code;
+use crate::model::failure::Refusal;
 use crate::model::ids::HostId;
 
+/// How long the client that is tried is waited for: not at all, it asks nothing.
+const NO_WAIT: Duration = Duration::ZERO;
+
 /// # Errors
-/// When the client refuses a value.
+/// A refusal when the client refuses a value, or cannot be made of it: it reads certificates and keys
+/// only when it starts.
 pub fn client_settings(kafka: &KafkaSettings, host: &HostId) -> Result<ClientSettings> {
     let secret = |secret: &crate::config::secret::Secret| Secret::new(secret.expose());
     let tls = kafka.tls.as_ref().map(|tls| Tls {
@@ -35,5 +44,14 @@ pub fn client_settings(kafka: &KafkaSettings, host: &HostId) -> Result<ClientSet
         SaslSettings::OauthBearer { token_file } => Sasl::OauthBearer { token_file: token_file.clone() },
     });
     let client_id = format!("wasmill-{host}");
-    Ok(ClientSettings::new(&kafka.brokers.join(","), Security { tls, sasl }, client_id)?)
+    let settings = ClientSettings::new(&kafka.brokers.join(","), Security { tls, sasl }, client_id)?;
+    Admin::start(&settings, NO_WAIT).map_err(|error| Refusal {
+        code: Code("kafka-settings"),
+        field: "kafka".to_owned(),
+        message: "no Kafka client can be made of the connection settings".to_owned(),
+        found: error.message,
+        expected: "files and values that the client can use".to_owned(),
+        remedy: "Correct the setting that the message names.".to_owned(),
+    })?;
+    Ok(settings)
 }

@@ -5,97 +5,104 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use crate::app::contract_state;
+use crate::app::contract_state::Changelog;
+use crate::app::contract_state::PortEventTime;
+use crate::app::contract_state::not_a_changelog;
+use crate::app::contract_state::not_its_own_changelog;
 use crate::codec::formats;
 use crate::codec::formats::Direction;
 use crate::model::failure::Code;
 use crate::model::failure::Refusal;
+use crate::model::ids::PipelineId;
 use crate::model::manifest::InputPort;
 use crate::model::manifest::Manifest;
 use crate::model::manifest::OutputPort;
+use crate::model::manifest::StateStore;
 use crate::model::pipeline_spec::InputBinding;
-use crate::model::pipeline_spec::OnBadRecord;
 use crate::model::pipeline_spec::OutputBinding;
 use crate::model::pipeline_spec::PartitionBy;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::pipeline::ports::TopicIndex;
 
-/// Every port with its binding. It can be had only for a pair that fits.
+/// Every port with its binding.
 #[derive(Debug, Clone)]
 pub struct Contract {
     /// The transform's own name.
     pub transform: String,
     /// By port index.
-    pub inputs: Vec<(InputPort, InputBinding)>,
+    pub inputs: Vec<BoundInput>,
     /// By port index.
     pub outputs: Vec<(OutputPort, OutputBinding, TopicIndex)>,
-    /// Output topics and the dead-letter topic, as the sink numbers them.
+    /// Topics of outputs, dead letters and late records, and the changelogs, as the sink numbers them.
     pub topics: Vec<(Arc<str>, PartitionBy)>,
     /// The dead-letter topic, unless the policy has none.
     pub letters: Option<TopicIndex>,
+    /// By store index.
+    pub stores: Vec<StateStore>,
+    /// By changelog index. Empty for a pipeline that keeps nothing.
+    pub changelogs: Vec<Changelog>,
     /// What the transform is given.
     pub config: Vec<(String, String)>,
 }
 
+/// An input port with its binding.
+#[derive(Debug, Clone)]
+pub struct BoundInput {
+    pub port: InputPort,
+    pub binding: InputBinding,
+    pub event_time: Option<PortEventTime>,
+}
+
 impl Contract {
-    /// Binds every port. `config` is the pipeline's, with its secrets in place.
-    ///
-    /// # Errors
-    /// Every reason why the pair does not fit.
+    /// Binds every port that can be bound. `config` is the pipeline's, with its secrets in place. Why
+    /// the pair does not fit is added to the refusals: only without any is this whole.
     pub fn bind(
+        id: &PipelineId,
         spec: &PipelineSpec,
         config: &IndexMap<String, String>,
         manifest: &Manifest,
-    ) -> Result<Self, Vec<Refusal>> {
-        let mut refusals = Vec::new();
-        unknown_ports("inputs", spec.inputs.keys(), manifest.inputs.iter().map(|p| &*p.name), &mut refusals);
-        unknown_ports(
-            "outputs",
-            spec.outputs.keys(),
-            manifest.outputs.iter().map(|p| &*p.name),
-            &mut refusals,
-        );
-        let inputs = bind_inputs(spec, manifest, &mut refusals);
+        refusals: &mut Vec<Refusal>,
+    ) -> Self {
+        unknown_ports("inputs", spec.inputs.keys(), manifest.inputs.iter().map(|p| &*p.name), refusals);
+        unknown_ports("outputs", spec.outputs.keys(), manifest.outputs.iter().map(|p| &*p.name), refusals);
+        contract_state::check(spec, manifest, refusals);
         let mut topics = Topics::default();
-        let outputs = bind_outputs(spec, manifest, &mut topics, &mut refusals);
-        let letters = match &spec.on_bad_record {
-            OnBadRecord::DeadLetter { topic } => {
-                let topic = topic.clone().unwrap_or_else(|| format!("{}.dlq", spec.name).into());
-                if inputs.iter().any(|(_, binding)| binding.topic == topic) {
-                    refusals.push(loops("on_bad_record.topic", &topic));
-                }
-                Some(topics.add(topic, PartitionBy::Key))
-            }
-            OnBadRecord::Stop | OnBadRecord::Drop => None,
-        };
-        let config = bind_config(config, manifest, &mut refusals);
-        if refusals.is_empty() {
-            Ok(Self {
-                transform: manifest.name.clone(),
-                inputs,
-                outputs,
-                topics: topics.list,
-                letters,
-                config,
-            })
-        } else {
-            Err(refusals)
+        let inputs = bind_inputs(id, spec, manifest, &mut topics, refusals);
+        let outputs = bind_outputs(spec, manifest, &mut topics, refusals);
+        let letters = spec.letter_topic().map(|topic| {
+            not_a_changelog("on_bad_record.topic", &topic, refusals);
+            topics.add(topic, PartitionBy::Key)
+        });
+        let changelogs = contract_state::changelogs(id, manifest, &mut topics);
+        let config = bind_config(config, manifest, refusals);
+        Self {
+            transform: manifest.name.clone(),
+            inputs,
+            outputs,
+            topics: topics.list,
+            letters,
+            stores: manifest.state.clone(),
+            changelogs,
+            config,
         }
     }
 
     /// The input topics.
     #[must_use]
     pub fn input_topics(&self) -> Vec<Arc<str>> {
-        self.inputs.iter().map(|(_, binding)| binding.topic.clone()).collect()
+        self.inputs.iter().map(|input| input.binding.topic.clone()).collect()
     }
 }
 
+/// The sink's topics, each once for each way to choose partitions.
 #[derive(Default)]
-struct Topics {
+pub(in crate::app) struct Topics {
     list: Vec<(Arc<str>, PartitionBy)>,
 }
 
 impl Topics {
-    fn add(&mut self, topic: Arc<str>, by: PartitionBy) -> TopicIndex {
+    pub(in crate::app) fn add(&mut self, topic: Arc<str>, by: PartitionBy) -> TopicIndex {
         let known = self.list.iter().position(|known| *known == (topic.clone(), by));
         let index = known.unwrap_or_else(|| {
             self.list.push((topic, by));
@@ -106,27 +113,19 @@ impl Topics {
 }
 
 fn bind_inputs(
+    id: &PipelineId,
     spec: &PipelineSpec,
     manifest: &Manifest,
+    topics: &mut Topics,
     refusals: &mut Vec<Refusal>,
-) -> Vec<(InputPort, InputBinding)> {
-    let mut bound: Vec<(InputPort, InputBinding)> = Vec::new();
+) -> Vec<BoundInput> {
+    let mut bound: Vec<BoundInput> = Vec::new();
     for port in &manifest.inputs {
         let field = format!("inputs.{}", port.name);
         let Some(binding) = spec.inputs.get(&port.name) else {
             refusals.push(unbound(&field, &port.name, "input"));
             continue;
         };
-        if let Some((other, _)) = bound.iter().find(|(_, b)| b.topic == binding.topic) {
-            refusals.push(Refusal {
-                code: Code("topic-bound-twice"),
-                field: format!("{field}.topic"),
-                message: "two input ports read the same topic".to_owned(),
-                found: format!("`{}` on the ports {} and {}", binding.topic, other.name, port.name),
-                expected: "another topic for each input port".to_owned(),
-                remedy: "Bind the ports to different topics, or use two pipelines.".to_owned(),
-            });
-        }
         let parts = [("key", &port.key, &binding.key), ("value", &port.value, &binding.value)];
         for (name, part, binding) in parts {
             if let Some(part) = part {
@@ -135,7 +134,9 @@ fn bind_inputs(
                 refusals.extend(check.err());
             }
         }
-        bound.push((port.clone(), binding.clone()));
+        not_its_own_changelog(id, &format!("{field}.topic"), &binding.topic, refusals);
+        let event_time = contract_state::event_time(spec, manifest, (port, binding), topics, refusals);
+        bound.push(BoundInput { port: port.clone(), binding: binding.clone(), event_time });
     }
     bound
 }
@@ -153,20 +154,7 @@ fn bind_outputs(
             refusals.push(unbound(&field, &port.name, "output"));
             continue;
         };
-        if spec.inputs.values().any(|input| input.topic == binding.topic) {
-            refusals.push(loops(&format!("{field}.topic"), &binding.topic));
-        }
-        let same_topic = bound.iter().find(|(_, b, _)| b.topic == binding.topic);
-        if let Some((other, _, _)) = same_topic.filter(|(_, b, _)| b.partition_by != binding.partition_by) {
-            refusals.push(Refusal {
-                code: Code("partition-by-differs"),
-                field: format!("{field}.partition_by"),
-                message: "two output ports write the same topic and choose partitions differently".to_owned(),
-                found: format!("{:?}, and another on the port {}", binding.partition_by, other.name),
-                expected: "the same `partition_by` on both".to_owned(),
-                remedy: "Give both ports the same `partition_by`, or different topics.".to_owned(),
-            });
-        }
+        not_a_changelog(&format!("{field}.topic"), &binding.topic, refusals);
         if let Some(key) = &port.key {
             let check = formats::check(key, binding.key.format, Direction::Output, &format!("{field}.key"));
             refusals.extend(check.err());
@@ -247,7 +235,19 @@ fn unbound(field: &str, name: &str, side: &str) -> Refusal {
     }
 }
 
-fn loops(field: &str, topic: &str) -> Refusal {
+/// Two writers of one topic that would put one key into different partitions.
+pub(in crate::app) fn topic_differs(field: &str, by: PartitionBy, other: &str) -> Refusal {
+    Refusal {
+        code: Code("partition-by-differs"),
+        field: field.to_owned(),
+        message: "two ports write the same topic and choose partitions differently".to_owned(),
+        found: format!("{by:?}, and another on the port {other}"),
+        expected: "the same `partition_by` on both".to_owned(),
+        remedy: "Give both the same `partition_by`, or different topics.".to_owned(),
+    }
+}
+
+pub(in crate::app) fn loops(field: &str, topic: &str) -> Refusal {
     Refusal {
         code: Code("topic-loop"),
         field: field.to_owned(),

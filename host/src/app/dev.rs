@@ -102,7 +102,7 @@ fn write_whole(file: &std::path::Path, bytes: &[u8]) -> Result<()> {
     let part = file.with_extension("part");
     std::fs::write(&part, bytes)
         .and_then(|()| std::fs::rename(&part, file))
-        .with_context(|| format!("{} cannot be written", file.display()))
+        .with_context(|| format!("{} cannot be written; name another file with --ready-file", file.display()))
 }
 
 fn serve_registry(runtime: &Runtime) -> Result<Url> {

@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::contract::BoundInput;
 use crate::app::contract::Contract;
+use crate::app::contract_state::PortEventTime;
+use crate::app::contract_state::PortLate;
 use crate::app::deploy::OutputIds;
 use crate::app::deploy::not_taken;
 use crate::app::guest_log_sink::PipelineLogSink;
+use crate::app::instances::Lease;
 use crate::app::observer::MetricsObserver;
 use crate::app::registry::RegisterFailure;
 use crate::app::registry::Registry;
+use crate::app::restore::Restores;
+use crate::app::state_keeper::Keeper;
 use crate::app::subjects::Part;
 use crate::app::subjects::subject;
 use crate::codec::decode::InputDecoder;
@@ -33,23 +39,29 @@ use crate::model::pipeline_spec::OnBadRecord;
 use crate::model::pipeline_spec::OutputBinding;
 use crate::model::pipeline_spec::PartBinding;
 use crate::model::pipeline_spec::PipelineSpec;
+use crate::model::pipeline_spec::ReadAs;
 use crate::model::schema_table::SchemaTable;
 use crate::pipeline::dead_letter::BadRecordPolicy;
 use crate::pipeline::driver::DriverFailure;
-use crate::pipeline::driver::DriverSettings;
 use crate::pipeline::outputs::Output;
 use crate::pipeline::outputs::Outputs;
 use crate::pipeline::ports::Decoder;
 use crate::pipeline::ports::EncodeFailure;
 use crate::pipeline::ports::SystemClock;
 use crate::pipeline::run::Lane;
+use crate::pipeline::settings::Changelog;
+use crate::pipeline::settings::DriverSettings;
+use crate::pipeline::settings::EventTimeSettings;
+use crate::pipeline::settings::InputRole;
+use crate::pipeline::settings::InputSettings;
+use crate::pipeline::settings::LatePolicy;
+use crate::pipeline::settings::StateParts;
 use crate::sink::dead_letter::Sender;
 use crate::sink::kafka_sink::KafkaSink;
 use crate::sink::sink_settings::SinkSettings;
 use crate::source::flow_control::FlowControl;
 use crate::source::kafka_source::KafkaSource;
 use crate::source::source_settings::CoPartitioned;
-use crate::source::source_settings::SESSION_TIMEOUT;
 use crate::source::source_settings::SourceSettings;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::telemetry::pipeline_metrics::PipelineMetrics;
@@ -77,6 +89,14 @@ pub struct PipelineFactory {
     pub logs: Arc<GuestLogs>,
     /// See [`SinkSettings::topic_bytes_max`].
     pub topic_bytes_max: Option<usize>,
+    /// See [`DriverSettings::gap_remedy`].
+    pub gap_remedy: Arc<str>,
+    /// Given back when the last worker's thread has ended.
+    pub instances: Lease,
+    /// None for a pipeline that keeps nothing.
+    pub state: Option<Arc<Restores>>,
+    /// Of one worker.
+    pub overlay_bytes_max: u64,
 }
 
 impl WorkerFactory for PipelineFactory {
@@ -86,7 +106,8 @@ impl WorkerFactory for PipelineFactory {
     fn build(&self, worker: WorkerIndex) -> Result<WorkerParts<KafkaSource, KafkaSink>, DriverFailure> {
         let table = Arc::new(SchemaTable::default());
         let mut inputs: Vec<Box<dyn Decoder>> = Vec::new();
-        for (port, binding) in &self.contract.inputs {
+        for input in &self.contract.inputs {
+            let (port, binding) = (&input.port, &input.binding);
             let decoder = InputDecoder::new(port, binding, &self.writer_schemas, &table).map_err(refused)?;
             inputs.push(Box::new(decoder));
         }
@@ -113,7 +134,6 @@ impl WorkerFactory for PipelineFactory {
             topics: self.contract.topics.clone(),
             overrides: self.overrides.clone(),
             topic_bytes_max: self.topic_bytes_max,
-            session_timeout: session_timeout(&self.overrides),
         })?;
         let source = KafkaSource::new(SourceSettings {
             client: self.kafka.clone(),
@@ -138,20 +158,53 @@ impl WorkerFactory for PipelineFactory {
                 instances: Cell::new(0),
             }),
             clock: Box::new(SystemClock),
+            state: self.state(),
             order: Vec::new(),
         };
-        let ports = (0..).map(PortIndex);
         let settings = DriverSettings {
             delivery: self.spec.delivery,
             start: self.spec.start.clone(),
             commit: self.spec.commit,
-            inputs: self.contract.input_topics().into_iter().zip(ports).collect::<BTreeMap<_, _>>(),
+            inputs: self.inputs(),
+            gap_remedy: self.gap_remedy.clone(),
         };
         Ok(WorkerParts { source, lane, settings })
     }
 }
 
 impl PipelineFactory {
+    fn inputs(&self) -> BTreeMap<Arc<str>, InputSettings> {
+        let ports = (0..).map(PortIndex);
+        let settings = |(port, input): (PortIndex, &BoundInput)| {
+            let role = match input.binding.read_as {
+                ReadAs::Stream => InputRole::Stream,
+                ReadAs::Table => InputRole::Table,
+            };
+            let event_time = input.event_time.as_ref().map(event_time);
+            (input.binding.topic.clone(), InputSettings { port, role, event_time })
+        };
+        ports.zip(&self.contract.inputs).map(settings).collect()
+    }
+
+    fn state(&self) -> Option<StateParts> {
+        let restores = self.state.as_ref()?;
+        let mut changelogs: Vec<Option<Changelog>> = Vec::new();
+        for changelog in &self.contract.changelogs {
+            let index = changelog.index.0 as usize;
+            changelogs.resize(index + 1, None);
+            if let Some(slot) = changelogs.get_mut(index) {
+                *slot = Some(Changelog { topic: changelog.sink, name: changelog.topic.clone() });
+            }
+        }
+        Some(StateParts {
+            keeper: Box::new(Keeper::new(Arc::clone(restores))),
+            changelogs,
+            timers: restores.manifest.timers.clone(),
+            bytes_per_batch_max: self.spec.limits.state_bytes_per_batch_max,
+            overlay_bytes_max: self.overlay_bytes_max,
+        })
+    }
+
     fn outputs(&self, table: &Arc<SchemaTable>) -> Result<Outputs, Stop> {
         let mut outputs = Vec::new();
         for ((port, binding, topic), ids) in self.contract.outputs.iter().zip(&self.ids) {
@@ -212,9 +265,18 @@ impl PipelineFactory {
     }
 }
 
-fn session_timeout(overrides: &Overrides) -> Duration {
-    let set = overrides.get("session.timeout.ms").and_then(|text| text.parse().ok());
-    set.map_or(SESSION_TIMEOUT, Duration::from_millis)
+fn event_time(bound: &PortEventTime) -> EventTimeSettings {
+    EventTimeSettings {
+        field: bound.field.clone(),
+        out_of_orderness_ms: bound.out_of_orderness_ms,
+        granularity_ms: bound.granularity_ms,
+        idle_after: Duration::from_millis(bound.idle_ms),
+        late: match bound.late {
+            PortLate::Process => LatePolicy::Process,
+            PortLate::Drop => LatePolicy::Drop,
+            PortLate::Topic(topic) => LatePolicy::Copy(topic),
+        },
+    }
 }
 
 /// A refusal that shows only when a worker starts.

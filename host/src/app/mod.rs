@@ -4,22 +4,36 @@
 //! [`runner::PipelineHost`] from the settings.
 
 pub mod assembly;
+pub mod changelogs;
 pub mod check;
 pub mod client_settings;
 pub mod contract;
+pub mod contract_state;
 pub mod deploy;
 pub mod dev;
 pub mod factory;
 pub mod guest_log_sink;
 pub mod host_id;
+pub mod instances;
 pub mod observer;
+pub mod refused;
 pub mod registry;
+pub mod restore;
+pub mod restore_pool;
 pub mod runner;
+pub mod seek;
 pub mod serve;
 pub mod sidecar;
 pub mod signals;
+pub mod spec_check;
+mod state_check;
+pub mod state_keeper;
+pub mod state_note;
+pub mod state_root;
+pub mod steering;
 pub mod subjects;
 pub mod tools;
+pub mod topics;
 
 pub use check::CheckReport;
 pub use check::check_component;
@@ -28,6 +42,7 @@ pub use dev::DevAddresses;
 pub use dev::DevOptions;
 pub use dev::DevTopic;
 pub use dev::dev;
+pub use refused::Refused;
 pub use serve::serve;
 pub use sidecar::SidecarPipeline;
 pub use sidecar::run_sidecar;

@@ -7,16 +7,26 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::app::changelogs::ChangelogTopics;
 use crate::app::contract::Contract;
 use crate::app::deploy::Deployed;
 use crate::app::deploy::Mode;
+use crate::app::deploy::OutputIds;
 use crate::app::deploy::Surroundings;
 use crate::app::factory::PipelineFactory;
+use crate::app::instances::Instances;
+use crate::app::instances::NoInstances;
 use crate::app::registry::Registry;
+use crate::app::restore::Restores;
+use crate::app::seek;
+use crate::app::spec_check;
+use crate::app::state_root::StateCell;
+use crate::app::steering::Steering;
+use crate::codec::state_values::StateValues;
 use crate::codec::writer_schemas::WriterSchemas;
 use crate::config::secret::SecretSources;
-use crate::config::secret::resolve_config;
 use crate::config::settings::LimitCeilings;
+use crate::control::commands::Mode as ChangeMode;
 use crate::control::runner::CheckReport;
 use crate::control::runner::ComponentRef;
 use crate::control::runner::Inspected;
@@ -24,6 +34,8 @@ use crate::control::runner::RunState;
 use crate::control::runner::RunStatus;
 use crate::control::runner::Runner;
 use crate::control::runner::StartFailure;
+use crate::control::runner::StateFate;
+use crate::control::seek::SeekFailure;
 use crate::kafka::admin::Admin;
 use crate::kafka::dev_broker::DevBroker;
 use crate::kafka::error::ErrorCode;
@@ -37,11 +49,13 @@ use crate::model::ids::PipelineId;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::pipeline_spec::PipelineSpec;
+use crate::model::pipeline_state::PipelineState;
+use crate::model::seek::Seek;
+use crate::model::seek::SeekMove;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::pipeline_metrics::Lag;
 use crate::telemetry::pipeline_metrics::PipelineMetrics;
-use crate::telemetry::pipeline_metrics::PipelineState;
 use crate::wasm::compiled::CompiledComponent;
 use crate::wasm::digest::ComponentDigest;
 use crate::wasm::loader::ComponentLoader;
@@ -77,12 +91,37 @@ pub struct PipelineHost {
     pub loader: ComponentLoader,
     pub kafka: ClientSettings,
     pub broker: BrokerKind,
+    pub steering: Steering,
     pub registry: Option<Registry>,
     pub writer_schemas: Arc<dyn WriterSchemas>,
     pub secrets: SecretSources,
     pub ceilings: LimitCeilings,
+    pub state: StateCell,
     pub metrics: Metrics,
+    pub instances: Instances,
     pub running: Mutex<HashMap<PipelineId, Running>>,
+    /// Of every pipeline that is told of, whether it runs or not.
+    pub published: Mutex<HashMap<PipelineId, PipelineMetrics>>,
+}
+
+/// What the checks of a start found.
+#[derive(Debug)]
+pub struct Checked {
+    pub refusals: Vec<Refusal>,
+    pub notices: Vec<String>,
+    /// What is away, so that not everything could be checked.
+    pub outages: Vec<Outage>,
+    /// Only if nothing is refused and nothing is away.
+    pub plan: Option<Plan>,
+}
+
+/// What workers are made of, beside the spec.
+#[derive(Debug)]
+pub struct Plan {
+    pub contract: Contract,
+    pub overrides: Overrides,
+    /// Complete only after [`Mode::Apply`].
+    pub ids: Vec<OutputIds>,
 }
 
 /// A pipeline that was started and not stopped since.
@@ -118,36 +157,40 @@ impl PipelineHost {
         Ok((component, compiled))
     }
 
-    /// Every check of a start.
-    ///
-    /// # Errors
-    /// When the broker or the registry is away.
+    /// Every check of a start; under [`Mode::Apply`] what the pipeline needs is made, unless something is
+    /// refused or away.
     pub fn checked(
         &self,
+        id: &PipelineId,
         spec: &PipelineSpec,
-        manifest: &Manifest,
+        manifest: Option<&Manifest>,
         mode: Mode,
-    ) -> Result<(Option<(Contract, Overrides)>, Deployed), Outage> {
-        let mut refusals = self.ceilings.check(spec).err().unwrap_or_default();
-        let overrides = keep(Overrides::new(&spec.kafka), &mut refusals);
-        let config = keep(resolve_config(spec, &self.secrets), &mut refusals);
-        let contract = config.and_then(|config| keep(Contract::bind(spec, &config, manifest), &mut refusals));
-        let (Some(contract), Some(overrides), true) = (contract, overrides, refusals.is_empty()) else {
-            return Ok((None, Deployed { refusals, ..Deployed::default() }));
-        };
+    ) -> Checked {
+        let checked = spec_check::check(id, spec, manifest, &self.ceilings, &self.secrets);
+        let mode = if checked.refusals.is_empty() { mode } else { Mode::DryRun };
         let dev_broker = match &self.broker {
             BrokerKind::Real => None,
             BrokerKind::InProcess(broker) => Some(&**broker),
         };
-        let surroundings = Surroundings { kafka: &self.kafka, registry: self.registry.as_ref(), dev_broker };
-        let mut deployed = surroundings.deploy(spec, &contract, mode)?;
+        let surroundings = Surroundings {
+            kafka: Some(&self.kafka),
+            registry: self.registry.as_ref(),
+            dev_broker,
+            state_folder: (!self.broker.is_in_process()).then(|| self.state.folder()),
+        };
+        let deployed = surroundings.deploy(id, spec, checked.contract.as_ref(), mode);
+        let Deployed { refusals, mut notices, outages, ids } = deployed;
         if self.broker.is_in_process() && spec.delivery == Delivery::ExactlyOnce {
-            deployed.notices.push(
+            notices.push(
                 "the in-process broker keeps no offsets of transactions, so this pipeline runs at least once; use --kafka for exactly once"
                     .to_owned(),
             );
         }
-        Ok((Some((contract, overrides)), deployed))
+        let refusals: Vec<Refusal> = checked.refusals.into_iter().chain(refusals).collect();
+        let fits = refusals.is_empty() && outages.is_empty();
+        let overrides = checked.overrides;
+        let plan = checked.contract.filter(|_| fits).map(|contract| Plan { contract, overrides, ids });
+        Checked { refusals, notices, outages, plan }
     }
 
     fn start_workers(
@@ -156,13 +199,18 @@ impl PipelineHost {
         spec: &PipelineSpec,
         component: &ComponentRef,
     ) -> Result<(), StartFailure> {
-        let compiled =
-            self.load(&component.component).map_err(|refusal| StartFailure::Refused(vec![refusal]))?;
-        let (checked, deployed) = self.checked(spec, &component.manifest, Mode::Apply)?;
-        let (Some((contract, overrides)), true) = (checked, deployed.refusals.is_empty()) else {
-            return Err(StartFailure::Refused(deployed.refusals));
+        let compiled = self.loader.load(&component.component).map_err(|error| match error {
+            LoadError::Refused(refusal) => StartFailure::Refused(vec![*refusal]),
+            LoadError::Host(message) => Outage::new("component-not-loaded", message).into(),
+        })?;
+        let checked = self.checked(id, spec, Some(&component.manifest), Mode::Apply);
+        let Some(Plan { contract, overrides, ids }) = checked.plan else {
+            return Err(match checked.outages.into_iter().next() {
+                Some(outage) if checked.refusals.is_empty() => outage.into(),
+                _ => StartFailure::Refused(checked.refusals),
+            });
         };
-        for notice in &deployed.notices {
+        for notice in &checked.notices {
             tracing::warn!(pipeline = %id, notice, "pipeline starts with a notice");
         }
         let mut spec = spec.clone();
@@ -173,12 +221,13 @@ impl PipelineHost {
         let logs = self.running.lock().get(id).map(|running| running.logs.clone());
         let logs = logs.unwrap_or_else(|| Arc::new(GuestLogs::new(spec.limits.log_lines_per_second_max)));
         let workers = spec.workers;
+        let state = self.restores(id, &spec, &contract, component)?;
         let factory = PipelineFactory {
             id: id.clone(),
             host: self.host.clone(),
             spec,
             contract,
-            ids: deployed.ids,
+            ids,
             version: component.label.clone(),
             component: compiled,
             kafka: self.kafka.clone(),
@@ -188,32 +237,61 @@ impl PipelineHost {
             metrics: metrics.clone(),
             logs: logs.clone(),
             topic_bytes_max: self.broker.is_in_process().then_some(TOPIC_BYTES_MAX),
+            gap_remedy: self.steering.gap_remedy(id),
+            instances: self.instances.lease(id, workers),
+            state,
+            overlay_bytes_max: self.state.settings().overlay_bytes_max,
         };
-        metrics.set_state(PipelineState::Running);
         let workers = Workers::start(id, workers, factory)
             .map_err(|error| Outage::new("threads-exhausted", format!("no thread for a worker: {error}")))?;
         self.running.lock().insert(id.clone(), Running { workers: Some(workers), metrics, logs });
         Ok(())
     }
 
-    /// Publishes the state and lag of every pipeline as metrics. To be called about once a second.
-    pub fn publish(&self) {
-        let running = self.running.lock();
-        for running in running.values() {
+    /// How states of a pipeline are restored; none for one that keeps nothing.
+    fn restores(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        contract: &Contract,
+        component: &ComponentRef,
+    ) -> Result<Option<Arc<Restores>>, Outage> {
+        if contract.changelogs.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Restores {
+            root: self.state.get()?,
+            pipeline: id.clone(),
+            manifest: Arc::new(component.manifest.clone()),
+            delivery: spec.delivery,
+            schemas: Arc::new(StateValues),
+            changelogs: contract.changelogs.clone(),
+        })))
+    }
+
+    /// Publishes the state of these pipelines, which are all there are, and the lag of those that run.
+    /// To be called about once a second.
+    pub fn publish(&self, states: &[(PipelineId, PipelineState)]) {
+        let mut published = self.published.lock();
+        published.retain(|id, _| states.iter().any(|(known, _)| known == id));
+        for (id, state) in states {
+            published.entry(id.clone()).or_insert_with(|| self.metrics.pipeline(id)).set_state(*state);
+        }
+        drop(published);
+        for running in self.running.lock().values() {
             let Some(workers) = &running.workers else { continue };
-            running.metrics.set_state(match state_of(workers) {
-                RunState::NotRunning => PipelineState::Stopped,
-                RunState::Running => PipelineState::Running,
-                RunState::Retrying { .. } => PipelineState::Waiting,
-                RunState::Stopped(_) => PipelineState::Failed,
-            });
-            for task in workers.status().iter().flat_map(|worker| &worker.tasks) {
-                let seconds = match (task.lag, task.last_timestamp) {
-                    (Some(0) | None, _) | (_, None) => 0.0,
-                    (Some(_), Some(last)) => age_seconds(last),
-                };
-                running.metrics.set_lag(&task.partition, Lag { records: task.lag.unwrap_or(0), seconds });
-            }
+            let tasks = workers.status().into_iter().flat_map(|worker| worker.tasks);
+            running.metrics.set_lags(
+                tasks
+                    .map(|task| {
+                        let seconds = match (task.lag, task.last_timestamp) {
+                            (Some(0) | None, _) | (_, None) => 0.0,
+                            (Some(_), Some(last)) => age_seconds(last),
+                        };
+                        (task.partition, Lag { records: task.lag.unwrap_or(0), seconds })
+                    })
+                    .collect(),
+            );
         }
     }
 
@@ -224,23 +302,11 @@ impl PipelineHost {
         serde_json::to_value(running.get(id)?.metrics.totals()).ok()
     }
 
-    /// Everything in the text form of Prometheus.
+    /// Everything in the text form of Prometheus; see [`PipelineHost::publish`].
     #[must_use]
-    pub fn render_metrics(&self) -> String {
-        self.publish();
+    pub fn render_metrics(&self, states: &[(PipelineId, PipelineState)]) -> String {
+        self.publish(states);
         self.metrics.render().unwrap_or_else(|error| format!("# {error}\n"))
-    }
-
-    /// What keeps pipelines from being ready: those that have not started, wait, or have stopped.
-    #[must_use]
-    pub fn not_ready(&self, ids: &[PipelineId]) -> Vec<String> {
-        let reason = |id: &PipelineId| match self.status(id).state {
-            RunState::Running => None,
-            RunState::NotRunning => Some(format!("{id} has not started")),
-            RunState::Retrying { code, reason, .. } => Some(format!("{id} waits: {code}: {reason}")),
-            RunState::Stopped(stop) => Some(format!("{id} has stopped: {stop}")),
-        };
-        ids.iter().filter_map(reason).collect()
     }
 
     /// Drains every pipeline at once. Returns how many did not end within the deadline.
@@ -281,14 +347,13 @@ impl Runner for PipelineHost {
         })
     }
 
-    fn check(&self, _: &PipelineId, spec: &PipelineSpec, component: &ComponentRef) -> CheckReport {
-        match self.checked(spec, &component.manifest, Mode::DryRun) {
-            Ok((_, deployed)) => CheckReport { refusals: deployed.refusals, notices: deployed.notices },
-            Err(outage) => CheckReport {
-                refusals: Vec::new(),
-                notices: vec![format!("not everything could be checked: {outage}")],
-            },
-        }
+    fn check(&self, id: &PipelineId, spec: &PipelineSpec, component: Option<&ComponentRef>) -> CheckReport {
+        let manifest = component.map(|component| &component.manifest);
+        let Checked { mut refusals, mut notices, outages, .. } =
+            self.checked(id, spec, manifest, Mode::DryRun);
+        refusals.extend(self.instances.room(id, spec.workers).err().map(|refusal| *refusal));
+        notices.extend(outages.iter().map(|outage| format!("not everything could be checked: {outage}")));
+        CheckReport { refusals, notices }
     }
 
     fn start(
@@ -297,8 +362,19 @@ impl Runner for PipelineHost {
         spec: &PipelineSpec,
         component: &ComponentRef,
     ) -> Result<(), StartFailure> {
-        let runs = self.running.lock().get(id).is_some_and(|running| running.workers.is_some());
-        if runs { Ok(()) } else { self.start_workers(id, spec, component) }
+        if self.running.lock().get(id).is_some_and(|running| running.workers.is_some()) {
+            return Ok(());
+        }
+        self.instances.keep(id, spec.workers).map_err(|reason| match reason {
+            NoInstances::Refused(refusal) => StartFailure::Refused(vec![*refusal]),
+            NoInstances::NotYet(outage) => outage.into(),
+        })?;
+        let started = self.start_workers(id, spec, component);
+        // A pipeline that waits for a broker keeps its instances, so that it can go on.
+        if let Err(StartFailure::Refused(_)) = started {
+            self.instances.release(id);
+        }
+        started
     }
 
     fn stop(&self, id: &PipelineId, deadline: Duration) -> Result<(), DrainTimeout> {
@@ -306,27 +382,47 @@ impl Runner for PipelineHost {
         let workers = self.running.lock().get_mut(id).and_then(|running| running.workers.take());
         let outcome = workers.map_or(Ok(()), |workers| workers.drain(deadline));
         if let Some(running) = self.running.lock().get(id) {
-            running.metrics.set_state(PipelineState::Stopped);
+            running.metrics.at_rest();
         }
+        self.instances.release(id);
         outcome
     }
 
-    fn forget(&self, id: &PipelineId) -> Result<(), Outage> {
+    fn seek(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        to: &Seek,
+        mode: ChangeMode,
+    ) -> Result<Vec<SeekMove>, SeekFailure> {
+        seek::seek(&self.kafka, self.broker.is_in_process(), &self.host, id, spec, to, mode)
+    }
+
+    fn forget(&self, id: &PipelineId, state: StateFate) -> Result<(), Outage> {
         self.running.lock().remove(id);
+        self.published.lock().remove(id);
+        self.instances.release(id);
+        if state == StateFate::Keep {
+            return Ok(());
+        }
         let admin = Admin::start(&self.kafka, BROKER_WAIT).map_err(|error| error.outage())?;
         match admin.delete_group(&id.group()) {
-            Ok(()) => Ok(()),
-            Err(error) if error.code.is_outage() => Err(error.outage()),
+            Ok(()) => {}
+            Err(error) if error.code.is_outage() => return Err(error.outage()),
             // Static members stay in the group for a session timeout after they have left.
             Err(error) if error.code == ErrorCode::NON_EMPTY_GROUP => {
-                Err(Outage::new("group-not-empty", error.to_string()))
+                return Err(Outage::new("group-not-empty", error.to_string()));
             }
             // A group that never was, or that the broker will expire by itself.
-            Err(error) => {
-                tracing::info!(pipeline = %id, %error, "the consumer group was not deleted");
-                Ok(())
-            }
+            Err(error) => tracing::info!(pipeline = %id, %error, "the consumer group was not deleted"),
         }
+        // Only now: as long as the group had members, some worker could still write to them.
+        let changelogs =
+            ChangelogTopics { id, admin: &admin, kafka: &self.kafka, dev_broker: None, folder: None };
+        // Without the right to it the pipeline stays in deletion: nobody would find them otherwise.
+        changelogs.delete().map_err(|error| Outage::new("changelog-not-deleted", error.to_string()))?;
+        self.state.forget(id);
+        Ok(())
     }
 
     fn status(&self, id: &PipelineId) -> RunStatus {
@@ -360,16 +456,6 @@ fn state_of(workers: &Workers) -> RunState {
             })
         }
         _ => RunState::Running,
-    }
-}
-
-fn keep<T>(outcome: Result<T, Vec<Refusal>>, refusals: &mut Vec<Refusal>) -> Option<T> {
-    match outcome {
-        Ok(value) => Some(value),
-        Err(mut more) => {
-            refusals.append(&mut more);
-            None
-        }
     }
 }
 

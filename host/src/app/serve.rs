@@ -21,15 +21,18 @@ use crate::api::state::DocumentFormat;
 use crate::app::assembly::Assembly;
 use crate::app::runner::BrokerKind;
 use crate::app::signals;
+use crate::app::steering::Steering;
 use crate::config::pipeline_document::to_document;
 use crate::config::pipeline_file;
 use crate::config::pipeline_file::FileFormat;
 use crate::config::pipeline_schema::json_schema;
+use crate::config::seek_document;
 use crate::config::settings::Settings;
 use crate::control::limits::Pace;
 use crate::control::runner::Runner;
 use crate::control::service::Control;
 use crate::model::failure::Refusal;
+use crate::model::failure::Stop;
 use crate::model::pipeline_spec::PipelineSpec;
 
 /// How often states and lag are published as metrics.
@@ -57,6 +60,18 @@ pub(super) fn runtime() -> Result<Runtime> {
         .context("no threads for the async runtime")
 }
 
+/// # Errors
+/// A [`Stop`] when the address cannot be had now.
+pub(super) fn bind(runtime: &Runtime, listen: SocketAddr) -> Result<TcpListener, Stop> {
+    runtime.block_on(TcpListener::bind(listen)).map_err(|error| {
+        Stop::new(
+            "listen-failed",
+            format!("the host cannot listen on {listen}: {error}"),
+            "Choose another address with --listen, or end the process that has this one.",
+        )
+    })
+}
+
 /// The host with its API over a broker. Calls `ready` once it listens.
 pub(super) fn run(
     runtime: &Runtime,
@@ -73,13 +88,11 @@ pub(super) fn run(
         upload_bytes_max: usize::try_from(settings.compile.component_bytes_max).unwrap_or(usize::MAX),
         ..ApiLimits::default()
     };
-    let assembly = Assembly::with_broker(settings, runtime.handle().clone(), broker)?;
+    let assembly = Assembly::new(settings, runtime.handle().clone(), broker, Steering::Api)?;
     let host = assembly.host.clone();
     let terminated = signals::terminated(runtime)?;
 
-    let listener = runtime
-        .block_on(TcpListener::bind(listen))
-        .with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
+    let listener = bind(runtime, listen)?;
     let address = listener.local_addr()?;
     let runner: Arc<dyn Runner> = host.clone();
     let control = runtime.block_on(Control::open(&catalog, runner, Arc::new(read_spec), pace))?;
@@ -87,7 +100,10 @@ pub(super) fn run(
     let health = {
         let (metrics, readiness) = (host.clone(), control.clone());
         HealthState {
-            metrics: Arc::new(move || metrics.render_metrics()),
+            metrics: Arc::new({
+                let control = control.clone();
+                move || metrics.render_metrics(&control.states())
+            }),
             readiness: Arc::new(move || readiness.broken_files().iter().map(ToString::to_string).collect()),
         }
     };
@@ -96,6 +112,7 @@ pub(super) fn run(
         control: control.clone(),
         tokens,
         read_document: Arc::new(read_document),
+        read_seek: Arc::new(|text, format| seek_document::parse(text, file_format(format))),
         pipeline_schema: json_schema(),
         counters: Some(Arc::new(move |id| counters.counters(id))),
         health,
@@ -105,7 +122,7 @@ pub(super) fn run(
     let server = runtime.spawn(api::serve(listener, api::router(state), closing.clone()));
     ready(address)?;
     while !terminated.wait(PUBLISH_EVERY) {
-        host.publish();
+        host.publish(&control.states());
         anyhow::ensure!(!server.is_finished(), "the listener on {address} failed");
     }
     tracing::info!("draining");
@@ -121,9 +138,12 @@ fn read_spec(document: &Json) -> Result<PipelineSpec, Vec<Refusal>> {
 }
 
 fn read_document(text: &str, format: DocumentFormat) -> Result<Json, Vec<Refusal>> {
-    let format = match format {
+    pipeline_file::parse(text, file_format(format), None).map(|spec| to_document(&spec))
+}
+
+fn file_format(format: DocumentFormat) -> FileFormat {
+    match format {
         DocumentFormat::Json => FileFormat::Json,
         DocumentFormat::Yaml => FileFormat::Yaml,
-    };
-    pipeline_file::parse(text, format, None).map(|spec| to_document(&spec))
+    }
 }

@@ -47,14 +47,17 @@ pub(crate) enum Body {
     None,
     Json(Json),
     Bytes(Vec<u8>),
+    /// A pipeline with a component that was not uploaded.
+    Trial {
+        pipeline: Json,
+        component: Vec<u8>,
+    },
 }
 
 impl HostArgs {
     pub(crate) fn client(&self) -> Result<ApiClient, Failure> {
         let token = match &self.token_file {
-            Some(path) => Some(
-                Secret::read(path).map_err(|reason| anyhow::anyhow!("the token cannot be read: {reason}"))?,
-            ),
+            Some(path) => Some(Secret::read(path).map_err(|reason| Failure::unreadable(path, &reason))?),
             None => std::env::var("WASMILL_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new),
         };
         ApiClient::new(self.url.clone(), token)
@@ -117,6 +120,10 @@ impl ApiClient {
             Body::None => request,
             Body::Json(json) => request.json(&json),
             Body::Bytes(bytes) => request.header(header::CONTENT_TYPE, "application/wasm").body(bytes),
+            Body::Trial { pipeline, component } => {
+                let (kind, body) = form(&pipeline, &component);
+                request.header(header::CONTENT_TYPE, kind).body(body)
+            }
         };
         self.runtime.block_on(async {
             let response = request.send().await.map_err(|error| self.unreachable(&error))?;
@@ -142,6 +149,24 @@ impl ApiClient {
             self.base
         ))
     }
+}
+
+/// A body of two parts, with its type.
+fn form(pipeline: &Json, component: &[u8]) -> (String, Vec<u8>) {
+    // Random, so that the component does not hold it.
+    let boundary = format!("wasmill-{}", uuid::Uuid::new_v4().simple());
+    let head = |name: &str, kind: &str| {
+        format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\nContent-Type: {kind}\r\n\r\n"
+        )
+    };
+    let mut body = head("pipeline", "application/json").into_bytes();
+    body.extend_from_slice(pipeline.to_string().as_bytes());
+    body.extend_from_slice(b"\r\n");
+    body.extend_from_slice(head("component", "application/wasm").as_bytes());
+    body.extend_from_slice(component);
+    body.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    (format!("multipart/form-data; boundary={boundary}"), body)
 }
 
 /// A problem document (RFC 9457), with our members, as a failure.

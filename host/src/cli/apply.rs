@@ -4,7 +4,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use reqwest::Method;
 use serde_json::Value as Json;
@@ -15,7 +14,10 @@ use crate::cli::api_client::HostArgs;
 use crate::cli::exit::Failure;
 use crate::cli::pipeline_files;
 use crate::cli::show;
+use crate::cli::show::Shown;
 use crate::config::pipeline_file;
+use crate::model::failure::Code;
+use crate::model::failure::Refusal;
 use crate::model::ids::TransformName;
 use crate::model::ids::TransformVersion;
 use crate::model::pipeline_spec::PipelineSpec;
@@ -30,7 +32,8 @@ Examples:
   wasmill apply -f pipeline.yaml --dry-run      every check, nothing changed
 
 A transform that is a local file, `transform: { file: ./my_transform.wasm }`, is uploaded first,
-under the name of the file (`my-transform`).")]
+under the name of the file (`my-transform`). With several files, or a local transform, everything is
+checked before anything is uploaded or changed.")]
 pub(crate) struct Apply {
     /// Pipeline file; may be repeated
     #[arg(short, long = "file", value_name = "FILE", required = true)]
@@ -45,43 +48,120 @@ pub(crate) struct Apply {
 impl Apply {
     pub(crate) fn execute(self) -> Result<ExitCode, Failure> {
         // All files are read before anything is sent: a wrong one changes nothing.
-        let specs =
-            self.files.iter().map(|file| pipeline_files::read(file)).collect::<Result<Vec<_>, _>>()?;
+        let plans = self.files.iter().map(|file| Plan::read(file)).collect::<Result<Vec<_>, _>>()?;
         let client = self.host.client()?;
-        for spec in specs {
-            apply(&client, spec, self.dry_run)?;
-        }
+        apply_all(&client, plans, self.dry_run)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn apply(client: &ApiClient, mut spec: PipelineSpec, dry_run: bool) -> Result<(), Failure> {
-    let name = spec.name.clone();
-    if let TransformRef::File(file) = &spec.transform {
-        if dry_run {
-            check_component(client, file)?;
-            show::notice(&format!(
-                "`{}` passes the checks of an upload; the pipeline itself is checked once it is uploaded",
-                file.display()
-            ));
-            return Ok(());
-        }
-        spec.transform = upload(client, file)?;
+/// A pipeline that is to be applied.
+struct Plan {
+    spec: PipelineSpec,
+    /// What is to be uploaded first.
+    component: Option<Component>,
+}
+
+/// A local component.
+struct Component {
+    file: PathBuf,
+    name: TransformName,
+    bytes: Vec<u8>,
+}
+
+impl Plan {
+    fn read(file: &Path) -> Result<Self, Failure> {
+        Self::new(pipeline_files::read(file)?)
     }
-    let path = format!("/v1/tenants/default/pipelines/{name}");
-    let etag = client.find(&path)?.and_then(|answer| answer.etag);
-    let target = if dry_run { format!("{path}?dry_run=true") } else { path };
-    let document = pipeline_file::to_document(&spec);
-    let answer = client.call(Method::PUT, &target, Body::Json(document), etag.as_deref())?;
-    show_notices(&answer.body, "notices");
-    let outcome = answer.body.get("outcome").and_then(Json::as_str).unwrap_or("changed");
-    let what = if dry_run {
-        format!("passes every check; it would be {outcome}, and nothing is changed now")
-    } else {
-        format!("is {outcome}")
-    };
-    show::done(&format!("pipeline `{name}` {what}"));
+
+    fn new(spec: PipelineSpec) -> Result<Self, Failure> {
+        let component = match &spec.transform {
+            TransformRef::File(file) => {
+                let bytes = std::fs::read(file).map_err(|error| Failure::unreadable(file, &error))?;
+                Some(Component { file: file.clone(), name: transform_name(file)?, bytes })
+            }
+            TransformRef::Named { .. } | TransformRef::Digest(_) => None,
+        };
+        Ok(Self { spec, component })
+    }
+
+    fn path(&self) -> String {
+        format!("/v1/tenants/default/pipelines/{}", self.spec.name)
+    }
+}
+
+/// Nothing is uploaded, and no pipeline changed, before all of them have passed every check.
+fn apply_all(client: &ApiClient, plans: Vec<Plan>, dry_run: bool) -> Result<(), Failure> {
+    // The host checks one pipeline whose transform it has by itself, before it changes it.
+    let one = matches!(plans.as_slice(), [Plan { component: None, .. }]);
+    if dry_run || !one {
+        check_all(client, &plans, dry_run)?;
+    }
+    if !dry_run {
+        for plan in plans {
+            apply(client, plan)?;
+        }
+    }
     Ok(())
+}
+
+/// Every check of every pipeline; all that is refused is told at once.
+fn check_all(client: &ApiClient, plans: &[Plan], tell: bool) -> Result<(), Failure> {
+    let mut refused = Vec::new();
+    let mut heading = String::new();
+    for plan in plans {
+        match check(client, plan) {
+            Ok(answer) if tell => {
+                show_notices(&answer, "notices");
+                let (name, outcome) = (&plan.spec.name, outcome(&answer));
+                show::done(&format!(
+                    "pipeline `{name}` passes every check; it would be {outcome}, and nothing is changed now"
+                ));
+            }
+            Ok(_) => {}
+            Err(Failure::Problems { what, problems }) => {
+                heading = what;
+                refused.extend(problems.into_iter().map(|problem| match plans.len() {
+                    1 => problem,
+                    _ => Shown { field: format!("{}: {}", plan.spec.name, problem.field), ..problem },
+                }));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if refused.is_empty() { Ok(()) } else { Err(Failure::Problems { what: heading, problems: refused }) }
+}
+
+/// What would become of a pipeline, with its component if it is a local one.
+fn check(client: &ApiClient, plan: &Plan) -> Result<Json, Failure> {
+    let path = plan.path();
+    let etag = client.find(&path)?.and_then(|answer| answer.etag);
+    let body = match &plan.component {
+        None => Body::Json(pipeline_file::to_document(&plan.spec)),
+        Some(Component { name, bytes, .. }) => {
+            let transform = TransformRef::Named { name: name.clone(), version: None };
+            let pipeline = pipeline_file::to_document(&PipelineSpec { transform, ..plan.spec.clone() });
+            Body::Trial { pipeline, component: bytes.clone() }
+        }
+    };
+    Ok(client.call(Method::PUT, &format!("{path}?dry_run=true"), body, etag.as_deref())?.body)
+}
+
+fn apply(client: &ApiClient, mut plan: Plan) -> Result<(), Failure> {
+    if let Some(component) = plan.component.take() {
+        plan.spec.transform = upload(client, component)?;
+    }
+    let path = plan.path();
+    let etag = client.find(&path)?.and_then(|answer| answer.etag);
+    let document = pipeline_file::to_document(&plan.spec);
+    let answer = client.call(Method::PUT, &path, Body::Json(document), etag.as_deref())?;
+    show_notices(&answer.body, "notices");
+    show::done(&format!("pipeline `{}` is {}", plan.spec.name, outcome(&answer.body)));
+    Ok(())
+}
+
+fn outcome(answer: &Json) -> &str {
+    answer.get("outcome").and_then(Json::as_str).unwrap_or("changed")
 }
 
 /// What a host found worth telling.
@@ -91,17 +171,11 @@ fn show_notices(body: &Json, key: &str) {
     }
 }
 
-fn check_component(client: &ApiClient, file: &Path) -> Result<(), Failure> {
-    let answer = client.call(Method::POST, "/v1/check", Body::Bytes(read_component(file)?), None)?;
-    show_notices(&answer.body, "warnings");
-    Ok(())
-}
-
 /// Uploads a component under the name of its file.
-fn upload(client: &ApiClient, file: &Path) -> Result<TransformRef, Failure> {
-    let name = transform_name(file)?;
+fn upload(client: &ApiClient, component: Component) -> Result<TransformRef, Failure> {
+    let Component { file, name, bytes } = component;
     let path = format!("/v1/tenants/default/transforms/{name}/versions");
-    let answer = client.call(Method::POST, &path, Body::Bytes(read_component(file)?), None)?;
+    let answer = client.call(Method::POST, &path, Body::Bytes(bytes), None)?;
     show_notices(&answer.body, "warnings");
     let version =
         answer.body.get("version").and_then(Json::as_u64).and_then(|version| u32::try_from(version).ok());
@@ -114,20 +188,21 @@ fn upload(client: &ApiClient, file: &Path) -> Result<TransformRef, Failure> {
     Ok(TransformRef::Named { name, version: Some(TransformVersion(version)) })
 }
 
-fn read_component(file: &Path) -> Result<Vec<u8>, Failure> {
-    Ok(std::fs::read(file).with_context(|| format!("the component `{}` cannot be read", file.display()))?)
-}
-
 /// `big_spender.wasm` -> `big-spender`.
 fn transform_name(file: &Path) -> Result<TransformName, Failure> {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
     let name: String = stem.chars().map(|c| if matches!(c, '_' | '.' | ' ') { '-' } else { c }).collect();
-    Ok(TransformName::new(name).with_context(|| {
-        format!(
-            "`{}` gives no name for its transform; rename the file, or upload it yourself",
-            file.display()
-        )
-    })?)
+    TransformName::new(name).map_err(|error| {
+        let refusal = Refusal {
+            code: Code("invalid-name"),
+            field: "transform.file".to_owned(),
+            message: "the name of the file gives no name for its transform".to_owned(),
+            found: format!("`{}`: {error}", file.display()),
+            expected: "a file named like a transform, `my_transform.wasm`".to_owned(),
+            remedy: "Rename the file, or upload it yourself and name the transform.".to_owned(),
+        };
+        Failure::refused("a transform has no name", vec![refusal])
+    })
 }
 
 #[cfg(test)]
@@ -158,7 +233,9 @@ mod tests {
                 log.lock().push((method.to_string(), uri.to_string(), etag, body));
                 async move {
                     let old = uri.path().ends_with("/old");
+                    let refused = json!({ "code": "x", "errors": [{ "code": "x", "field": "workers" }] });
                     let (status, body) = match method.as_str() {
+                        "PUT" if uri.path().contains("/bad") => (StatusCode::UNPROCESSABLE_ENTITY, refused),
                         "GET" if !old => (StatusCode::NOT_FOUND, json!({})),
                         "POST" => (StatusCode::CREATED, json!({ "version": 4 })),
                         "PUT" if !old => (StatusCode::CREATED, json!({})),
@@ -178,50 +255,87 @@ mod tests {
         pipeline_file::parse(&text, FileFormat::Yaml, None).expect("valid")
     }
 
-    #[test]
-    fn a_local_transform_is_uploaded_and_the_pipeline_names_its_version() {
-        let dir = tempfile::tempdir().expect("a folder");
+    fn paths(calls: &Calls) -> Vec<String> {
+        calls.lock().iter().map(|call| format!("{} {}", call.0, call.1)).collect()
+    }
+
+    fn plan(name: &str, transform: &str) -> Plan {
+        Plan::new(spec(name, transform)).expect("the component is there")
+    }
+
+    fn component(dir: &tempfile::TempDir) -> String {
         let file = dir.path().join("big_spender.wasm");
         std::fs::write(&file, b"\0asm").expect("written");
+        format!("{{ file: {} }}", file.display())
+    }
+
+    const PIPELINES: &str = "/v1/tenants/default/pipelines";
+
+    #[test]
+    fn a_local_transform_is_checked_then_uploaded_and_the_pipeline_names_its_version() {
+        let dir = tempfile::tempdir().expect("a folder");
         let (host, calls) = host();
-        apply(&host.client, spec("new", &format!("{{ file: {} }}", file.display())), false).expect("applied");
+        apply_all(&host.client, vec![plan("new", &component(&dir))], false).expect("applied");
+        let expected = [
+            format!("GET {PIPELINES}/new"),
+            format!("PUT {PIPELINES}/new?dry_run=true"),
+            "POST /v1/tenants/default/transforms/big-spender/versions".to_owned(),
+            format!("GET {PIPELINES}/new"),
+            format!("PUT {PIPELINES}/new"),
+        ];
+        assert_eq!(paths(&calls), expected);
         let calls = calls.lock();
-        let upload = &calls[0];
-        assert_eq!(
-            (upload.0.as_str(), upload.1.as_str()),
-            ("POST", "/v1/tenants/default/transforms/big-spender/versions")
+        let tried = String::from_utf8_lossy(&calls[1].3).into_owned();
+        assert!(
+            tried.contains("\"transform\":{\"name\":\"big-spender\"}") && tried.contains("\0asm"),
+            "{tried}"
         );
-        assert_eq!(&upload.3[..], b"\0asm");
-        let put = &calls[2];
+        assert_eq!(&calls[2].3[..], b"\0asm");
+        let body: Json = serde_json::from_slice(&calls[4].3).expect("JSON");
         assert_eq!(
-            (put.0.as_str(), put.1.as_str(), &put.2),
-            ("PUT", "/v1/tenants/default/pipelines/new", &None)
+            (&body["transform"], &calls[4].2),
+            (&json!({ "name": "big-spender", "version": 4 }), &None)
         );
-        let body: Json = serde_json::from_slice(&put.3).expect("JSON");
-        assert_eq!(body["transform"], json!({ "name": "big-spender", "version": 4 }));
     }
 
     #[test]
     fn a_pipeline_that_is_there_is_changed_only_as_it_was_seen() {
         let (host, calls) = host();
-        apply(&host.client, spec("old", "{ name: t }"), false).expect("applied");
+        apply_all(&host.client, vec![plan("old", "{ name: t }")], false).expect("applied");
+        assert_eq!(paths(&calls), [format!("GET {PIPELINES}/old"), format!("PUT {PIPELINES}/old")]);
         assert_eq!(calls.lock()[1].2.as_deref(), Some("\"9\""));
     }
 
     #[test]
-    fn a_dry_run_changes_nothing() {
+    fn a_dry_run_checks_all_of_it_and_changes_nothing() {
         let dir = tempfile::tempdir().expect("a folder");
-        let file = dir.path().join("t.wasm");
-        std::fs::write(&file, b"\0asm").expect("written");
         let (host, calls) = host();
-        apply(&host.client, spec("old", "{ name: t }"), true).expect("checked");
-        apply(&host.client, spec("new", &format!("{{ file: {} }}", file.display())), true).expect("checked");
-        let paths: Vec<_> = calls.lock().iter().map(|call| format!("{} {}", call.0, call.1)).collect();
-        let pipeline = "/v1/tenants/default/pipelines/old";
-        assert_eq!(
-            paths,
-            [format!("GET {pipeline}"), format!("PUT {pipeline}?dry_run=true"), "POST /v1/check".to_owned()]
-        );
+        let plans = vec![plan("old", "{ name: t }"), plan("new", &component(&dir))];
+        apply_all(&host.client, plans, true).expect("checked");
+        let expected = [
+            format!("GET {PIPELINES}/old"),
+            format!("PUT {PIPELINES}/old?dry_run=true"),
+            format!("GET {PIPELINES}/new"),
+            format!("PUT {PIPELINES}/new?dry_run=true"),
+        ];
+        assert_eq!(paths(&calls), expected);
+    }
+
+    #[test]
+    fn nothing_is_changed_when_one_of_several_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (host, calls) = host();
+        let plans =
+            vec![plan("bad-1", "{ name: t }"), plan("old", &component(&dir)), plan("bad-2", "{ name: t }")];
+        let Err(Failure::Problems { problems, .. }) = apply_all(&host.client, plans, false) else {
+            panic!("refused")
+        };
+        let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["bad-1: workers", "bad-2: workers"]);
+        let changes = paths(&calls)
+            .into_iter()
+            .filter(|call| !call.starts_with("GET") && !call.ends_with("?dry_run=true"));
+        assert_eq!(changes.count(), 0);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 
 use crate::app;
@@ -14,8 +14,18 @@ use crate::cli::pipeline_files;
 use crate::cli::settings_args::SettingsArgs;
 use crate::cli::show;
 use crate::cli::show::BOLD;
+use crate::model::failure::Stop;
+use crate::model::manifest::EventTime;
+use crate::model::manifest::Late;
 use crate::model::manifest::Manifest;
 use crate::model::manifest::PartType;
+use crate::model::manifest::Scope;
+use crate::model::manifest::StateStore;
+use crate::model::state::TimeDomain;
+
+/// What to do when something is away, so that a check could not be made.
+const UNCHECKED: &str =
+    "What could be checked is in order. Check again when it is back, or correct its address.";
 
 /// Run every check on a component or a pipeline file; nothing is changed
 #[derive(Debug, Args)]
@@ -25,7 +35,8 @@ Examples:
   wasmill check pipeline.yaml --kafka broker:9092 --registry http://registry:8081
 
 A pipeline file is checked against the brokers and the registry of the settings: topics, access,
-schemas, contract, limits. The exit code is 3 when something is refused.")]
+schemas, contract, limits. Every problem is told at once. The exit code is 3 when something is
+refused, 1 when not everything could be checked.")]
 pub(crate) struct Check {
     /// Component (.wasm) or pipeline file (.yaml, .json)
     #[arg(value_name = "FILE", required_unless_present = "pipeline")]
@@ -47,9 +58,6 @@ impl Check {
             }
             (Some(file), _) | (None, Some(file)) => {
                 let spec = pipeline_files::read(&file)?;
-                settings.ceilings.check(&spec).map_err(|refusals| {
-                    Failure::refused(format!("`{}` is refused", file.display()), refusals)
-                })?;
                 let report = app::check_pipeline(&settings, &spec)?;
                 (file, report)
             }
@@ -66,18 +74,26 @@ fn is_component(file: &Path) -> Result<bool, Failure> {
         return Ok(true);
     }
     let mut start = [0; 4];
-    let mut opened =
-        std::fs::File::open(file).with_context(|| format!("`{}` cannot be read", file.display()))?;
-    let read = std::io::Read::read(&mut opened, &mut start)?;
+    let read = std::fs::File::open(file).and_then(|mut opened| std::io::Read::read(&mut opened, &mut start));
+    let read = read.map_err(|error| Failure::unreadable(file, &error))?;
     Ok(start.get(..read) == Some(b"\0asm"))
 }
 
-fn show_report(file: &Path, report: CheckReport) -> Result<ExitCode, Failure> {
+fn show_report(file: &Path, mut report: CheckReport) -> Result<ExitCode, Failure> {
     for notice in &report.notices {
         show::notice(notice);
     }
     if !report.refusals.is_empty() {
+        for outage in &report.outages {
+            show::notice(&format!("not everything could be checked: {outage}"));
+        }
         return Err(Failure::refused(format!("`{}` is refused", file.display()), report.refusals));
+    }
+    if let Some(outage) = report.outages.pop() {
+        for outage in &report.outages {
+            show::notice(&format!("not everything could be checked: {outage}"));
+        }
+        return Err(Stop { code: outage.code, message: outage.message, remedy: UNCHECKED.into() }.into());
     }
     if let Some(manifest) = &report.manifest {
         anstream::print!("{}", describe(manifest));
@@ -96,19 +112,10 @@ pub(crate) fn describe(manifest: &Manifest) -> String {
         text.push_str(&format!("  {}", manifest.description));
     }
     text.push('\n');
-    let part = |part: Option<&PartType>| match part {
-        None => "-".to_owned(),
-        Some(PartType::Raw) => "raw".to_owned(),
-        Some(PartType::Dynamic) => "dynamic".to_owned(),
-        Some(PartType::Typed { schema }) => {
-            let name = schema.get("name").and_then(|name| name.as_str());
-            let kind = schema.get("type").and_then(|kind| kind.as_str()).or(schema.as_str());
-            name.or(kind).unwrap_or("typed").to_owned()
-        }
-    };
     for port in &manifest.inputs {
         let (key, value) = (part(port.key.as_ref()), part(port.value.as_ref()));
-        text.push_str(&format!("  input   {}  key {key}, value {value}\n", port.name));
+        let time = port.event_time.as_ref().map_or_else(String::new, event_time);
+        text.push_str(&format!("  input   {}  key {key}, value {value}{time}\n", port.name));
     }
     for port in &manifest.outputs {
         let (key, value) = (part(port.key.as_ref()), part(Some(&port.value)));
@@ -122,7 +129,76 @@ pub(crate) fn describe(manifest: &Manifest) -> String {
         };
         text.push_str(&format!("  config  {}  {default}\n", key.key));
     }
+    for store in &manifest.state {
+        text.push_str(&format!("  state   {}  {}\n", store.name, state_store(store)));
+    }
+    if !manifest.timers.is_empty() {
+        let domains: Vec<&str> = manifest.timers.iter().map(|domain| domain_name(*domain)).collect();
+        text.push_str(&format!("  timers  {}\n", domains.join(", ")));
+    }
     text
+}
+
+fn part(part: Option<&PartType>) -> &str {
+    match part {
+        None => "-",
+        Some(PartType::Raw) => "raw",
+        Some(PartType::Dynamic) => "dynamic",
+        Some(PartType::Typed { schema }) => schema_name(schema),
+    }
+}
+
+/// What a schema is called: the name of a named type, else the type.
+fn schema_name(schema: &serde_json::Value) -> &str {
+    let name = schema.get("name").and_then(|name| name.as_str());
+    let kind = schema.get("type").and_then(|kind| kind.as_str()).or(schema.as_str());
+    name.or(kind).unwrap_or("typed")
+}
+
+fn event_time(event_time: &EventTime) -> String {
+    let from = match &event_time.field {
+        Some(field) => format!("of `{field}`"),
+        None => "of the record".to_owned(),
+    };
+    let late = match event_time.late {
+        Late::Process => "",
+        Late::Drop => ", late records dropped",
+    };
+    let behind = match event_time.out_of_orderness_ms {
+        0 => String::new(),
+        ms => format!(" less {}", span(ms)),
+    };
+    format!(", event time {from}{behind}{late}")
+}
+
+fn state_store(store: &StateStore) -> String {
+    let mut text = format!("value {}", schema_name(&store.value));
+    text.push_str(match store.scope {
+        Scope::Key => ", per key",
+        Scope::Partition => ", per partition",
+    });
+    if store.scan {
+        text.push_str(", scanned");
+    }
+    if let Some(ttl) = store.ttl {
+        text.push_str(&format!(
+            ", absent {} after its last write ({} time)",
+            span(ttl.ms),
+            domain_name(ttl.time)
+        ));
+    }
+    text
+}
+
+fn domain_name(domain: TimeDomain) -> &'static str {
+    match domain {
+        TimeDomain::Event => "event",
+        TimeDomain::Processing => "processing",
+    }
+}
+
+fn span(ms: u64) -> String {
+    humantime::format_duration(Duration::from_millis(ms)).to_string()
 }
 
 #[cfg(test)]
@@ -165,6 +241,35 @@ mod tests {
   output  large  key string, value raw
   config  threshold  default `500`
   config  token  required
+"
+        );
+    }
+
+    #[test]
+    fn state_timers_and_event_time_are_described() {
+        let manifest: Manifest = serde_json::from_str(
+            r#"{
+                "manifest_version": 1,
+                "name": "sessions",
+                "inputs": [
+                    {"name": "clicks", "value": {"kind": "raw"}, "event_time": {}},
+                    {"name": "orders", "value": {"kind": "raw"}, "event_time": {"field": "at", "out_of_orderness_ms": 5000, "late": "drop"}}],
+                "state": [
+                    {"name": "totals", "value": "double"},
+                    {"name": "seen", "value": {"type": "record", "name": "Seen", "fields": []}, "scope": "partition", "scan": true, "ttl": {"ms": 86400000, "time": "event"}}],
+                "timers": ["event", "processing"]
+            }"#,
+        )
+        .expect("a manifest");
+        let text = anstream::adapter::strip_str(&describe(&manifest)).to_string();
+        assert_eq!(
+            text,
+            "sessions
+  input   clicks  key -, value raw, event time of the record
+  input   orders  key -, value raw, event time of `at` less 5s, late records dropped
+  state   totals  value double, per key
+  state   seen  value Seen, per partition, scanned, absent 1day after its last write (event time)
+  timers  event, processing
 "
         );
     }

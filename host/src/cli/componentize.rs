@@ -29,8 +29,8 @@ pub(crate) struct Componentize {
 
 impl Componentize {
     pub(crate) fn execute(self) -> Result<ExitCode, Failure> {
-        let module = std::fs::read(&self.module)
-            .with_context(|| format!("`{}` cannot be read", self.module.display()))?;
+        let module =
+            std::fs::read(&self.module).map_err(|error| Failure::unreadable(&self.module, &error))?;
         let what = format!("`{}` cannot be made a component", self.module.display());
         let component =
             app::componentize(&module).map_err(|refusal| Failure::refused(what, vec![refusal]))?;

@@ -1,10 +1,14 @@
 //! How a command fails.
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use crate::app::Refused;
 use crate::cli::show;
 use crate::cli::show::Shown;
+use crate::model::failure::Code;
 use crate::model::failure::Refusal;
+use crate::model::failure::Stop;
 
 /// A file, a setting or a request is wrong.
 pub(crate) const REFUSED: u8 = 3;
@@ -29,11 +33,27 @@ impl Failure {
         Self::Refused { what: what.into(), refusals }
     }
 
+    /// A file that was named and cannot be read.
+    pub(crate) fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Self {
+        let refusal = Refusal {
+            code: Code("file-missing"),
+            field: path.display().to_string(),
+            message: "the file cannot be read".to_owned(),
+            found: error.to_string(),
+            expected: "a file that this process may read".to_owned(),
+            remedy: "Correct the path, or the rights of the file.".to_owned(),
+        };
+        Self::refused("a file cannot be used", vec![refusal])
+    }
+
     /// Prints the failure and gives the process's exit code.
     pub(crate) fn report(self) -> ExitCode {
         match self {
             Self::Failed(error) => {
-                show::error(&format!("{error:#}"));
+                match error.downcast_ref::<Stop>() {
+                    Some(stop) => show::stop(stop),
+                    None => show::error(&format!("{error:#}")),
+                }
                 ExitCode::FAILURE
             }
             Self::Refused { what, refusals } => {
@@ -56,8 +76,64 @@ impl Failure {
     }
 }
 
+/// An error that is a refusal, however deep, is one; under a context, that is the heading.
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Failed(error.into())
+        let error = error.into();
+        let heading = error.to_string();
+        let error = match error.downcast::<Refused>() {
+            Ok(Refused { what, refusals }) => return Self::Refused { what, refusals },
+            Err(error) => error,
+        };
+        let refusal = match error.downcast::<Box<Refusal>>() {
+            Ok(refusal) => Ok(*refusal),
+            Err(error) => error.downcast::<Refusal>(),
+        };
+        match refusal {
+            Ok(refusal) => {
+                let what = if heading == refusal.to_string() { "refused".to_owned() } else { heading };
+                Self::Refused { what, refusals: vec![refusal] }
+            }
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    fn refusal() -> Refusal {
+        Refusal {
+            code: Code("kafka-brokers"),
+            field: "kafka.brokers".to_owned(),
+            message: "this is not the address of a broker".to_owned(),
+            found: "`x`".to_owned(),
+            expected: "host:port".to_owned(),
+            remedy: "Correct it.".to_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn heading(error: impl Into<anyhow::Error>) -> String {
+        let Failure::Refused { what, refusals } = Failure::from(error) else { panic!("no refusal") };
+        assert_eq!(refusals, [refusal()]);
+        what
+    }
+
+    #[test]
+    fn a_refusal_is_one_however_it_comes() {
+        assert_eq!(heading(refusal()), "refused");
+        assert_eq!(heading(Box::new(refusal())), "refused");
+        let outer = |error: anyhow::Error| error.context("the settings are wrong");
+        assert_eq!(heading(outer(refusal().into())), "the settings are wrong");
+        assert_eq!(heading(outer(Box::new(refusal()).into())), "the settings are wrong");
+        let several = Refused { what: "the pipeline is refused".to_owned(), refusals: vec![refusal()] };
+        assert_eq!(heading(several), "the pipeline is refused");
+        let other =
+            Err::<(), _>(std::io::Error::other("full")).context("it cannot be written").expect_err("one");
+        assert!(matches!(Failure::from(other), Failure::Failed(_)));
     }
 }

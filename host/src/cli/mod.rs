@@ -17,6 +17,7 @@ mod openapi;
 mod pipeline_files;
 mod run;
 mod scaffold;
+mod seek;
 mod serve;
 mod settings_args;
 mod show;
@@ -55,6 +56,7 @@ enum Command {
     Dev(dev::Dev),
     Apply(apply::Apply),
     Check(check::Check),
+    Seek(seek::Seek),
     New(new::New),
     Componentize(componentize::Componentize),
     Openapi(openapi::Openapi),
@@ -75,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Dev(command) => command.execute(),
         Command::Apply(command) => command.execute(),
         Command::Check(command) => command.execute(),
+        Command::Seek(command) => command.execute(),
         Command::New(command) => command.execute(),
         Command::Componentize(command) => command.execute(),
         Command::Openapi(command) => command.execute(),

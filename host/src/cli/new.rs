@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use anyhow::bail;
 use clap::Args;
 
 use crate::cli::exit::Failure;
 use crate::cli::scaffold;
 use crate::cli::show;
+use crate::model::failure::Code;
+use crate::model::failure::Refusal;
 use crate::model::ids::TransformName;
 
 /// Make a Rust project of a transform that builds and passes its test
@@ -49,13 +50,18 @@ impl New {
     }
 }
 
-fn create(name: &str, folder: &Path) -> anyhow::Result<()> {
-    check_name(name)?;
+fn create(name: &str, folder: &Path) -> Result<(), Failure> {
+    let refused = |refusal| Failure::refused("the project cannot be made", vec![refusal]);
+    check_name(name).map_err(refused)?;
     if folder.exists() && fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_some()) {
-        bail!(
-            "`{}` is there already and is not an empty folder. Choose another with --path",
-            folder.display()
-        );
+        return Err(refused(Refusal {
+            code: Code("folder-not-empty"),
+            field: "--path".to_owned(),
+            message: "the folder of the project is there already".to_owned(),
+            found: format!("`{}`, which is not an empty folder", folder.display()),
+            expected: "a folder that is empty or not there".to_owned(),
+            remedy: "Choose another with --path.".to_owned(),
+        }));
     }
     for (path, text) in scaffold::files(name) {
         let path = folder.join(path);
@@ -68,13 +74,7 @@ fn create(name: &str, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// A name of a transform that is a name of a crate too.
-fn check_name(name: &str) -> anyhow::Result<()> {
-    TransformName::new(name)?;
-    if !name.starts_with(|c: char| c.is_ascii_lowercase()) || name.ends_with('-') || name.contains("--") {
-        bail!(
-            "`{name}` cannot be the name of a crate; begin with a letter, and put single `-` between words"
-        );
-    }
+fn check_name(name: &str) -> Result<(), Refusal> {
     const TAKEN: [&str; 12] = [
         "alloc",
         "core",
@@ -89,10 +89,26 @@ fn check_name(name: &str) -> anyhow::Result<()> {
         "wasmill-sdk-macros",
         "wit-bindgen",
     ];
-    if TAKEN.contains(&name) || is_keyword(name) {
-        bail!("`{name}` has a meaning in Rust already. Choose another name");
-    }
-    Ok(())
+    let expected = if let Err(error) = TransformName::new(name) {
+        error.to_string()
+    } else if !name.starts_with(|c: char| c.is_ascii_lowercase())
+        || name.ends_with('-')
+        || name.contains("--")
+    {
+        "a name of a crate: a letter first, and single `-` between words".to_owned()
+    } else if TAKEN.contains(&name) || is_keyword(name) {
+        "a name that has no meaning in Rust already".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Refusal {
+        code: Code("invalid-name"),
+        field: "name".to_owned(),
+        message: "this cannot be the name of a transform and its crate".to_owned(),
+        found: format!("`{}`", name.chars().take(80).collect::<String>()),
+        expected,
+        remedy: "Choose another name, such as `my-transform`.".to_owned(),
+    })
 }
 
 fn is_keyword(name: &str) -> bool {
@@ -139,8 +155,8 @@ mod tests {
     fn a_folder_with_something_in_it_is_left_alone() {
         let dir = tempfile::tempdir().expect("a folder");
         create("one", dir.path()).expect("an empty folder is taken");
-        let error = create("one", dir.path()).expect_err("not empty");
-        assert!(error.to_string().contains("--path"), "{error}");
+        let Err(Failure::Refused { refusals, .. }) = create("one", dir.path()) else { panic!("not empty") };
+        assert_eq!(refusals[0].code.0, "folder-not-empty");
     }
 
     #[test]

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
-
 use crate::cli::exit::Failure;
 use crate::config::pipeline_file;
 use crate::config::pipeline_file::FileFormat;
@@ -11,8 +9,7 @@ use crate::model::pipeline_spec::PipelineSpec;
 
 /// Reads and validates one file. Relative paths in it start at its folder.
 pub(crate) fn read(path: &Path) -> Result<PipelineSpec, Failure> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("the pipeline file `{}` cannot be read", path.display()))?;
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     pipeline_file::parse(&text, format_of(path), folder).map_err(|refusals| {
         Failure::refused(format!("the pipeline file `{}` is wrong", path.display()), refusals)
@@ -44,6 +41,9 @@ mod tests {
         std::fs::write(&file, "version: 1\n").expect("written");
         let Err(Failure::Refused { what, refusals }) = read(&file) else { panic!("refused") };
         assert!(what.contains("p.yaml") && refusals.len() == 3, "{what}: {refusals:?}");
-        assert!(matches!(read(&dir.path().join("none.yaml")), Err(Failure::Failed(_))));
+        let Err(Failure::Refused { refusals, .. }) = read(&dir.path().join("none.yaml")) else {
+            panic!("refused")
+        };
+        assert_eq!(refusals[0].code.0, "file-missing");
     }
 }

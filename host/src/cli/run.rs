@@ -11,6 +11,8 @@ use crate::app::SidecarPipeline;
 use crate::cli::exit::Failure;
 use crate::cli::pipeline_files;
 use crate::cli::settings_args::SettingsArgs;
+use crate::model::failure::Code;
+use crate::model::failure::Refusal;
 
 /// Run pipelines from files, without a control plane (sidecar)
 #[derive(Debug, Args)]
@@ -21,7 +23,8 @@ Examples:
 
 Transforms are local files: `transform: { file: ./my_transform.wasm }`, relative to the pipeline
 file. Health and metrics are at the address of `--listen`: /healthz, /readyz, /metrics.
-SIGTERM and SIGINT drain. The exit code is 1 when a pipeline has stopped for good.")]
+SIGTERM and SIGINT drain. The exit code is 1 when a pipeline has stopped for good, and 3 when one is
+refused before it runs.")]
 pub(crate) struct Run {
     /// Pipeline file; may be repeated
     #[arg(short, long = "file", value_name = "FILE", required = true)]
@@ -44,11 +47,15 @@ fn read_all(files: Vec<PathBuf>) -> Result<Vec<SidecarPipeline>, Failure> {
     for file in files {
         let spec = pipeline_files::read(&file)?;
         if let Some(other) = names.insert(spec.name.clone(), file.clone()) {
-            let (name, other, file) = (&spec.name, other.display(), file.display());
-            return Err(anyhow::anyhow!(
-                "`{other}` and `{file}` both name their pipeline `{name}`; two pipelines of one name would share a consumer group. Rename one"
-            )
-            .into());
+            let refusal = Refusal {
+                code: Code("pipeline-named-twice"),
+                field: format!("{}: name", file.display()),
+                message: "two files name one pipeline, which would share its consumer group".to_owned(),
+                found: format!("`{}`, as in `{}`", spec.name, other.display()),
+                expected: "another name in each file".to_owned(),
+                remedy: "Rename one of the pipelines.".to_owned(),
+            };
+            return Err(Failure::refused("the pipeline files do not go together", vec![refusal]));
         }
         pipelines.push(SidecarPipeline { file, spec });
     }
@@ -71,8 +78,8 @@ mod tests {
         for (file, name) in [(&a, "one"), (&b, "one"), (&c, "two")] {
             std::fs::write(file, text(name)).expect("written");
         }
-        let Err(Failure::Failed(error)) = read_all(vec![a.clone(), b]) else { panic!("refused") };
-        assert!(error.to_string().contains("both name their pipeline `one`"), "{error}");
+        let Err(Failure::Refused { refusals, .. }) = read_all(vec![a.clone(), b]) else { panic!("refused") };
+        assert_eq!(refusals[0].code.0, "pipeline-named-twice");
         assert_eq!(read_all(vec![a, c]).expect("two names").len(), 2);
     }
 }

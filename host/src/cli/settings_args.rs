@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use clap::ValueEnum;
 
@@ -49,8 +48,8 @@ pub(crate) struct SettingsArgs {
     #[arg(long, value_name = "MS")]
     drain_deadline_ms: Option<String>,
     /// Any other setting, as `wasmill config` lists them; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -68,8 +67,8 @@ impl SettingsArgs {
         };
         let file = match path {
             Some(path) => {
-                let text = std::fs::read_to_string(&path)
-                    .with_context(|| format!("the settings file `{}` cannot be read", path.display()))?;
+                let text =
+                    std::fs::read_to_string(&path).map_err(|error| Failure::unreadable(&path, &error))?;
                 Some((path, text))
             }
             None => None,
@@ -77,7 +76,7 @@ impl SettingsArgs {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let input = Input { file, environment, flags: self.flags()? };
+        let input = Input { file, environment, flags: self.flags() };
         settings::load(&input).map_err(|refusals| Failure::refused("the settings are wrong", refusals))
     }
 
@@ -92,7 +91,7 @@ impl SettingsArgs {
         Ok(settings)
     }
 
-    fn flags(&self) -> Result<Vec<(String, String, String)>, Failure> {
+    fn flags(&self) -> Vec<(String, String, String)> {
         let log_format = self.log_format.map(|format| match format {
             LogFormatArg::Text => "text".to_owned(),
             LogFormatArg::Json => "json".to_owned(),
@@ -108,11 +107,8 @@ impl SettingsArgs {
             ("--drain-deadline-ms", "drain.deadline_ms", &self.drain_deadline_ms),
         ];
         let mut flags = Vec::new();
-        for text in &self.set {
-            let Some((key, value)) = text.split_once('=') else {
-                return Err(anyhow::anyhow!("`--set {text}` has no `=`; write `--set key=value`").into());
-            };
-            flags.push(("--set".to_owned(), key.trim().to_owned(), value.to_owned()));
+        for (key, value) in &self.set {
+            flags.push(("--set".to_owned(), key.clone(), value.clone()));
         }
         // After `--set`: a flag of its own wins.
         for (flag, key, value) in named {
@@ -120,6 +116,11 @@ impl SettingsArgs {
                 flags.push((flag.to_owned(), key.to_owned(), value.clone()));
             }
         }
-        Ok(flags)
+        flags
     }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("there is no `=`; write `--set key=value`")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
 }

@@ -5,6 +5,7 @@ use anstyle::AnsiColor;
 use anstyle::Style;
 
 use crate::model::failure::Refusal;
+use crate::model::failure::Stop;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
@@ -15,6 +16,12 @@ pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 
 pub(crate) fn error(message: &str) {
     anstream::eprintln!("{RED}error{RED:#}: {message}");
+}
+
+/// What someone has to act upon, with how.
+pub(crate) fn stop(stop: &Stop) {
+    let Stop { code, message, remedy } = stop;
+    anstream::eprintln!("{RED}error[{code}]{RED:#}: {message}\n  {CYAN}{:>8}:{CYAN:#} {remedy}", "help");
 }
 
 pub(crate) fn notice(message: &str) {
@@ -50,8 +57,11 @@ pub(crate) fn problem(problem: &Shown) {
 
 fn problem_text(problem: &Shown) -> String {
     let Shown { code, field, message, found, expected, remedy } = problem;
-    let mut text = format!("{RED}error[{code}]{RED:#}: {BOLD}{field}{BOLD:#}\n");
-    text.push_str(&format!("  {message}\n"));
+    let mut text = if field.is_empty() {
+        format!("{RED}error[{code}]{RED:#}: {message}\n")
+    } else {
+        format!("{RED}error[{code}]{RED:#}: {BOLD}{field}{BOLD:#}\n  {message}\n")
+    };
     for (label, value) in [("found", found), ("expected", expected)] {
         if !value.is_empty() {
             text.push_str(&format!("  {DIM}{label:>8}:{DIM:#} {value}\n"));

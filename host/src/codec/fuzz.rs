@@ -165,7 +165,7 @@ fn round(data: &[u8], schema: serde_json::Value, format: Format) {
         event_time: None,
     };
     let bound = |format| PartBinding { format, subject: None };
-    let binding = InputBinding { topic: "t".into(), key: bound(Format::Raw), value: bound(format) };
+    let binding = InputBinding::stream("t", bound(Format::Raw), bound(format));
     let schemas: Arc<dyn WriterSchemas> = Arc::new(Schemas);
     let table = Arc::new(SchemaTable::default());
     let mut decoder = InputDecoder::new(&port, &binding, &schemas, &table).expect("a decoder");

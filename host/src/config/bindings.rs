@@ -7,9 +7,9 @@ use indexmap::IndexMap;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::config::event_time;
 use crate::config::section::Item;
 use crate::config::section::Problems;
-use crate::config::section::not_yet;
 use crate::config::suggest;
 use crate::config::tree::Value;
 use crate::model::pipeline_spec::Format;
@@ -17,6 +17,7 @@ use crate::model::pipeline_spec::InputBinding;
 use crate::model::pipeline_spec::OutputBinding;
 use crate::model::pipeline_spec::PartBinding;
 use crate::model::pipeline_spec::PartitionBy;
+use crate::model::pipeline_spec::ReadAs;
 use crate::model::pipeline_spec::Start;
 use crate::model::pipeline_spec::TransformRef;
 
@@ -42,6 +43,8 @@ pub(crate) const PARTITION_BY: [(&str, PartitionBy); 3] = [
     ("source-partition", PartitionBy::SourcePartition),
     ("round-robin", PartitionBy::RoundRobin),
 ];
+
+pub(crate) const READ_AS: [(&str, ReadAs); 2] = [("stream", ReadAs::Stream), ("table", ReadAs::Table)];
 
 /// `{ name, version }`, `{ file }` or `{ digest }`.
 pub(crate) fn transform(
@@ -123,17 +126,17 @@ fn input(item: &Item<'_>, problems: &mut Problems) -> Option<InputBinding> {
     let topic = section.require(problems, "topic", "the name of a topic", "Add `topic: <name>`.");
     let key = section.take("key");
     let value = section.require(problems, "value", "a format", "Add for example `value: avro`.");
-    if let Some(kind) = section.take("as")
-        && let Some("table") = kind.choice(problems, &[("stream", "stream"), ("table", "table")])
-    {
-        not_yet(&kind, problems, "an input read as a table is");
-    }
-    section.not_yet(problems, "event_time", "event time is");
+    let read_as = match section.take("as") {
+        Some(word) => word.choice(problems, &READ_AS),
+        None => Some(ReadAs::default()),
+    };
+    let event_time = section.take("event_time").map(|item| event_time::read(&item, problems));
     section.finish(problems);
     let topic = topic.and_then(|topic| topic_name(&topic, problems));
     let key = optional_part(key.as_ref(), problems);
     let value = value.and_then(|value| part(&value, problems));
-    Some(InputBinding { topic: topic?, key: key?, value: value? })
+    let event_time = event_time.unwrap_or_default();
+    Some(InputBinding { topic: topic?, key: key?, value: value?, read_as: read_as?, event_time })
 }
 
 fn output(item: &Item<'_>, problems: &mut Problems) -> Option<OutputBinding> {

@@ -7,7 +7,9 @@ use crate::config::bindings;
 use crate::config::pipeline_file::PIPELINE_FILE_VERSION;
 use crate::config::policies;
 use crate::config::units::format_bytes;
+use crate::model::pipeline_spec::EventTimeOverride;
 use crate::model::pipeline_spec::OnBadRecord;
+use crate::model::pipeline_spec::OnLate;
 use crate::model::pipeline_spec::PartBinding;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_spec::Start;
@@ -17,8 +19,17 @@ use crate::model::pipeline_spec::TransformRef;
 #[must_use]
 pub fn to_document(spec: &PipelineSpec) -> Json {
     let inputs = spec.inputs.iter().map(|(port, input)| {
-        let document =
-            json!({ "topic": &*input.topic, "key": part(&input.key), "value": part(&input.value) });
+        let mut document = json!({
+            "topic": &*input.topic,
+            "key": part(&input.key),
+            "value": part(&input.value),
+            "as": word(&bindings::READ_AS, &input.read_as),
+        });
+        if let Some(keys) = document.as_object_mut()
+            && input.event_time != EventTimeOverride::default()
+        {
+            keys.insert("event_time".to_owned(), event_time(&input.event_time));
+        }
         (port.clone(), document)
     });
     let outputs = spec.outputs.iter().map(|(port, output)| {
@@ -39,12 +50,14 @@ pub fn to_document(spec: &PipelineSpec) -> Json {
         "inputs": inputs.collect::<serde_json::Map<_, _>>(),
         "outputs": outputs.collect::<serde_json::Map<_, _>>(),
         "delivery": word(&policies::DELIVERY, &spec.delivery),
+        "accept_duplicate_updates": spec.accept_duplicate_updates,
         "start": start(&spec.start),
         "commit": {
             "interval_ms": millis(spec.commit.interval),
             "records_max": spec.commit.records_max,
             "bytes_max": format_bytes(spec.commit.bytes_max),
         },
+        "checkpoint": { "interval_ms": millis(spec.checkpoint.interval) },
         "batch": { "rows_max": spec.batch.rows_max, "bytes_max": format_bytes(spec.batch.bytes_max) },
         "on_bad_record": on_bad_record(&spec.on_bad_record),
         "retry": {
@@ -60,12 +73,33 @@ pub fn to_document(spec: &PipelineSpec) -> Json {
             "memory_bytes_max": format_bytes(spec.limits.memory_bytes_max),
             "invocation_ms_max": spec.limits.invocation_ms_max,
             "output_bytes_per_batch_max": format_bytes(spec.limits.output_bytes_per_batch_max),
+            "state_bytes_per_batch_max": format_bytes(spec.limits.state_bytes_per_batch_max),
             "log_lines_per_second_max": spec.limits.log_lines_per_second_max,
         },
         "workers": spec.workers,
         "config": texts.chain(secrets).collect::<serde_json::Map<_, _>>(),
         "kafka": spec.kafka.iter().map(|(key, value)| (key.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// Only what is set: the rest is the transform's to say.
+fn event_time(set: &EventTimeOverride) -> Json {
+    let mut document = serde_json::Map::new();
+    let times = [
+        ("out_of_orderness_ms", set.out_of_orderness_ms),
+        ("idle_ms", set.idle_ms),
+        ("granularity_ms", set.granularity_ms),
+    ];
+    for (key, value) in times {
+        document.extend(value.map(|value| (key.to_owned(), json!(value))));
+    }
+    let late = set.late.as_ref().map(|late| match late {
+        OnLate::Process => json!("process"),
+        OnLate::Drop => json!("drop"),
+        OnLate::Topic(topic) => json!({ "topic": &**topic }),
+    });
+    document.extend(late.map(|late| ("late".to_owned(), late)));
+    Json::Object(document)
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

@@ -11,6 +11,7 @@ use crate::model::failure::Refusal;
 use crate::model::ids::PipelineName;
 use crate::model::limits::Limits;
 use crate::model::pipeline_spec::BatchLimits;
+use crate::model::pipeline_spec::CheckpointPolicy;
 use crate::model::pipeline_spec::CommitPolicy;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::pipeline_spec::OnBadRecord;
@@ -69,6 +70,10 @@ fn read(item: &Item<'_>, base_dir: Option<&Path>, problems: &mut Problems) -> Op
         Some(item) => item.choice(problems, &policies::DELIVERY),
         None => Some(Delivery::default()),
     };
+    let accept_duplicate_updates = match file.take("accept_duplicate_updates") {
+        Some(item) => item.boolean(problems),
+        None => Some(false),
+    };
     let start = match file.take("start") {
         Some(item) => bindings::start(&item, problems),
         None => Some(Start::default()),
@@ -87,8 +92,10 @@ fn read(item: &Item<'_>, base_dir: Option<&Path>, problems: &mut Problems) -> Op
         Some(item) => item.u32(problems, 1..=policies::WORKERS_MAX),
         None => Some(1),
     };
-    file.not_yet(problems, "checkpoint", "state checkpoints are");
-    file.not_yet(problems, "state", "keyed state is");
+    let checkpoint = file
+        .take("checkpoint")
+        .map_or_else(CheckpointPolicy::default, |item| policies::checkpoint(&item, problems));
+    policies::no_state_key(&mut file, problems);
     let config = file.take("config").map(|item| policies::config(&item, problems)).unwrap_or_default();
     let kafka = file.take("kafka").map(|item| policies::kafka(&item, problems)).unwrap_or_default();
     file.finish(problems);
@@ -98,8 +105,10 @@ fn read(item: &Item<'_>, base_dir: Option<&Path>, problems: &mut Problems) -> Op
         inputs: inputs?,
         outputs: outputs.unwrap_or_default(),
         delivery: delivery?,
+        accept_duplicate_updates: accept_duplicate_updates?,
         start: start?,
         commit,
+        checkpoint,
         batch,
         on_bad_record,
         retry,
@@ -117,11 +126,10 @@ fn read(item: &Item<'_>, base_dir: Option<&Path>, problems: &mut Problems) -> Op
 
 /// A dead letter that comes back as input is bad again, and again.
 fn check_dead_letter_loop(spec: &PipelineSpec, problems: &mut Problems) {
-    let OnBadRecord::DeadLetter { topic } = &spec.on_bad_record else {
+    let Some(topic) = spec.letter_topic() else {
         return;
     };
-    let topic = topic.as_deref().map_or_else(|| format!("{}.dlq", spec.name), str::to_owned);
-    if let Some((port, _)) = spec.inputs.iter().find(|(_, input)| *input.topic == *topic) {
+    if let Some((port, _)) = spec.inputs.iter().find(|(_, input)| input.topic == topic) {
         let message = format!(
             "the dead-letter topic is the topic of the input `{port}`: bad records would go in circles"
         );

@@ -7,8 +7,11 @@ use indexmap::IndexMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::fuzz::pipeline_file;
+use crate::model::pipeline_spec::EventTimeOverride;
 use crate::model::pipeline_spec::Format;
 use crate::model::pipeline_spec::InputBinding;
+use crate::model::pipeline_spec::OnLate;
 use crate::model::pipeline_spec::OutputBinding;
 use crate::model::pipeline_spec::PartBinding;
 use crate::model::pipeline_spec::TransformRef;
@@ -40,10 +43,28 @@ fn any_on_bad_record() -> impl Strategy<Value = OnBadRecord> {
     ]
 }
 
+fn any_late() -> impl Strategy<Value = OnLate> {
+    prop_oneof![
+        Just(OnLate::Process),
+        Just(OnLate::Drop),
+        "[b-z.]{3,9}".prop_map(|topic| OnLate::Topic(Arc::from(topic))),
+    ]
+}
+
+prop_compose! {
+    fn any_event_time()(
+        times in proptest::collection::vec(proptest::option::of(1..1_000_000u64), 3),
+        late in proptest::option::of(any_late()),
+    ) -> EventTimeOverride {
+        EventTimeOverride { out_of_orderness_ms: times[0], idle_ms: times[1], granularity_ms: times[2], late }
+    }
+}
+
 prop_compose! {
     fn any_spec()(
         parts in proptest::collection::vec(any_part(), 4),
         start in any_start(),
+        event_time in any_event_time(),
         on_bad_record in any_on_bad_record(),
         choices in proptest::collection::vec(0..3usize, 4),
         numbers in (1..5000u64, 1..1000u64, 1024..1_000_000u64, 1..65_536u32, 1..50u64),
@@ -55,7 +76,13 @@ prop_compose! {
             transform: TransformRef::File("a.wasm".into()),
             inputs: IndexMap::from([(
                 "in".to_owned(),
-                InputBinding { topic: "in".into(), key: parts[0].clone(), value: parts[1].clone() },
+                InputBinding {
+                    topic: "in".into(),
+                    key: parts[0].clone(),
+                    value: parts[1].clone(),
+                    read_as: bindings::READ_AS[choices[1] % 2].1,
+                    event_time,
+                },
             )]),
             outputs: IndexMap::from([(
                 "out".to_owned(),
@@ -67,7 +94,9 @@ prop_compose! {
                 },
             )]),
             delivery: policies::DELIVERY[choices[1] % 2].1,
+            accept_duplicate_updates: choices[2] == 1,
             start,
+            checkpoint: CheckpointPolicy { interval: Duration::from_millis(interval + 1000) },
             commit: CommitPolicy { interval: Duration::from_millis(interval), records_max, bytes_max: bytes },
             batch: BatchLimits { rows_max, bytes_max: bytes },
             on_bad_record,
@@ -100,21 +129,16 @@ proptest! {
 
     #[test]
     fn any_text_gives_a_spec_or_refusals_and_never_a_panic(text in "\\PC{0,200}") {
-        if let Err(list) = parse(&text, FileFormat::Yaml, None) {
-            prop_assert!(!list.is_empty());
-        }
-        if let Err(list) = parse(&text, FileFormat::Json, None) {
-            prop_assert!(!list.is_empty());
-        }
+        pipeline_file(text.as_bytes());
     }
 
     #[test]
-    fn a_file_with_a_damaged_line_gives_refusals_and_never_a_panic(at in 0..tests::FULL.len(), with in "\\PC{0,3}") {
+    fn a_file_with_a_damaged_line_gives_a_spec_or_refusals_and_never_a_panic(
+        at in 0..tests::FULL.len(),
+        with in "\\PC{0,3}",
+    ) {
         if tests::FULL.is_char_boundary(at) {
-            let text = format!("{}{with}{}", &tests::FULL[..at], &tests::FULL[at + 1..]);
-            if let Err(list) = parse(&text, FileFormat::Yaml, None) {
-                prop_assert!(!list.is_empty());
-            }
+            pipeline_file(format!("{}{with}{}", &tests::FULL[..at], &tests::FULL[at + 1..]).as_bytes());
         }
     }
 }

@@ -5,9 +5,12 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::model::ids::TransformVersion;
+use crate::model::pipeline_spec::EventTimeOverride;
 use crate::model::pipeline_spec::Format;
+use crate::model::pipeline_spec::OnLate;
 use crate::model::pipeline_spec::PartBinding;
 use crate::model::pipeline_spec::PartitionBy;
+use crate::model::pipeline_spec::ReadAs;
 use crate::model::pipeline_spec::TransformRef;
 
 const MINIMAL: &str = "
@@ -27,17 +30,20 @@ inputs:
     topic: payments
     key: text
     value: { format: avro, subject: payments-value }
-    as: stream
+    as: table
+    event_time: { out_of_orderness_ms: 1000, idle_ms: 5000, granularity_ms: 10, late: { topic: payments-late } }
 outputs:
   alerts: { topic: alerts, key: text, value: avro, partition_by: source-partition }
 delivery: at-least-once
+accept_duplicate_updates: true
 start: { timestamp: 2026-01-31T00:00:00Z }
 commit: { interval_ms: 250, records_max: 1000, bytes_max: 8MiB }
+checkpoint: { interval_ms: 30000 }
 batch: { rows_max: 100, bytes_max: 65536 }
 on_bad_record: { action: dead-letter, topic: payments.dlq }
 retry: { attempts_max: 3, backoff_initial_ms: 10, backoff_max_ms: 20 }
 schemas: { register: never, subject_strategy: record-name }
-limits: { memory_bytes_max: 32MiB, invocation_ms_max: 50, output_bytes_per_batch_max: 1MiB, log_lines_per_second_max: 7 }
+limits: { memory_bytes_max: 32MiB, invocation_ms_max: 50, output_bytes_per_batch_max: 1MiB, state_bytes_per_batch_max: 2MiB, log_lines_per_second_max: 7 }
 workers: 2
 config: { threshold: "10000", token: { secret: api-token } }
 kafka: { client.rack: "a", linger.ms: 5 }
@@ -66,7 +72,11 @@ fn a_minimal_file_has_the_defaults_of_the_model() {
     let spec = yaml(MINIMAL).expect("valid");
     assert_eq!(spec.name.as_str(), "big-spenders");
     assert_eq!(spec.inputs["payments"].key, PartBinding { format: Format::Raw, subject: None });
+    assert_eq!(spec.inputs["payments"].read_as, ReadAs::Stream);
+    assert_eq!(spec.inputs["payments"].event_time, EventTimeOverride::default());
     assert_eq!(spec.delivery, Delivery::ExactlyOnce);
+    assert!(!spec.accept_duplicate_updates);
+    assert_eq!(spec.checkpoint.interval, Duration::from_secs(60));
     assert_eq!(spec.start, Start::Earliest);
     assert_eq!(spec.commit, CommitPolicy::default());
     assert_eq!(spec.batch, BatchLimits::default());
@@ -87,7 +97,17 @@ fn every_key_is_read() {
     assert_eq!(input.key.format, Format::Text);
     assert_eq!(input.value.subject.as_deref(), Some("payments-value"));
     assert_eq!(spec.outputs["alerts"].partition_by, PartitionBy::SourcePartition);
+    assert_eq!(input.read_as, ReadAs::Table);
+    let event_time = EventTimeOverride {
+        out_of_orderness_ms: Some(1000),
+        idle_ms: Some(5000),
+        granularity_ms: Some(10),
+        late: Some(OnLate::Topic("payments-late".into())),
+    };
+    assert_eq!(input.event_time, event_time);
     assert_eq!(spec.delivery, Delivery::AtLeastOnce);
+    assert!(spec.accept_duplicate_updates);
+    assert_eq!(spec.checkpoint.interval, Duration::from_secs(30));
     assert_eq!(spec.start, Start::Timestamp(1_769_817_600_000));
     assert_eq!(spec.commit.interval, Duration::from_millis(250));
     assert_eq!(spec.commit.bytes_max, 8 << 20);
@@ -95,6 +115,7 @@ fn every_key_is_read() {
     assert_eq!(spec.on_bad_record, OnBadRecord::DeadLetter { topic: Some("payments.dlq".into()) });
     assert_eq!(spec.retry.attempts_max, 3);
     assert_eq!(spec.limits.memory_bytes_max, 32 << 20);
+    assert_eq!(spec.limits.state_bytes_per_batch_max, 2 << 20);
     assert_eq!(spec.limits.log_lines_per_second_max, 7);
     assert_eq!(spec.workers, 2);
     assert_eq!(spec.config["threshold"], "10000");
@@ -144,10 +165,6 @@ workers: 0
 #[test]
 fn keys_of_later_versions_are_recognised_and_refused_by_name() {
     for (line, field) in [
-        ("checkpoint: { interval_ms: 60000 }", "checkpoint"),
-        ("state: { spend: {} }", "state"),
-        ("  late: { topic: late, value: avro, as: table }", "inputs.late.as"),
-        ("  late: { topic: late, value: avro, event_time: {} }", "inputs.late.event_time"),
         ("  late: { topic: late, value: protobuf }", "inputs.late.value"),
         ("  late: { topic: late, value: { format: json-schema } }", "inputs.late.value.format"),
     ] {
@@ -171,6 +188,31 @@ fn wrong_values_are_refused_where_they_stand() {
         ("delivery: true", "wrong-type", "delivery"),
         ("on_bad_record: { action: stop, topic: x }", "conflicting-keys", "on_bad_record.topic"),
         ("retry: { backoff_initial_ms: 20000 }", "out-of-range", "retry.backoff_initial_ms"),
+        ("state: { spend: {} }", "setting-of-the-host", "state"),
+        ("accept_duplicate_updates: sure", "wrong-type", "accept_duplicate_updates"),
+        ("checkpoint: { interval_ms: 10 }", "out-of-range", "checkpoint.interval_ms"),
+        ("checkpoint: { every_ms: 60000 }", "unknown-key", "checkpoint.every_ms"),
+        ("  more: { topic: m, value: avro, as: log }", "unknown-value", "inputs.more.as"),
+        (
+            "  more: { topic: m, value: avro, event_time: { idle: 1 } }",
+            "unknown-key",
+            "inputs.more.event_time.idle",
+        ),
+        (
+            "  more: { topic: m, value: avro, event_time: { granularity_ms: 0 } }",
+            "out-of-range",
+            "inputs.more.event_time.granularity_ms",
+        ),
+        (
+            "  more: { topic: m, value: avro, event_time: { late: side } }",
+            "unknown-value",
+            "inputs.more.event_time.late",
+        ),
+        (
+            "  more: { topic: m, value: avro, event_time: { late: {} } }",
+            "missing-key",
+            "inputs.more.event_time.late.topic",
+        ),
         ("limits: { stack_bytes_max: 1MiB }", "setting-of-the-host", "limits.stack_bytes_max"),
         ("config: { threshold: 10000 }", "wrong-type", "config.threshold"),
         ("config: { token: { secrt: x } }", "missing-key", "config.token.secret"),

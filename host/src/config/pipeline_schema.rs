@@ -4,9 +4,11 @@ use serde_json::Value as Json;
 use serde_json::json;
 
 use crate::config::bindings;
+use crate::config::event_time;
 use crate::config::policies;
 use crate::model::limits::Limits;
 use crate::model::pipeline_spec::BatchLimits;
+use crate::model::pipeline_spec::CheckpointPolicy;
 use crate::model::pipeline_spec::CommitPolicy;
 use crate::model::pipeline_spec::RetryPolicy;
 
@@ -37,8 +39,13 @@ pub fn json_schema() -> Json {
                 "additionalProperties": { "$ref": "#/$defs/output" },
             },
             "delivery": choice(&policies::DELIVERY, "exactly-once", "What a reader of committed records sees."),
+            "accept_duplicate_updates": {
+                "type": "boolean", "default": false,
+                "description": "Whether a crash may apply an update of keyed state twice. At least once with state needs it.",
+            },
             "start": start(),
             "commit": commit(),
+            "checkpoint": checkpoint(),
             "batch": batch(),
             "on_bad_record": on_bad_record(),
             "retry": retry(),
@@ -108,7 +115,8 @@ fn definitions() -> Json {
                 "topic": { "$ref": "#/$defs/topic" },
                 "key": { "$ref": "#/$defs/part", "default": "raw" },
                 "value": { "$ref": "#/$defs/part" },
-                "as": { "enum": ["stream"], "default": "stream" },
+                "as": choice(&bindings::READ_AS, "stream", "A table is read to its end before the streams."),
+                "event_time": event_time(),
             },
         },
         "output": {
@@ -196,6 +204,47 @@ fn commit() -> Json {
     })
 }
 
+fn checkpoint() -> Json {
+    let default = CheckpointPolicy::default().interval.as_millis() as u64;
+    let (least, most) = (policies::CHECKPOINT_INTERVAL_MS_MIN, policies::CHECKPOINT_INTERVAL_MS_MAX);
+    json!({
+        "description": "How often the state of a task is saved to the host's object store.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": { "interval_ms": integer(least, most, default) },
+    })
+}
+
+fn event_time() -> Json {
+    let words: Vec<&str> = event_time::LATE.iter().map(|(word, _)| *word).collect();
+    let time = |least: u64, description: &str| {
+        let most = event_time::EVENT_TIME_MS_MAX;
+        json!({ "type": "integer", "minimum": least, "maximum": most, "description": description })
+    };
+    json!({
+        "description": "Sets anew what the port declares of its event time.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "out_of_orderness_ms": time(0, "How far behind the largest event time the event watermark stays."),
+            "idle_ms": time(1, "After this long without records an input holds no event watermark back. Default 60000."),
+            "granularity_ms": time(1, "The event watermark advances in steps of this."),
+            "late": {
+                "description": "What becomes of a record behind the event watermark.",
+                "anyOf": [
+                    { "enum": words },
+                    {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "required": ["topic"],
+                        "properties": { "topic": { "$ref": "#/$defs/topic" } },
+                    },
+                ],
+            },
+        },
+    })
+}
+
 fn batch() -> Json {
     let default = BatchLimits::default();
     json!({
@@ -252,6 +301,7 @@ fn limits() -> Json {
             "memory_bytes_max": bytes(default.memory_bytes_max),
             "invocation_ms_max": integer(1, policies::INVOCATION_MS_MAX, default.invocation_ms_max),
             "output_bytes_per_batch_max": bytes(default.output_bytes_per_batch_max),
+            "state_bytes_per_batch_max": bytes(default.state_bytes_per_batch_max),
             "log_lines_per_second_max":
                 integer(0, policies::LOG_LINES_MAX.into(), default.log_lines_per_second_max.into()),
         },

@@ -7,9 +7,11 @@ use indexmap::IndexMap;
 use crate::config::bindings::topic_name;
 use crate::config::section::Item;
 use crate::config::section::Problems;
+use crate::config::section::Section;
 use crate::config::tree::Value;
 use crate::model::limits::Limits;
 use crate::model::pipeline_spec::BatchLimits;
+use crate::model::pipeline_spec::CheckpointPolicy;
 use crate::model::pipeline_spec::CommitPolicy;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::pipeline_spec::OnBadRecord;
@@ -31,6 +33,9 @@ pub(crate) const SUBJECT_STRATEGY: [(&str, SubjectStrategy); 3] = [
 /// Longest commit interval: well below the transaction timeout of 8 s, so that the coordinator
 /// never aborts a cycle that is merely filling.
 pub(crate) const COMMIT_INTERVAL_MS_MAX: u64 = 5_000;
+/// Below this a checkpoint would follow the other without a pause.
+pub(crate) const CHECKPOINT_INTERVAL_MS_MIN: u64 = 1_000;
+pub(crate) const CHECKPOINT_INTERVAL_MS_MAX: u64 = 24 * 3_600_000;
 pub(crate) const BATCH_ROWS_MAX: u32 = 65_536;
 pub(crate) const BATCH_BYTES_MAX: u64 = 64 << 20;
 pub(crate) const COMMIT_BYTES_MAX: u64 = 4 << 30;
@@ -41,6 +46,7 @@ pub(crate) const BACKOFF_MS_MAX: u64 = 3_600_000;
 pub(crate) const MEMORY_BYTES_MAX: u64 = 4 << 30;
 pub(crate) const INVOCATION_MS_MAX: u64 = 600_000;
 pub(crate) const OUTPUT_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const STATE_BYTES_MAX: u64 = 1 << 30;
 pub(crate) const LOG_LINES_MAX: u32 = 100_000;
 pub(crate) const WORKERS_MAX: u32 = 256;
 
@@ -68,6 +74,28 @@ pub(crate) fn commit(item: &Item<'_>, problems: &mut Problems) -> CommitPolicy {
     }
     section.finish(problems);
     policy
+}
+
+pub(crate) fn checkpoint(item: &Item<'_>, problems: &mut Problems) -> CheckpointPolicy {
+    let mut policy = CheckpointPolicy::default();
+    let Some(mut section) = item.section(problems) else {
+        return policy;
+    };
+    if let Some(item) = section.take("interval_ms") {
+        let range = CHECKPOINT_INTERVAL_MS_MIN..=CHECKPOINT_INTERVAL_MS_MAX;
+        set(&mut policy.interval, item.u64(problems, range).map(Duration::from_millis));
+    }
+    section.finish(problems);
+    policy
+}
+
+/// Whoever looks for state in a pipeline file is told where it is.
+pub(crate) fn no_state_key(file: &mut Section<'_>, problems: &mut Problems) {
+    if let Some(item) = file.take_unlisted("state") {
+        let expected = "no such key in a pipeline file";
+        let remedy = "Remove it. Stores and their time to live are the transform's own; their memory is `state.memory_bytes_max` in the settings of the host.";
+        item.problem(problems, "setting-of-the-host", "a pipeline says nothing of state", expected, remedy);
+    }
 }
 
 pub(crate) fn batch(item: &Item<'_>, problems: &mut Problems) -> BatchLimits {
@@ -185,6 +213,9 @@ pub(crate) fn limits(item: &Item<'_>, problems: &mut Problems) -> Limits {
     }
     if let Some(item) = section.take("output_bytes_per_batch_max") {
         set(&mut limits.output_bytes_per_batch_max, item.bytes(problems, 1024..=OUTPUT_BYTES_MAX));
+    }
+    if let Some(item) = section.take("state_bytes_per_batch_max") {
+        set(&mut limits.state_bytes_per_batch_max, item.bytes(problems, 1024..=STATE_BYTES_MAX));
     }
     if let Some(item) = section.take("log_lines_per_second_max") {
         set(&mut limits.log_lines_per_second_max, item.u32(problems, 0..=LOG_LINES_MAX));

@@ -104,32 +104,34 @@ impl SecretSources {
 
 /// The whole configuration of a pipeline's transform: its texts, and its secrets looked up.
 ///
-/// The result holds secrets in the clear: it is for the transform's `open` alone.
-///
-/// # Errors
-/// One refusal for each secret that is not there.
+/// The result holds secrets in the clear: it is for the transform's `open` alone. A secret that is not
+/// there is refused, and stands in the result as an empty text, so that its key can be checked.
 pub fn resolve_config(
     spec: &PipelineSpec,
     sources: &SecretSources,
-) -> Result<IndexMap<String, String>, Vec<Refusal>> {
+    refusals: &mut Vec<Refusal>,
+) -> IndexMap<String, String> {
     let mut config = spec.config.clone();
-    let mut refusals = Vec::new();
     for (key, name) in &spec.secrets {
         match sources.resolve(name) {
             Ok(secret) => {
                 config.insert(key.clone(), secret.expose().to_owned());
             }
-            Err(found) => refusals.push(Refusal {
-                code: Code("secret-missing"),
-                field: format!("config.{key}"),
-                message: format!("the host has no secret `{name}`"),
-                found,
-                expected: "a file or an environment variable with the secret".to_owned(),
-                remedy: "Put the secret into the host's secrets folder (setting `secrets_dir`).".to_owned(),
-            }),
+            Err(found) => {
+                config.insert(key.clone(), String::new());
+                refusals.push(Refusal {
+                    code: Code("secret-missing"),
+                    field: format!("config.{key}"),
+                    message: format!("the host has no secret `{name}`"),
+                    found,
+                    expected: "a file or an environment variable with the secret".to_owned(),
+                    remedy: "Put the secret into the host's secrets folder (setting `secrets_dir`)."
+                        .to_owned(),
+                });
+            }
         }
     }
-    if refusals.is_empty() { Ok(config) } else { Err(refusals) }
+    config
 }
 
 #[cfg(test)]
@@ -171,12 +173,16 @@ inputs: { in: { topic: in, value: raw } }
 config: { plain: 'x', token: { secret: api-token } }
 ";
         let spec = parse(text, FileFormat::Yaml, None).expect("valid");
-        let refusals = resolve_config(&spec, &SecretSources::default()).expect_err("no secret");
-        assert_eq!(refusals.len(), 1);
+        let mut refusals = Vec::new();
+        let config = resolve_config(&spec, &SecretSources::default(), &mut refusals);
+        assert_eq!((refusals.len(), config["token"].as_str()), (1, ""));
         assert_eq!((refusals[0].code.0, refusals[0].field.as_str()), ("secret-missing", "config.token"));
 
         let environment = BTreeMap::from([("WASMILL_SECRET_API_TOKEN".to_owned(), Secret::new("s3cret"))]);
-        let config = resolve_config(&spec, &SecretSources { dir: None, environment }).expect("resolved");
+        refusals.clear();
+        let sources = SecretSources { dir: None, environment };
+        let config = resolve_config(&spec, &sources, &mut refusals);
+        assert_eq!(refusals, []);
         assert_eq!(config["plain"], "x");
         assert_eq!(config["token"], "s3cret");
     }

@@ -276,14 +276,11 @@ impl<'a> Section<'a> {
         item
     }
 
-    /// A key that a later version will know.
-    pub(crate) fn not_yet(&mut self, problems: &mut Problems, key: &'static str, what: &str) {
+    /// A key that is recognised only to be refused: nothing to propose to those who misspell another.
+    pub(crate) fn take_unlisted(&mut self, key: &'static str) -> Option<Item<'a>> {
         let item = self.take(key);
-        // Recognised, but nothing to propose to those who misspell another key.
         self.known.pop();
-        if let Some(item) = item {
-            not_yet(&item, problems, what);
-        }
+        item
     }
 
     pub(crate) fn path_of(&self, key: &str) -> String {
@@ -307,10 +304,4 @@ impl<'a> Section<'a> {
             problems.add("unknown-key", &item.path, message, found, expected, remedy);
         }
     }
-}
-
-/// Refuses what a later version will support.
-pub(crate) fn not_yet(item: &Item<'_>, problems: &mut Problems, what: &str) {
-    let message = format!("{what} not yet supported by this version");
-    item.problem(problems, "not-supported-yet", &message, "a key of this version", "Remove it.");
 }

@@ -39,6 +39,7 @@ pub struct Settings {
     pub drain_deadline: Duration,
     pub compile: CompileLimits,
     pub ceilings: LimitCeilings,
+    pub state: StateSettings,
     /// Where secrets of pipelines are looked up.
     pub secrets: SecretSources,
 }
@@ -56,6 +57,7 @@ impl Default for Settings {
             drain_deadline: Duration::from_secs(25),
             compile: CompileLimits::default(),
             ceilings: LimitCeilings::default(),
+            state: StateSettings::default(),
             secrets: SecretSources::default(),
         }
     }
@@ -177,6 +179,64 @@ impl Default for CompileLimits {
     }
 }
 
+/// What keyed state may take on this host, and where checkpoints go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateSettings {
+    /// Bytes for all tasks of this host together: blocks of the disk, what is not written there yet, and
+    /// the newest values. Default 256 MiB.
+    pub memory_bytes_max: u64,
+    /// How old committed values may get before they are written to disk. Default 10 s.
+    pub flush_interval: Duration,
+    /// Bytes that one worker's tasks may have written since their last commit. More is committed early.
+    /// Default 64 MiB.
+    pub overlay_bytes_max: u64,
+    /// How many tasks are restored at once. Default 2.
+    pub restores_max: u32,
+    /// Without it there are no checkpoints, and a host without the state on its own disk reads the whole
+    /// changelog.
+    pub object_store: Option<ObjectStoreSettings>,
+}
+
+impl Default for StateSettings {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 256 << 20,
+            flush_interval: Duration::from_secs(10),
+            overlay_bytes_max: 64 << 20,
+            restores_max: 2,
+            object_store: None,
+        }
+    }
+}
+
+/// Where checkpoints of state are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectStoreSettings {
+    pub kind: ObjectStoreKind,
+    /// Bucket, container, or folder of this machine.
+    pub bucket: String,
+    /// Put before every name, without slashes around it. Empty for none.
+    pub prefix: String,
+    /// Address of a server that is not the cloud's own.
+    pub endpoint: Option<url::Url>,
+    pub region: Option<String>,
+    /// Access key id of S3, or account of Azure.
+    pub account: Option<String>,
+    /// Secret access key of S3, access key of Azure, service account key (JSON) of Google. None: the
+    /// machine's own identity.
+    pub secret: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectStoreKind {
+    /// A folder, such as a network drive that all hosts mount.
+    Folder,
+    /// Amazon S3, or what speaks its protocol.
+    S3,
+    Google,
+    Azure,
+}
+
 /// The most that a pipeline may ask for its guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitCeilings {
@@ -186,12 +246,16 @@ pub struct LimitCeilings {
     pub invocation_ms_max: u64,
     /// Default 256 MiB.
     pub output_bytes_per_batch_max: u64,
+    /// Default 256 MiB.
+    pub state_bytes_per_batch_max: u64,
     /// Default 10,000.
     pub log_lines_per_second_max: u32,
     /// The stack of every guest, in bytes. Default 512 KiB.
     pub stack_bytes_max: u64,
     /// Worker threads of one pipeline on this host. Default 16.
     pub workers_max: u32,
+    /// Guest instances of this host, one for each worker of all pipelines. Default 256.
+    pub instances_max: u32,
 }
 
 impl Default for LimitCeilings {
@@ -200,9 +264,11 @@ impl Default for LimitCeilings {
             memory_bytes_max: 512 << 20,
             invocation_ms_max: 60_000,
             output_bytes_per_batch_max: 256 << 20,
+            state_bytes_per_batch_max: 256 << 20,
             log_lines_per_second_max: 10_000,
             stack_bytes_max: Limits::default().stack_bytes_max,
             workers_max: 16,
+            instances_max: 256,
         }
     }
 }
@@ -218,6 +284,11 @@ impl LimitCeilings {
                 "limits.output_bytes_per_batch_max",
                 spec.limits.output_bytes_per_batch_max,
                 self.output_bytes_per_batch_max,
+            ),
+            (
+                "limits.state_bytes_per_batch_max",
+                spec.limits.state_bytes_per_batch_max,
+                self.state_bytes_per_batch_max,
             ),
             (
                 "limits.log_lines_per_second_max",

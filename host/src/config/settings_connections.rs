@@ -14,6 +14,7 @@ use crate::config::settings::TlsSettings;
 use crate::config::settings_keys::Key;
 use crate::config::settings_reader::Reader;
 use crate::config::tree::Value;
+use crate::config::tree::cut;
 
 // A closure that only calls the method is what clippy refuses, and the method itself is not
 // general enough in its lifetimes.
@@ -153,11 +154,16 @@ impl Reader<'_> {
                         let remedy =
                             "Write it as `http://host:8081`; user and password are keys of their own.";
                         let message = "this is no address of a registry";
+                        // It may hold a password.
+                        let found = match text.contains('@') {
+                            true => "another text".to_owned(),
+                            false => format!("`{}`", cut(text, 80)),
+                        };
                         problems.add(
                             "invalid-value",
                             &item.path,
                             message,
-                            "another text",
+                            found,
                             "an http or https URL",
                             remedy,
                         );

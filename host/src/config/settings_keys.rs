@@ -118,6 +118,12 @@ pub(crate) const KEYS: &[Key] = &[
         "The most output a pipeline may ask for one batch.",
     ),
     key(
+        "limits.state_bytes_per_batch_max",
+        Kind::Bytes,
+        "256MiB",
+        "The most state a pipeline may ask to write for one batch.",
+    ),
+    key(
         "limits.log_lines_per_second_max",
         Kind::Integer,
         "10000",
@@ -125,6 +131,52 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("limits.stack_bytes_max", Kind::Bytes, "512KiB", "Stack of every guest."),
     key("limits.workers_max", Kind::Integer, "16", "The most workers a pipeline may have on this host."),
+    key(
+        "limits.instances_max",
+        Kind::Integer,
+        "256",
+        "The most guest instances on this host: one for each worker of all pipelines.",
+    ),
+    key(
+        "state.memory_bytes_max",
+        Kind::Bytes,
+        "256MiB",
+        "Memory of keyed state, all tasks of this host together.",
+    ),
+    key(
+        "state.flush_interval_ms",
+        Kind::Integer,
+        "10000",
+        "How old committed state may get before it is written to disk.",
+    ),
+    key(
+        "state.overlay_bytes_max",
+        Kind::Bytes,
+        "64MiB",
+        "State that a worker may have written since its last commit; more is committed early.",
+    ),
+    key("state.restores_max", Kind::Integer, "2", "How many tasks are restored at once."),
+    key(
+        "state.object_store.url",
+        Kind::Text,
+        "",
+        "Where checkpoints go: an absolute folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix. No checkpoints unless set.",
+    ),
+    key(
+        "state.object_store.endpoint",
+        Kind::Text,
+        "",
+        "Address of a server that speaks S3 and is not Amazon's.",
+    ),
+    key("state.object_store.region", Kind::Text, "", "Region of the S3 bucket."),
+    key("state.object_store.account", Kind::Text, "", "Access key id of S3, or account of Azure."),
+    key(
+        "state.object_store.secret",
+        Kind::Secret,
+        "",
+        "Secret access key of S3, access key of Azure, service account key of Google; the machine's own identity unless set.",
+    ),
+    key("state.object_store.secret_file", Kind::Path, "", "File with that secret."),
 ];
 
 /// Variables that are no settings of the host but are read by the command line.

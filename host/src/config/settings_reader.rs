@@ -25,6 +25,8 @@ use crate::model::limits::COMPONENT_BYTES_MAX;
 
 /// A token shorter than this can be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
+/// Each takes about 8 GiB of a process's address space of 128 TiB.
+const INSTANCES_MAX: u32 = 4096;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Reads keys, whichever source they come from.
@@ -57,6 +59,7 @@ pub(crate) fn read(
     reader.millis(&mut settings.drain_deadline, "drain.deadline_ms", HOUR_MS);
     settings.compile = reader.compile();
     settings.ceilings = reader.ceilings();
+    settings.state = reader.state();
     settings
 }
 
@@ -271,6 +274,11 @@ impl Reader<'_> {
             |item, problems| item.bytes(problems, 1024..=1 << 30),
         );
         self.set(
+            &mut ceilings.state_bytes_per_batch_max,
+            "limits.state_bytes_per_batch_max",
+            |item, problems| item.bytes(problems, 1024..=1 << 30),
+        );
+        self.set(
             &mut ceilings.log_lines_per_second_max,
             "limits.log_lines_per_second_max",
             |item, problems| item.u32(problems, 0..=100_000),
@@ -280,6 +288,9 @@ impl Reader<'_> {
         });
         self.set(&mut ceilings.workers_max, "limits.workers_max", |item, problems| {
             item.u32(problems, 1..=256)
+        });
+        self.set(&mut ceilings.instances_max, "limits.instances_max", |item, problems| {
+            item.u32(problems, 1..=INSTANCES_MAX)
         });
         ceilings
     }

@@ -176,6 +176,53 @@ fn a_later_source_replaces_a_secret_whichever_way_it_is_given() {
 }
 
 #[test]
+fn an_object_store_is_named_by_its_address() {
+    let store = |url: &str, more: &[(&str, &str)]| {
+        let mut environment = vec![("WASMILL_STATE_OBJECT_STORE_URL", url)];
+        environment.extend(more);
+        load(&input("", &environment, &[])).map(|effective| effective.settings.state.object_store)
+    };
+    let plain = |kind, bucket: &str, prefix: &str| ObjectStoreSettings {
+        kind,
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+        endpoint: None,
+        region: None,
+        account: None,
+        secret: None,
+    };
+    for (url, expected) in [
+        ("/mnt/state", plain(ObjectStoreKind::Folder, "/mnt/state", "")),
+        ("file:///mnt/state", plain(ObjectStoreKind::Folder, "/mnt/state", "")),
+        ("s3://bucket", plain(ObjectStoreKind::S3, "bucket", "")),
+        ("gs://bucket/a/b/", plain(ObjectStoreKind::Google, "bucket", "a/b")),
+    ] {
+        assert_eq!(store(url, &[]).expect(url), Some(expected), "{url}");
+    }
+    let (account, secret) = ("WASMILL_STATE_OBJECT_STORE_ACCOUNT", "WASMILL_STATE_OBJECT_STORE_SECRET");
+    let endpoint = ("WASMILL_STATE_OBJECT_STORE_ENDPOINT", "http://127.0.0.1:9000");
+    let found =
+        store("s3://b/p", &[endpoint, (account, "id"), (secret, "hidden")]).expect("valid").expect("set");
+    assert_eq!(found.endpoint.expect("set").as_str(), "http://127.0.0.1:9000/");
+    assert_eq!((found.account.as_deref(), found.secret.expect("set").expose()), (Some("id"), "hidden"));
+    store("az://container", &[(account, "me")]).expect("valid");
+    for (url, more, code) in [
+        ("state", &[][..], "invalid-value"),
+        ("ftp://x/y", &[], "invalid-value"),
+        ("s3:///x", &[], "invalid-value"),
+        ("s3://id:secret@bucket", &[], "invalid-value"),
+        ("/mnt/state", &[endpoint][..], "conflicting-keys"),
+        ("az://container", &[], "missing-key"),
+        ("s3://b", &[(account, "id")][..], "missing-key"),
+    ] {
+        let list = store(url, more).expect_err(url);
+        assert_eq!(list[0].code.0, code, "{url}");
+    }
+    let list = load(&input("state: { object_store: { region: x } }", &[], &[])).expect_err("no address");
+    assert_eq!((list[0].code.0, list[0].field.as_str()), ("missing-key", "state.object_store.url"));
+}
+
+#[test]
 fn relative_paths_of_the_file_start_at_its_folder() {
     let settings = load(&input("data_dir: data\n", &[], &[])).expect("valid").settings;
     assert_eq!(settings.data_dir, PathBuf::from("/etc/wasmill/data"));

@@ -26,6 +26,7 @@ use crate::control::limits::RECORD_BYTES_MAX;
 use crate::control::limits::TRANSFORMS_MAX;
 use crate::control::limits::VERSIONS_MAX;
 use crate::control::page::Page;
+use crate::control::pipeline_record::Desired;
 use crate::control::pipeline_record::PipelineRecord;
 use crate::control::version_record::TransformSummary;
 use crate::control::version_record::VersionRecord;
@@ -141,6 +142,11 @@ impl Catalog {
         entries.transforms.get(name)?.values().find(|version| version.digest == digest).cloned()
     }
 
+    /// The number that the next version of a transform gets.
+    pub(crate) fn next_version(&self, name: &TransformName) -> TransformVersion {
+        TransformVersion(self.last_number(name) + 1)
+    }
+
     /// # Errors
     /// When another version of this transform would be one too many.
     pub(crate) fn room_for_version(&self, name: &TransformName) -> Result<(), ControlError> {
@@ -200,6 +206,12 @@ impl Catalog {
 
     pub(crate) fn all_pipelines(&self) -> Vec<PipelineRecord> {
         self.entries.read().pipelines.values().cloned().collect()
+    }
+
+    /// What is wanted of each pipeline.
+    pub(crate) fn desired(&self) -> Vec<(PipelineName, Desired)> {
+        let entries = self.entries.read();
+        entries.pipelines.iter().map(|(name, record)| (name.clone(), record.desired)).collect()
     }
 
     /// None when there is none.
@@ -329,5 +341,5 @@ fn revision_key(tenant: &TenantName) -> Key {
 }
 
 fn full(code: &'static str, message: String, remedy: &'static str) -> ControlError {
-    Conflict { code: Code(code), message, remedy }.into()
+    Conflict { code: Code(code), message, remedy: remedy.into() }.into()
 }

@@ -18,9 +18,9 @@ use crate::control::pipeline_record::Precondition;
 use crate::control::reconcile_task::off_async;
 use crate::control::runner::ComponentRef;
 use crate::control::runner::Inspected;
+use crate::control::runner::StateFate;
 use crate::control::service::Control;
 use crate::control::service::Inner;
-use crate::control::status::PipelineState;
 use crate::control::version_record::VersionRecord;
 use crate::model::failure::Code;
 use crate::model::failure::Refusal;
@@ -29,6 +29,7 @@ use crate::model::ids::TransformName;
 use crate::model::ids::TransformVersion;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_spec::TransformRef;
+use crate::model::pipeline_state::PipelineState;
 
 /// What became of a thing that was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,20 +124,12 @@ impl Control {
         mode: Mode,
     ) -> Result<Put, ControlError> {
         self.inner.expect(&name, &precondition)?;
-        let read = Arc::clone(&self.inner.read_spec);
-        let (spec, document) = self.off_async(move || (read(&document), document)).await?;
-        let spec = spec.map_err(ControlError::Refused)?;
-        if spec.name != name {
-            return Err(ControlError::Refused(vec![Refusal {
-                code: Code("name-mismatch"),
-                field: "name".to_owned(),
-                message: "the document names another pipeline than the path".to_owned(),
-                found: format!("`{}`", spec.name),
-                expected: format!("`{name}`"),
-                remedy: "Send it to the path of its own name.".to_owned(),
-            }]));
-        }
-        let version = self.inner.resolve(&spec)?;
+        let spec = self.read_spec_of(&name, &document).await?;
+        let version = match self.inner.resolve(&spec) {
+            Ok(version) => version,
+            Err(ControlError::Refused(refusals)) => return Err(self.refused_with(refusals, spec).await?),
+            Err(error) => return Err(error),
+        };
         let transform = PinnedTransform { label: version.label(), digest: version.digest.clone() };
         let notices = self.check(spec, version).await?;
         let proposed = move |inner: &Inner| {
@@ -156,6 +149,7 @@ impl Control {
                     desired: before.map_or(Desired::Running, |before| before.desired),
                     transform,
                     changed_at_ms: now_ms(),
+                    state: StateFate::default(),
                     spec: document,
                 },
             };
@@ -177,6 +171,38 @@ impl Control {
         .await
     }
 
+    /// The document of a pipeline, read.
+    pub(crate) async fn read_spec_of(
+        &self,
+        name: &PipelineName,
+        document: &serde_json::Value,
+    ) -> Result<PipelineSpec, ControlError> {
+        let (read, document) = (Arc::clone(&self.inner.read_spec), document.clone());
+        let spec = self.off_async(move || read(&document)).await?.map_err(ControlError::Refused)?;
+        if spec.name == *name {
+            return Ok(spec);
+        }
+        Err(ControlError::Refused(vec![Refusal {
+            code: Code("name-mismatch"),
+            field: "name".to_owned(),
+            message: "the document names another pipeline than the path".to_owned(),
+            found: format!("`{}`", spec.name),
+            expected: format!("`{name}`"),
+            remedy: "Send it to the path of its own name.".to_owned(),
+        }]))
+    }
+
+    /// The refusals of a pipeline whose transform is not there, with those of the checks that need none.
+    async fn refused_with(
+        &self,
+        mut refusals: Vec<Refusal>,
+        spec: PipelineSpec,
+    ) -> Result<ControlError, ControlError> {
+        let (runner, id) = (Arc::clone(&self.inner.runner), self.id(&spec.name));
+        refusals.extend(self.off_async(move || runner.check(&id, &spec, None)).await?.refusals);
+        Ok(ControlError::Refused(refusals))
+    }
+
     /// Every check that a start would make; returns the notices.
     async fn check(&self, spec: PipelineSpec, version: VersionRecord) -> Result<Vec<String>, ControlError> {
         let component = self.inner.artifacts.get(&version.digest).await?;
@@ -185,7 +211,7 @@ impl Control {
             .off_async(move || {
                 let label = version.label();
                 let VersionRecord { digest, manifest, .. } = version;
-                runner.check(&id, &spec, &ComponentRef { label, digest, manifest, component })
+                runner.check(&id, &spec, Some(&ComponentRef { label, digest, manifest, component }))
             })
             .await?;
         if report.refusals.is_empty() {
@@ -259,7 +285,7 @@ impl Control {
                 return Err(ControlError::Conflict(Conflict {
                     code: Code("pipeline-paused"),
                     message: format!("pipeline `{name}` is paused"),
-                    remedy: "Resume it instead",
+                    remedy: "Resume it instead".into(),
                 }));
             }
             inner.direct(&record);
@@ -268,7 +294,8 @@ impl Control {
         .await
     }
 
-    /// Drains a pipeline, forgets it at the broker and removes it. Waits for that for a while.
+    /// Drains a pipeline, forgets it at the broker and removes it. Waits for that for a while. What was
+    /// said of its state when it began to be deleted stays.
     ///
     /// # Errors
     /// When there is no such pipeline, or the precondition does not hold.
@@ -276,6 +303,7 @@ impl Control {
         &self,
         name: PipelineName,
         precondition: Precondition,
+        state: StateFate,
     ) -> Result<Deletion, ControlError> {
         let wait = name.clone();
         self.to_the_end(|inner| async move {
@@ -286,7 +314,7 @@ impl Control {
             if record.desired == Desired::Deleted {
                 return Ok(record);
             }
-            inner.desire(record, Desired::Deleted).await
+            inner.desire(PipelineRecord { state, ..record }, Desired::Deleted).await
         })
         .await?;
         let gone = self.inner.reconciler.gone(&wait, DELETE_WAIT).await;
@@ -342,7 +370,7 @@ impl Inner {
     }
 
     /// The pipeline, if the precondition holds and it is not being deleted.
-    fn expect(
+    pub(crate) fn expect(
         &self,
         name: &PipelineName,
         precondition: &Precondition,
@@ -352,7 +380,7 @@ impl Inner {
             Some(found) if found.desired == Desired::Deleted => Err(ControlError::Conflict(Conflict {
                 code: Code("pipeline-deleting"),
                 message: format!("pipeline `{name}` is being deleted"),
-                remedy: "Try again when it is gone",
+                remedy: "Try again when it is gone".into(),
             })),
             _ => Ok(record),
         }
@@ -369,7 +397,7 @@ impl Inner {
         Ok(record)
     }
 
-    fn existing(
+    pub(crate) fn existing(
         &self,
         name: &PipelineName,
         precondition: &Precondition,

@@ -1,5 +1,8 @@
 //! Why control does not do what it is asked.
 
+use std::borrow::Cow;
+
+use crate::control::seek::GroupInUse;
 use crate::model::failure::Code;
 use crate::model::failure::Outage;
 use crate::model::failure::Refusal;
@@ -28,7 +31,7 @@ pub struct NotFound {
 pub struct Conflict {
     pub code: Code,
     pub message: String,
-    pub remedy: &'static str,
+    pub remedy: Cow<'static, str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +40,8 @@ pub enum ControlError {
     NotFound(#[from] NotFound),
     #[error(transparent)]
     Conflict(#[from] Conflict),
+    #[error(transparent)]
+    GroupInUse(#[from] GroupInUse),
     /// The resource is not as the caller saw it. `found` is none when it does not exist.
     #[error("expected {expected}, found {}", .found.map_or_else(|| "none".to_owned(), |n| format!("revision {n}")))]
     RevisionMismatch { expected: String, found: Option<u64> },

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use sha2::Digest;
 use sha2::Sha256;
 
+use crate::control::commands::Mode;
 use crate::control::limits::Pace;
 use crate::control::runner::CheckReport;
 use crate::control::runner::ComponentRef;
@@ -17,6 +18,8 @@ use crate::control::runner::RunState;
 use crate::control::runner::RunStatus;
 use crate::control::runner::Runner;
 use crate::control::runner::StartFailure;
+use crate::control::runner::StateFate;
+use crate::control::seek::SeekFailure;
 use crate::model::failure::Code;
 use crate::model::failure::Outage;
 use crate::model::failure::Refusal;
@@ -28,6 +31,8 @@ use crate::model::ids::TransformVersion;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_spec::TransformRef;
+use crate::model::seek::Seek;
+use crate::model::seek::SeekMove;
 use crate::model::status::WorkerStatus;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::worker::supervisor::DrainTimeout;
@@ -52,6 +57,9 @@ pub(crate) struct Told {
     pub(crate) workers: Vec<WorkerStatus>,
     pub(crate) logs: HashMap<String, Arc<GuestLogs>>,
     pub(crate) forgotten: HashSet<String>,
+    pub(crate) moves: Vec<SeekMove>,
+    /// The next one is the last.
+    pub(crate) seek_failures: Vec<SeekFailure>,
 }
 
 impl FakeRunner {
@@ -122,8 +130,10 @@ pub(crate) fn read_spec(document: &serde_json::Value) -> Result<PipelineSpec, Ve
         inputs: Default::default(),
         outputs: Default::default(),
         delivery: Default::default(),
+        accept_duplicate_updates: false,
         start: Default::default(),
         commit: Default::default(),
+        checkpoint: Default::default(),
         batch: Default::default(),
         on_bad_record: Default::default(),
         retry: Default::default(),
@@ -151,9 +161,10 @@ impl Runner for FakeRunner {
         })
     }
 
-    fn check(&self, id: &PipelineId, _: &PipelineSpec, component: &ComponentRef) -> CheckReport {
+    fn check(&self, id: &PipelineId, _: &PipelineSpec, component: Option<&ComponentRef>) -> CheckReport {
         let mut told = self.0.lock();
-        told.calls.push(format!("check {} {}", id.pipeline, component.label));
+        let label = component.map_or("nothing", |component| component.label.as_str());
+        told.calls.push(format!("check {} {label}", id.pipeline));
         CheckReport { refusals: told.refusals.clone(), notices: told.notices.clone() }
     }
 
@@ -183,9 +194,27 @@ impl Runner for FakeRunner {
         Ok(())
     }
 
-    fn forget(&self, id: &PipelineId) -> Result<(), Outage> {
+    fn seek(
+        &self,
+        id: &PipelineId,
+        _: &PipelineSpec,
+        seek: &Seek,
+        mode: Mode,
+    ) -> Result<Vec<SeekMove>, SeekFailure> {
         let mut told = self.0.lock();
-        told.calls.push(format!("forget {}", id.pipeline));
+        told.calls.push(format!("seek {} {seek:?} {mode:?}", id.pipeline));
+        match told.seek_failures.pop() {
+            Some(failure) => Err(failure),
+            None => Ok(told.moves.clone()),
+        }
+    }
+
+    fn forget(&self, id: &PipelineId, state: StateFate) -> Result<(), Outage> {
+        let mut told = self.0.lock();
+        told.calls.push(match state {
+            StateFate::Delete => format!("forget {}", id.pipeline),
+            StateFate::Keep => format!("forget {} but its state", id.pipeline),
+        });
         assert!(!told.running.contains_key(id.pipeline.as_str()), "it still runs");
         if told.forget_outages > 0 {
             told.forget_outages -= 1;

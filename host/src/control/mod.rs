@@ -17,6 +17,8 @@ mod deployment;
 mod folder;
 mod reconcile;
 mod reconcile_task;
+pub mod seek;
+pub mod trial;
 
 #[cfg(test)]
 pub(crate) mod fake_runner;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::control::runner::StateFate;
 use crate::model::ids::PipelineName;
 
 /// What its owner wants of a pipeline.
@@ -36,6 +37,9 @@ pub struct PipelineRecord {
     pub transform: PinnedTransform,
     /// Milliseconds since the epoch.
     pub changed_at_ms: i64,
+    /// Counts once it is to be deleted.
+    #[serde(default, skip_serializing_if = "StateFate::is_default")]
+    pub state: StateFate,
     /// The document as it was submitted.
     pub spec: serde_json::Value,
 }

@@ -155,7 +155,10 @@ impl PipelineTask {
     }
 
     async fn try_forget(&self) -> Result<(), Outage> {
-        let forgotten = self.blocking(<dyn Runner>::forget).await;
+        let record = self.shared.catalog.find_pipeline(&self.id.pipeline);
+        let record = record.map_err(|error| Outage::new("storage-error", error.to_string()))?;
+        let state = record.map(|record| record.state).unwrap_or_default();
+        let forgotten = self.blocking(move |runner, id| runner.forget(id, state)).await;
         forgotten.map_err(|stop| Outage { code: stop.code, message: stop.message })??;
         let _writing = self.shared.catalog.writing.lock().await;
         let removed = self.shared.catalog.remove_pipeline(&self.id.pipeline).await;

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use serde::Deserialize;
 use serde::Serialize;
 
+use crate::control::commands::Mode;
+use crate::control::seek::SeekFailure;
 use crate::model::failure::Code;
 use crate::model::failure::Outage;
 use crate::model::failure::Refusal;
@@ -15,6 +18,8 @@ use crate::model::failure::Stop;
 use crate::model::ids::PipelineId;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
+use crate::model::seek::Seek;
+use crate::model::seek::SeekMove;
 use crate::model::status::WorkerStatus;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::worker::supervisor::DrainTimeout;
@@ -79,6 +84,24 @@ pub struct RunStatus {
     pub workers: Vec<WorkerStatus>,
 }
 
+/// What becomes of a deleted pipeline's state and of its positions in the input. They go together: state
+/// without the positions that it was written at would count records twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateFate {
+    #[default]
+    Delete,
+    /// A pipeline that is put under the same name goes on with them.
+    Keep,
+}
+
+impl StateFate {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Runs pipelines. Every method may block: call it off the async threads.
 pub trait Runner: Send + Sync + 'static {
     /// Every upload check.
@@ -87,8 +110,9 @@ pub trait Runner: Send + Sync + 'static {
     /// The first reason to refuse the component.
     fn inspect(&self, upload: &[u8]) -> Result<Inspected, Refusal>;
 
-    /// Every check that a start would make; changes nothing.
-    fn check(&self, id: &PipelineId, spec: &PipelineSpec, component: &ComponentRef) -> CheckReport;
+    /// Every check that a start would make; changes nothing. Without a component, because it is
+    /// refused, those that need none.
+    fn check(&self, id: &PipelineId, spec: &PipelineSpec, component: Option<&ComponentRef>) -> CheckReport;
 
     /// Starts a pipeline that is not running.
     ///
@@ -107,11 +131,24 @@ pub trait Runner: Send + Sync + 'static {
     /// When it does not end within the deadline.
     fn stop(&self, id: &PipelineId, deadline: Duration) -> Result<(), DrainTimeout>;
 
-    /// Deletes what a stopped pipeline left at the broker: its consumer group.
+    /// Moves the committed positions of a pipeline that has no workers, or tells what would move.
+    ///
+    /// # Errors
+    /// See [`SeekFailure`]; nothing is moved then.
+    fn seek(
+        &self,
+        id: &PipelineId,
+        spec: &PipelineSpec,
+        seek: &Seek,
+        mode: Mode,
+    ) -> Result<Vec<SeekMove>, SeekFailure>;
+
+    /// Deletes what a stopped pipeline left at the broker and on the disk, unless it is to be kept: its
+    /// state with the changelogs, and its consumer group.
     ///
     /// # Errors
     /// When the broker is away.
-    fn forget(&self, id: &PipelineId) -> Result<(), Outage>;
+    fn forget(&self, id: &PipelineId, state: StateFate) -> Result<(), Outage>;
 
     fn status(&self, id: &PipelineId) -> RunStatus;
 

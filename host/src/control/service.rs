@@ -18,6 +18,7 @@ use crate::control::reconcile::Reconciler;
 use crate::control::reconcile_task::Shared;
 use crate::control::reconcile_task::off_async;
 use crate::control::runner::Runner;
+use crate::control::status::Judgement;
 use crate::control::status::PipelineStatus;
 use crate::control::version_record::TransformSummary;
 use crate::control::version_record::VersionRecord;
@@ -28,6 +29,7 @@ use crate::model::ids::TenantName;
 use crate::model::ids::TransformName;
 use crate::model::ids::TransformVersion;
 use crate::model::pipeline_spec::PipelineSpec;
+use crate::model::pipeline_state::PipelineState;
 use crate::telemetry::guest_logs::GuestLogs;
 
 /// Reads the document of a pipeline, with every check that needs no broker.
@@ -145,6 +147,17 @@ impl Control {
         let record = self.inner.catalog.pipeline(name)?;
         let inner = Arc::clone(&self.inner);
         self.off_async(move || inner.status(record)).await
+    }
+
+    /// Every pipeline with its state, for metrics. May block.
+    #[must_use]
+    pub fn states(&self) -> Vec<(PipelineId, PipelineState)> {
+        let state = |(name, desired)| {
+            let (phase, id) = (self.inner.reconciler.phase(&name), self.id(&name));
+            let run = self.inner.runner.status(&id);
+            (id, Judgement::of(desired, phase, run.state).state)
+        };
+        self.inner.catalog.desired().into_iter().map(state).collect()
     }
 
     /// The log of a pipeline's guests since the host started; none if it never ran.

@@ -2,33 +2,15 @@
 
 use std::time::SystemTime;
 
-use serde::Serialize;
-
 use crate::control::lifecycle::Phase;
 use crate::control::lifecycle::StopReason;
 use crate::control::pipeline_record::Desired;
 use crate::control::pipeline_record::PipelineRecord;
 use crate::control::runner::RunState;
 use crate::control::runner::RunStatus;
+use crate::model::pipeline_state::PipelineState;
 use crate::model::status::Waiting;
 use crate::model::status::WorkerStatus;
-
-/// One word for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum PipelineState {
-    Starting,
-    Running,
-    /// It waits for something that passes by itself, such as a broker that is away.
-    Retrying,
-    /// It cannot go on until someone acts.
-    Stopped,
-    /// It finishes its cycle and commits.
-    Draining,
-    Paused,
-    /// It is being deleted.
-    Deleting,
-}
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct PipelineStatus {
@@ -43,9 +25,23 @@ pub struct PipelineStatus {
 
 impl PipelineStatus {
     pub(crate) fn new(record: PipelineRecord, phase: Phase, run: RunStatus) -> Self {
+        let Judgement { state, waiting, stop } = Judgement::of(record.desired, phase, run.state);
+        Self { record, state, waiting, stop, workers: run.workers }
+    }
+}
+
+/// What desire, phase and workers come to together.
+pub(crate) struct Judgement {
+    pub(crate) state: PipelineState,
+    waiting: Option<Waiting>,
+    stop: Option<StopReason>,
+}
+
+impl Judgement {
+    pub(crate) fn of(desired: Desired, phase: Phase, run: RunState) -> Self {
         let waits =
             |since: SystemTime, code, reason: &str| Waiting { since, code, reason: reason.to_owned() };
-        let (state, waiting, stop) = match (phase, run.state) {
+        let (state, waiting, stop) = match (phase, run) {
             (Phase::Stopped(_, reason), _) => (PipelineState::Stopped, None, Some(reason)),
             (Phase::Running(_), RunState::Stopped(stop)) => {
                 (PipelineState::Stopped, None, Some(StopReason::Failed(stop)))
@@ -59,10 +55,10 @@ impl PipelineStatus {
                 (PipelineState::Retrying, Some(waiting), None)
             }
             (Phase::Draining, _) => (PipelineState::Draining, None, None),
-            (Phase::Idle, _) if record.desired == Desired::Paused => (PipelineState::Paused, None, None),
+            (Phase::Idle, _) if desired == Desired::Paused => (PipelineState::Paused, None, None),
             _ => (PipelineState::Starting, None, None),
         };
-        let state = if record.desired == Desired::Deleted { PipelineState::Deleting } else { state };
-        Self { record, state, waiting, stop, workers: run.workers }
+        let state = if desired == Desired::Deleted { PipelineState::Deleting } else { state };
+        Self { state, waiting, stop }
     }
 }

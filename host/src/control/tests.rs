@@ -18,11 +18,12 @@ use crate::control::fake_runner::refusal;
 use crate::control::lifecycle::StopReason;
 use crate::control::pipeline_record::Desired;
 use crate::control::pipeline_record::Precondition;
+use crate::control::runner::StateFate;
 use crate::control::service::Control;
-use crate::control::status::PipelineState;
 use crate::model::failure::Stop;
 use crate::model::ids::PipelineName;
 use crate::model::ids::TransformName;
+use crate::model::pipeline_state::PipelineState;
 
 struct Host {
     control: Control,
@@ -234,7 +235,8 @@ async fn a_deleted_pipeline_is_drained_and_forgotten_and_its_name_is_free() {
     let host = open(dir.path()).await;
     host.running("p").await;
     host.runner.tell().forget_outages = 2;
-    let deletion = host.control.delete(pipeline("p"), Precondition::None).await.expect("deleted");
+    let deletion =
+        host.control.delete(pipeline("p"), Precondition::None, StateFate::Delete).await.expect("deleted");
     assert_eq!(deletion, Deletion::Done);
     assert!(host.runner.tell().forgotten.contains("p"));
     let error = host.control.status(&pipeline("p")).await.expect_err("gone");
@@ -242,6 +244,35 @@ async fn a_deleted_pipeline_is_drained_and_forgotten_and_its_name_is_free() {
     assert!(!dir.path().join("tenants/default/pipelines/p.json").exists());
     host.running("p").await;
     host.control.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn state_that_is_to_be_kept_is_kept_also_when_the_deletion_ends_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let first = open(dir.path()).await;
+    first.running("p").await;
+    first.runner.tell().forget_outages = u32::MAX;
+    let control = first.control.clone();
+    let deleting = async move { control.delete(pipeline("p"), Precondition::None, StateFate::Keep).await };
+    let deleting = tokio::spawn(deleting);
+    first.until("p", PipelineState::Deleting).await;
+    // What is said of it now comes too late.
+    let control = first.control.clone();
+    let again = async move { control.delete(pipeline("p"), Precondition::None, StateFate::Delete).await };
+    let again = tokio::spawn(again);
+    first.control.shutdown().await;
+    for deletion in [deleting, again] {
+        assert_eq!(deletion.await.expect("no panic").expect("accepted"), Deletion::UnderWay);
+    }
+
+    let second = open(dir.path()).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while second.control.pipeline(&pipeline("p")).is_ok() {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(second.runner.calls(), ["forget p but its state"]);
+    second.control.shutdown().await;
 }
 
 /// Otherwise an `If-Match` of the pipeline that is gone would hold for another under its name.
@@ -252,7 +283,7 @@ async fn a_revision_is_not_given_again_after_a_deletion_and_a_restart() {
     first.running("stays").await;
     first.running("p").await;
     let seen = first.control.pipeline(&pipeline("p")).expect("there").revision;
-    first.control.delete(pipeline("p"), Precondition::None).await.expect("deleted");
+    first.control.delete(pipeline("p"), Precondition::None, StateFate::Delete).await.expect("deleted");
     first.control.shutdown().await;
 
     let second = open(dir.path()).await;
@@ -270,7 +301,10 @@ async fn a_deletion_goes_on_after_a_restart_of_the_host() {
     first.running("p").await;
     first.runner.tell().forget_outages = u32::MAX;
     let control = first.control.clone();
-    let deleting = tokio::spawn(async move { control.delete(pipeline("p"), Precondition::None).await });
+    let deleting =
+        tokio::spawn(
+            async move { control.delete(pipeline("p"), Precondition::None, StateFate::Delete).await },
+        );
     first.until("p", PipelineState::Deleting).await;
     let error = first.put("p", json!({ "name": "p" })).await.expect_err("being deleted");
     assert!(

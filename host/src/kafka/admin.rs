@@ -17,12 +17,15 @@ use crate::kafka::error::millis;
 use crate::kafka::error::text_of;
 use crate::kafka::settings::ClientSettings;
 
+/// How long the first questions wait, each before the client is asked whether the brokers refuse it.
+const FIRST_WAITS: [Duration; 2] = [Duration::from_millis(500), Duration::from_millis(1500)];
+
 /// A client for questions and changes that belong to no pipeline. Its calls wait: never make them
 /// on an async thread.
 #[derive(Debug)]
 pub struct Admin {
-    client: Client,
-    wait: Duration,
+    pub(in crate::kafka) client: Client,
+    pub(in crate::kafka) wait: Duration,
 }
 
 impl Admin {
@@ -36,9 +39,31 @@ impl Admin {
     }
 
     /// # Errors
-    /// When the topic is unknown or forbidden, or no broker answers.
+    /// When the topic is unknown or forbidden, or no broker answers. Where the brokers refuse this client's
+    /// credentials or it refuses their certificate, the error says so, and comes before the time is up.
     pub fn partition_count(&self, topic: &str) -> Result<u32, KafkaError> {
-        self.client.partition_count(topic, self.wait)
+        let mut rest = self.wait;
+        for wait in FIRST_WAITS {
+            let wait = wait.min(rest);
+            match self.client.partition_count(topic, wait) {
+                Err(error) if error.code.is_outage() => {}
+                answer => return answer,
+            }
+            if let Some(refused) = self.refused_connection() {
+                return Err(refused);
+            }
+            rest -= wait;
+        }
+        self.client.partition_count(topic, rest).map_err(|error| self.refused_connection().unwrap_or(error))
+    }
+
+    /// Why no connection comes about, where that is a matter of credentials or certificates. A question
+    /// that waits for a connection only says that time is up.
+    fn refused_connection(&self) -> Option<KafkaError> {
+        // SAFETY: the client is live. It produces nothing, so there are no other events to serve.
+        unsafe { sys::rd_kafka_poll(self.client.as_ptr(), 0) };
+        let errors = std::iter::from_fn(|| self.client.events().next_error());
+        errors.filter(|error| error.code.is_refused_connection()).last()
     }
 
     /// Creates a topic. A replication factor of none leaves it to the broker.
@@ -132,26 +157,47 @@ impl Admin {
     /// # Errors
     /// When the topic is unknown, its configuration forbidden, or no broker answers.
     pub fn topic_config(&self, topic: &str, key: &str) -> Result<Option<String>, KafkaError> {
-        // SAFETY: the client is live.
-        unsafe { topic_config(&self.client, self.wait, topic, key) }
+        let [value] = self.topic_configs(topic, [key])?;
+        Ok(value)
     }
 
-    unsafe fn ask(
+    /// Several configuration values of a topic, asked for at once.
+    ///
+    /// # Errors
+    /// As of [`Self::topic_config`].
+    pub fn topic_configs<const N: usize>(
+        &self,
+        topic: &str,
+        keys: [&str; N],
+    ) -> Result<[Option<String>; N], KafkaError> {
+        // SAFETY: the client is live.
+        unsafe { topic_configs(&self.client, self.wait, topic, keys) }
+    }
+
+    /// # Safety
+    /// See [`ask`].
+    pub(in crate::kafka) unsafe fn ask(
         &self,
         op: AdminOp,
-        request: impl FnOnce(
-            *mut sys::rd_kafka_t,
-            *const sys::rd_kafka_AdminOptions_t,
-            *mut sys::rd_kafka_queue_t,
-        ),
+        request: impl FnOnce(*mut sys::rd_kafka_t, *mut sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
     ) -> Result<Answer, KafkaError> {
         // SAFETY: by the caller.
-        unsafe { ask(&self.client, self.wait, op, request) }
+        let answer = unsafe { ask(&self.client, self.wait, op, request) };
+        answer.map_err(|error| match self.refused_connection() {
+            Some(refused) if error.code.is_outage() => refused,
+            _ => error,
+        })
     }
 }
 
 /// An event that answers a request, and what is read from it.
-struct Answer(*mut sys::rd_kafka_event_t);
+pub(in crate::kafka) struct Answer(pub(in crate::kafka) *mut sys::rd_kafka_event_t);
+
+impl Answer {
+    pub(in crate::kafka) fn as_ptr(&self) -> *mut sys::rd_kafka_event_t {
+        self.0
+    }
+}
 
 impl Drop for Answer {
     fn drop(&mut self) {
@@ -168,7 +214,7 @@ unsafe fn ask(
     client: &Client,
     wait: Duration,
     op: AdminOp,
-    request: impl FnOnce(*mut sys::rd_kafka_t, *const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+    request: impl FnOnce(*mut sys::rd_kafka_t, *mut sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
 ) -> Result<Answer, KafkaError> {
     let mut text = ErrorText::new();
     // SAFETY: options and queue live during the request; the queue is freed after its answer was
@@ -210,12 +256,13 @@ unsafe fn topic_outcome(
     Ok(())
 }
 
-unsafe fn topic_config(
+unsafe fn topic_configs<const N: usize>(
     client: &Client,
     wait: Duration,
     topic: &str,
-    key: &str,
-) -> Result<Option<String>, KafkaError> {
+    keys: [&str; N],
+) -> Result<[Option<String>; N], KafkaError> {
+    let mut values = [const { None }; N];
     let name = c_text(topic)?;
     // SAFETY: as in `Admin::create_topic`.
     unsafe {
@@ -229,7 +276,7 @@ unsafe fn topic_config(
         let mut count = 0;
         let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
         if count == 0 || resources.is_null() {
-            return Ok(None);
+            return Ok(values);
         }
         let resource = *resources;
         let code = ErrorCode(sys::rd_kafka_ConfigResource_error(resource) as i32);
@@ -240,11 +287,13 @@ unsafe fn topic_config(
         let entries = sys::rd_kafka_ConfigResource_configs(resource, &raw mut count);
         for index in 0..count {
             let entry = *entries.add(index);
-            if text_of(sys::rd_kafka_ConfigEntry_name(entry)) == key {
+            let name = text_of(sys::rd_kafka_ConfigEntry_name(entry));
+            let wanted = keys.iter().zip(&mut values).find(|(key, _)| **key == name);
+            if let Some((_, slot)) = wanted {
                 let value = sys::rd_kafka_ConfigEntry_value(entry);
-                return Ok((!value.is_null()).then(|| text_of(value)));
+                *slot = (!value.is_null()).then(|| text_of(value));
             }
         }
-        Ok(None)
+        Ok(values)
     }
 }

@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use std::ffi::c_char;
 use std::ffi::c_int;
 use std::fmt;
+use std::sync::Arc;
 
 use rdkafka_sys::bindings as sys;
 use rdkafka_sys::bindings::rd_kafka_resp_err_t as RespErr;
@@ -43,7 +44,9 @@ codes! {
     FENCED = RD_KAFKA_RESP_ERR__FENCED,
     MAX_POLL_EXCEEDED = RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED,
     MESSAGE_TIMED_OUT = RD_KAFKA_RESP_ERR__MSG_TIMED_OUT,
+    NO_ENTRY = RD_KAFKA_RESP_ERR__NOENT,
     NO_OFFSET = RD_KAFKA_RESP_ERR__NO_OFFSET,
+    PARTITION_EOF = RD_KAFKA_RESP_ERR__PARTITION_EOF,
     PURGE_INFLIGHT = RD_KAFKA_RESP_ERR__PURGE_INFLIGHT,
     PURGE_QUEUE = RD_KAFKA_RESP_ERR__PURGE_QUEUE,
     QUEUE_FULL = RD_KAFKA_RESP_ERR__QUEUE_FULL,
@@ -66,8 +69,11 @@ codes! {
     INVALID_MESSAGE_SIZE = RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE,
     INVALID_PRODUCER_EPOCH = RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
     INVALID_RECORD = RD_KAFKA_RESP_ERR_INVALID_RECORD,
+    INVALID_SESSION_TIMEOUT = RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT,
     INVALID_TIMESTAMP = RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
     INVALID_TOPIC = RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION,
+    INVALID_TRANSACTION_TIMEOUT = RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT,
+    LEADER_NOT_AVAILABLE = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
     MESSAGE_TOO_LARGE = RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
     OFFSET_OUT_OF_RANGE = RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
     PRODUCER_FENCED = RD_KAFKA_RESP_ERR_PRODUCER_FENCED,
@@ -110,6 +116,12 @@ impl ErrorCode {
                 | Self::TRANSPORT
                 | Self::WAIT_COORDINATOR
         ) || RETRIABLE.contains(&self.0)
+    }
+
+    /// Whether a broker refuses the credentials, or is refused for its certificate.
+    #[must_use]
+    pub fn is_refused_connection(self) -> bool {
+        matches!(self, Self::AUTHENTICATION | Self::SSL)
     }
 
     /// Whether another client took over this identity.
@@ -160,12 +172,22 @@ pub struct KafkaError {
     pub retriable: bool,
     /// The open transaction must be aborted.
     pub requires_abort: bool,
+    /// The topic that it is about, where that is known.
+    pub topic: Option<Arc<str>>,
 }
 
 impl KafkaError {
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fatal: false, retriable: false, requires_abort: false }
+        let message = message.into();
+        Self { code, message, fatal: false, retriable: false, requires_abort: false, topic: None }
+    }
+
+    /// The same, about a topic.
+    #[must_use]
+    pub fn about(self, topic: &Arc<str>) -> Self {
+        let message = format!("`{topic}`: {}", self.message);
+        Self { message, topic: Some(Arc::clone(topic)), ..self }
     }
 
     #[must_use]
@@ -186,12 +208,16 @@ impl KafkaError {
 
     #[must_use]
     pub fn outage(&self) -> Outage {
-        let code = match self.code {
-            ErrorCode::AUTHENTICATION => "broker-authentication",
-            ErrorCode::SSL => "broker-tls",
-            _ => "broker-away",
-        };
-        Outage::new(code, self.to_string())
+        match self.code {
+            ErrorCode::AUTHENTICATION => Outage::new(
+                "broker-authentication",
+                format!("{self}; look at the settings `kafka.sasl.*` of the host"),
+            ),
+            ErrorCode::SSL => {
+                Outage::new("broker-tls", format!("{self}; look at the settings `kafka.tls.*` of the host"))
+            }
+            _ => Outage::new("broker-away", self.to_string()),
+        }
     }
 
     /// Takes an error object over, which may be null for success, and frees it.
@@ -213,6 +239,7 @@ impl KafkaError {
                 fatal: sys::rd_kafka_error_is_fatal(error) != 0,
                 retriable: sys::rd_kafka_error_is_retriable(error) != 0,
                 requires_abort: sys::rd_kafka_error_txn_requires_abort(error) != 0,
+                topic: None,
             };
             sys::rd_kafka_error_destroy(error);
             Err(found)

@@ -142,6 +142,12 @@ impl Messages {
         }
     }
 
+    /// Drops the records from an offset on.
+    pub fn keep_before(&mut self, offset: Offset) {
+        let kept = self.messages.partition_point(|message| message.offset() < offset);
+        self.bytes -= self.messages.drain(kept..).map(|message| message.size()).sum::<u64>();
+    }
+
     /// Moves the records of a later run of the same partition to the end of this one, as far as
     /// both stay within the limits; gives back what did not fit.
     #[must_use]

@@ -12,6 +12,8 @@
 #![expect(unsafe_code, reason = "this module is the boundary to librdkafka")]
 
 pub mod admin;
+pub mod admin_offsets;
+pub mod admin_topics;
 mod bucket;
 mod client;
 pub mod config;
@@ -21,17 +23,19 @@ pub mod dev_broker;
 pub mod error;
 pub mod events;
 pub mod group;
+mod group_members;
 mod headers;
 mod interceptor;
 mod layout;
 pub mod messages;
-pub mod murmur2;
 pub mod overrides;
 mod partition_list;
+pub mod partition_reader;
 pub mod producer;
 mod producer_transactions;
 pub mod secret;
 pub mod security;
 pub mod settings;
 pub mod statistics;
+pub mod timeouts;
 pub mod waker;

@@ -77,6 +77,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("transactional.id", "it is the worker's name, which fences a second worker of that name"),
 ];
 
+/// Numbers that the host reckons with itself, so that the client's other ways to write one do not do.
+const WHOLE_NUMBERS: [&str; 2] = ["batch.size", "message.max.bytes"];
+
 /// Client properties of one pipeline, checked against the allow-list and by librdkafka.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -84,30 +87,35 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// # Errors
-    /// One refusal a property that is not allowed, or whose value librdkafka refuses.
-    pub fn new(properties: &IndexMap<String, String>) -> Result<Self, Vec<Refusal>> {
+    /// Those of the properties that can be taken. One that is not allowed, or whose value librdkafka
+    /// refuses, is added to the refusals.
+    pub fn new(properties: &IndexMap<String, String>, refusals: &mut Vec<Refusal>) -> Self {
         let mut taken = Vec::new();
-        let mut refusals = Vec::new();
         for (name, value) in properties {
             let Some((_, role)) = ALLOWED.iter().find(|(allowed, _)| allowed == name) else {
                 refusals.push(not_allowed(name));
                 continue;
             };
-            if let Err(error) = ClientConfig::new().set(name, value) {
+            let mut config = ClientConfig::new();
+            let taken_by_client = config.set(name, value).map_err(|error| error.message);
+            let usable = taken_by_client.and_then(|()| {
+                let plain = !WHOLE_NUMBERS.contains(&name.as_str()) || value.parse::<usize>().is_ok();
+                if plain { Ok(()) } else { Err("a whole number in decimal digits".to_owned()) }
+            });
+            if let Err(expected) = usable {
                 refusals.push(Refusal {
                     code: Code("kafka-property-value"),
                     field: format!("kafka.{name}"),
                     message: "the Kafka client refuses this value".to_owned(),
                     found: format!("`{value}`"),
-                    expected: error.message,
-                    remedy: "Correct the value or leave the property out".to_owned(),
+                    expected,
+                    remedy: "Correct the value or leave the property out.".to_owned(),
                 });
                 continue;
             }
             taken.push((name.clone(), value.clone(), *role));
         }
-        if refusals.is_empty() { Ok(Self { properties: taken }) } else { Err(refusals) }
+        Self { properties: taken }
     }
 
     /// The value of a property, if the pipeline sets it.
@@ -137,11 +145,11 @@ impl Overrides {
 fn not_allowed(name: &str) -> Refusal {
     let known = REFUSED.iter().find(|(refused, _)| *refused == name);
     let (message, remedy) = if let Some((_, why)) = known {
-        (format!("this property is not for a pipeline to set: {why}"), "Leave it out".to_owned())
+        (format!("this property is not for a pipeline to set: {why}"), "Leave it out.".to_owned())
     } else if ["sasl.", "ssl.", "security.", "oauthbearer"].iter().any(|prefix| name.starts_with(prefix)) {
         (
             "security is a setting of the host, so that no secret stands in a pipeline file".to_owned(),
-            "Set it in the host's settings".to_owned(),
+            "Set it in the host's settings.".to_owned(),
         )
     } else {
         let nearest = ALLOWED
@@ -151,7 +159,7 @@ fn not_allowed(name: &str) -> Refusal {
             .filter(|(distance, _)| *distance <= 4);
         let remedy = match nearest {
             Some((_, nearest)) => format!("Did you mean `{nearest}`?"),
-            None => "Leave it out".to_owned(),
+            None => "Leave it out.".to_owned(),
         };
         ("this property is not on the list of those that a pipeline may set".to_owned(), remedy)
     };
@@ -170,7 +178,9 @@ mod tests {
     use super::*;
 
     fn of(name: &str, value: &str) -> Result<Overrides, Vec<Refusal>> {
-        Overrides::new(&IndexMap::from([(name.to_owned(), value.to_owned())]))
+        let mut refusals = Vec::new();
+        let taken = Overrides::new(&IndexMap::from([(name.to_owned(), value.to_owned())]), &mut refusals);
+        if refusals.is_empty() { Ok(taken) } else { Err(refusals) }
     }
 
     #[test]
@@ -193,6 +203,10 @@ mod tests {
         assert!(!refusals[0].to_string().contains("hidden"), "{}", refusals[0]);
         let refusals = of("linger.ms", "soon").expect_err("refused");
         assert_eq!(refusals[0].code.0, "kafka-property-value");
+        for hexadecimal in WHOLE_NUMBERS {
+            let refusals = of(hexadecimal, "0x10000").expect_err("refused");
+            assert_eq!(refusals[0].code.0, "kafka-property-value", "{}", refusals[0]);
+        }
         assert_eq!(of("client.rack", "a").expect("allowed").get("client.rack"), Some("a"));
     }
 }

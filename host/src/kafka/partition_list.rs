@@ -107,8 +107,7 @@ impl Drop for PartitionList {
 /// # Safety
 /// `list` is null or a live list.
 unsafe fn entries_of(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<Entry> {
-    // SAFETY: by the caller; the list holds `cnt` entries; the code is read as an integer, because
-    // it may be one that the enum does not list.
+    // SAFETY: by the caller; the list holds `cnt` entries.
     unsafe {
         let Some(list) = list.as_ref() else {
             return Vec::new();
@@ -116,21 +115,33 @@ unsafe fn entries_of(list: *const sys::rd_kafka_topic_partition_list_t) -> Vec<E
         let mut topic: Arc<str> = Arc::from("");
         (0..usize::try_from(list.cnt).unwrap_or(0))
             .map(|index| {
-                let entry = list.elems.add(index);
-                let name = text_of((*entry).topic);
-                if *topic != *name {
-                    topic = Arc::from(name);
+                let mut entry = entry_of(list.elems.add(index));
+                // One copy of the name for all its partitions.
+                if *topic == *entry.topic_partition.topic {
+                    entry.topic_partition.topic = Arc::clone(&topic);
+                } else {
+                    topic = Arc::clone(&entry.topic_partition.topic);
                 }
-                Entry {
-                    topic_partition: TopicPartition {
-                        topic: Arc::clone(&topic),
-                        partition: Partition((*entry).partition),
-                    },
-                    offset: (*entry).offset,
-                    code: ErrorCode((&raw const (*entry).err).cast::<i32>().read()),
-                }
+                entry
             })
             .collect()
+    }
+}
+
+/// # Safety
+/// `entry` is a live entry of a list.
+pub(in crate::kafka) unsafe fn entry_of(entry: *const sys::rd_kafka_topic_partition_t) -> Entry {
+    // SAFETY: by the caller; the code is read as an integer, because it may be one that the enum does
+    // not list.
+    unsafe {
+        Entry {
+            topic_partition: TopicPartition {
+                topic: Arc::from(text_of((*entry).topic)),
+                partition: Partition((*entry).partition),
+            },
+            offset: (*entry).offset,
+            code: ErrorCode((&raw const (*entry).err).cast::<i32>().read()),
+        }
     }
 }
 

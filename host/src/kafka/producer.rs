@@ -285,11 +285,16 @@ impl Producer {
                         let topic = self.topics.iter().position(|topic| topic.name.as_bytes() == name);
                         // The client's own text is not taken: it may be the record's value, which
                         // nobody logs, or a text that it has freed already.
+                        let error = KafkaError::of(code);
+                        let known = topic.and_then(|topic| self.topics.get(topic));
                         self.undelivered.push(Undelivered {
                             topic: topic.unwrap_or(0),
                             partition: Partition((&raw const (*message).partition).read()),
                             token,
-                            error: KafkaError::of(code),
+                            error: match known {
+                                Some(known) => error.about(&known.name),
+                                None => error,
+                            },
                         });
                     }
                 }

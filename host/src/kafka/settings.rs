@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use crate::kafka::client::Client;
+use crate::kafka::client::Kind;
 use crate::kafka::config::ClientConfig;
+use crate::kafka::error::KafkaError;
 use crate::kafka::security::Security;
 use crate::model::failure::Code;
 use crate::model::failure::Refusal;
@@ -20,7 +23,7 @@ impl ClientSettings {
     ///
     /// # Errors
     /// When the list is empty or an entry is not a host with a port, or when librdkafka refuses a
-    /// security setting (a file that is not there, a key that it cannot read).
+    /// security setting (a file that is not there or holds no certificate, a key that it cannot read).
     pub fn new(
         brokers: &str,
         security: Security,
@@ -32,14 +35,14 @@ impl ClientSettings {
             list.push(broker);
         }
         let settings = Self { brokers: list.join(","), security, client_id: client_id.into() };
-        settings.base_config().map_err(|error| {
+        settings.try_out().map_err(|error| {
             Box::new(Refusal {
                 code: Code("kafka-settings"),
                 field: "kafka".to_owned(),
                 message: "the Kafka client refuses the connection settings".to_owned(),
                 found: error.message,
                 expected: "settings that the client takes".to_owned(),
-                remedy: "Correct the setting that the message names".to_owned(),
+                remedy: "Correct the setting that the message names.".to_owned(),
             })
         })?;
         if let Some(file) = settings.security.token_file()
@@ -51,10 +54,19 @@ impl ClientSettings {
                 message: "the token file cannot be read".to_owned(),
                 found: format!("{}: {error}", file.display()),
                 expected: "a readable file with one JSON web token".to_owned(),
-                remedy: "Create the file or correct its path".to_owned(),
+                remedy: "Create the file or correct its path.".to_owned(),
             }));
         }
         Ok(settings)
+    }
+
+    /// Finds what librdkafka refuses. It reads certificates and keys only when a client starts.
+    fn try_out(&self) -> Result<(), KafkaError> {
+        let config = self.base_config()?;
+        if self.security.tls.is_some() {
+            Client::start(Kind::Producer, "settings".to_owned(), config)?;
+        }
+        Ok(())
     }
 
     #[must_use]
@@ -68,7 +80,7 @@ impl ClientSettings {
     }
 
     /// The properties that every client has.
-    pub(in crate::kafka) fn base_config(&self) -> Result<ClientConfig, crate::kafka::error::KafkaError> {
+    pub(in crate::kafka) fn base_config(&self) -> Result<ClientConfig, KafkaError> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers)?;
         config.set("client.id", &self.client_id)?;
@@ -112,12 +124,14 @@ fn check_broker(broker: &str) -> Result<(), Box<Refusal>> {
         message: "this is not the address of a broker".to_owned(),
         found: format!("`{broker}`"),
         expected: "a comma-separated list of host:port".to_owned(),
-        remedy: "Write the brokers as `host:9092,other:9092`".to_owned(),
+        remedy: "Write the brokers as `host:9092,other:9092`.".to_owned(),
     }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::kafka::security::Tls;
 
@@ -133,10 +147,15 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_file_that_is_not_there_is_refused_by_the_broker_client() {
-        let tls = Tls { ca_file: Some("/nonexistent/ca.pem".into()), ..Tls::default() };
-        let settings = ClientSettings::new("a:1", Security { tls: Some(tls), sasl: None }, "test");
-        // librdkafka opens the file when the client starts, not when the property is set.
-        assert!(settings.is_ok());
+    fn an_authority_file_that_is_not_there_or_no_certificate_is_refused() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "no certificate").expect("written");
+        for ca_file in [Path::new("/nonexistent/ca.pem"), file.path()] {
+            let tls = Tls { ca_file: Some(ca_file.to_owned()), ..Tls::default() };
+            let settings = ClientSettings::new("a:1", Security { tls: Some(tls), sasl: None }, "test");
+            let refusal = settings.expect_err("no authority");
+            assert_eq!(refusal.code.0, "kafka-settings");
+            assert!(refusal.found.contains("ssl.ca.location"), "{refusal}");
+        }
     }
 }

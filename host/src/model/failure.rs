@@ -25,6 +25,8 @@ pub enum Stage {
     KeyDecode,
     ValueDecode,
     Transform,
+    /// The transform failed on a timer.
+    Timer,
     KeyEncode,
     ValueEncode,
     Produce,
@@ -37,6 +39,7 @@ impl Stage {
             Self::KeyDecode => "KEY_DECODE",
             Self::ValueDecode => "VALUE_DECODE",
             Self::Transform => "TRANSFORM",
+            Self::Timer => "TIMER",
             Self::KeyEncode => "KEY_ENCODE",
             Self::ValueEncode => "VALUE_ENCODE",
             Self::Produce => "PRODUCE",

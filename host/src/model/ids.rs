@@ -113,6 +113,15 @@ impl TenantName {
     }
 }
 
+/// What the names of changelog topics end with.
+pub const CHANGELOG_SUFFIX: &str = ".changelog";
+
+/// Whether a topic has the name of some pipeline's changelog, which nobody else may write to.
+#[must_use]
+pub fn is_changelog(topic: &str) -> bool {
+    topic.starts_with("wasmill.") && topic.ends_with(CHANGELOG_SUFFIX)
+}
+
 /// A pipeline with its owner: the identity that logs, metrics and Kafka names carry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PipelineId {
@@ -125,6 +134,21 @@ impl PipelineId {
     #[must_use]
     pub fn group(&self) -> String {
         format!("wasmill.{}.{}", self.tenant, self.pipeline)
+    }
+
+    /// The changelog topic of a store: `<group>.<store>.changelog`. At most 209 bytes of the 249 that a
+    /// topic's name may have.
+    #[must_use]
+    pub fn changelog(&self, store: &str) -> String {
+        format!("{}.{store}{CHANGELOG_SUFFIX}", self.group())
+    }
+
+    /// The store that a changelog topic of this pipeline belongs to; none for any other topic.
+    #[must_use]
+    pub fn store_of_changelog<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        let store = topic.strip_prefix(&self.group())?.strip_prefix('.')?.strip_suffix(CHANGELOG_SUFFIX)?;
+        // Names of stores have no dots: what has one belongs to nobody here.
+        (!store.is_empty() && !store.contains('.')).then_some(store)
     }
 
     /// The transactional id and static group instance id of one worker:
@@ -197,5 +221,24 @@ mod tests {
         let host = HostId::new("h1").expect("name");
         assert_eq!(id.group(), "wasmill.default.p");
         assert_eq!(id.member(&host, WorkerIndex(2)), "wasmill.default.p.h1.2");
+        assert_eq!(id.changelog("total"), "wasmill.default.p.total.changelog");
+        assert!(is_changelog(&id.changelog("total")));
+    }
+
+    #[test]
+    fn a_changelog_names_its_store_and_its_pipeline() {
+        let name = PipelineName::new("p").expect("name");
+        let id = PipelineId { tenant: TenantName::default_tenant(), pipeline: name };
+        assert_eq!(id.store_of_changelog("wasmill.default.p.total.changelog"), Some("total"));
+        for other in [
+            "wasmill.default.p2.total.changelog",
+            "wasmill.default.p.total",
+            "wasmill.default.p.changelog",
+            "wasmill.default.p..changelog",
+            "wasmill.default.p.a.b.changelog",
+            "total.changelog",
+        ] {
+            assert_eq!(id.store_of_changelog(other), None, "{other}");
+        }
     }
 }

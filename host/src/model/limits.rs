@@ -9,6 +9,9 @@ pub struct Limits {
     pub invocation_ms_max: u64,
     /// Bytes of all columns that one invocation may emit. Default 16 MiB.
     pub output_bytes_per_batch_max: u64,
+    /// Bytes of state that one invocation may write: keys, values, and 64 for each entry. Default
+    /// 16 MiB.
+    pub state_bytes_per_batch_max: u64,
     /// Guest stack in bytes. Default 512 KiB. One value for the whole host.
     pub stack_bytes_max: u64,
     /// Log lines a second that are kept; the rest is counted. Default 100.
@@ -21,6 +24,7 @@ impl Default for Limits {
             memory_bytes_max: 64 << 20,
             invocation_ms_max: 200,
             output_bytes_per_batch_max: 16 << 20,
+            state_bytes_per_batch_max: 16 << 20,
             stack_bytes_max: 512 << 10,
             log_lines_per_second_max: 100,
         }
@@ -35,6 +39,9 @@ pub const COLUMNS_MAX: usize = 4096;
 pub const FIXED_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of a schema.
 pub const SCHEMA_DEPTH_MAX: usize = 64;
+/// Longest time-to-live, and any other span of time that a manifest names, in milliseconds: 100 years.
+/// Added to a time of this millennium it stays far within 64 bits.
+pub const TIME_SPAN_MS_MAX: u64 = 36_525 * 86_400_000;
 /// Longest log line that is kept, in bytes.
 pub const LOG_LINE_BYTES_MAX: usize = 8 << 10;
 /// Longest reject reason that is kept, in bytes.

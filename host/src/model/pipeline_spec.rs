@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use serde::Deserialize;
+use serde::Serialize;
 
 use crate::model::ids::PipelineName;
 use crate::model::ids::TransformName;
@@ -20,8 +22,12 @@ pub struct PipelineSpec {
     /// By port name, in the file's order.
     pub outputs: IndexMap<String, OutputBinding>,
     pub delivery: Delivery,
+    /// Whether a crash may apply an update of the state twice: what keyed state at least once costs.
+    /// Exactly once it never does. Default no.
+    pub accept_duplicate_updates: bool,
     pub start: Start,
     pub commit: CommitPolicy,
+    pub checkpoint: CheckpointPolicy,
     pub batch: BatchLimits,
     pub on_bad_record: OnBadRecord,
     pub retry: RetryPolicy,
@@ -36,6 +42,18 @@ pub struct PipelineSpec {
     pub secrets: IndexMap<String, String>,
     /// Client properties from the allow-list.
     pub kafka: IndexMap<String, String>,
+}
+
+impl PipelineSpec {
+    /// Where bad records go: none unless the policy sets them aside.
+    #[must_use]
+    pub fn letter_topic(&self) -> Option<Arc<str>> {
+        match &self.on_bad_record {
+            OnBadRecord::DeadLetter { topic: Some(topic) } => Some(topic.clone()),
+            OnBadRecord::DeadLetter { topic: None } => Some(format!("{}.dlq", self.name).into()),
+            OnBadRecord::Stop | OnBadRecord::Drop => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +71,57 @@ pub struct InputBinding {
     pub topic: Arc<str>,
     pub key: PartBinding,
     pub value: PartBinding,
+    pub read_as: ReadAs,
+    pub event_time: EventTimeOverride,
+}
+
+/// When the records of an input come, beside those of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadAs {
+    /// As they come.
+    #[default]
+    Stream,
+    /// Up to the end that the partition had when it was assigned, before any record of a stream of the
+    /// same task; then as they come.
+    Table,
+}
+
+/// What a pipeline sets anew of the event time that a port declares. None: as the port has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventTimeOverride {
+    /// How far behind the largest event time the event watermark stays.
+    pub out_of_orderness_ms: Option<u64>,
+    /// Without records for this long by the clock of the host, an input does not hold the task's
+    /// event watermark back. Default [`EVENT_TIME_IDLE_MS`].
+    pub idle_ms: Option<u64>,
+    /// The steps in which the event watermark advances.
+    pub granularity_ms: Option<u64>,
+    pub late: Option<OnLate>,
+}
+
+/// How long an input rests before it no longer holds the event watermark back, unless the pipeline
+/// says otherwise.
+pub const EVENT_TIME_IDLE_MS: u64 = 60_000;
+
+/// What becomes of a record behind the event watermark.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum OnLate {
+    /// It is given to the transform like any other.
+    #[default]
+    Process,
+    /// It is counted and passed over.
+    Drop,
+    /// It is counted, and a copy of it as it came is written to this topic.
+    Topic(Arc<str>),
+}
+
+impl InputBinding {
+    /// A stream with the event time that its port declares.
+    #[must_use]
+    pub fn stream(topic: impl Into<Arc<str>>, key: PartBinding, value: PartBinding) -> Self {
+        let event_time = EventTimeOverride::default();
+        Self { topic: topic.into(), key, value, read_as: ReadAs::Stream, event_time }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +141,8 @@ pub struct PartBinding {
 }
 
 /// Byte formats of keys and values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Confluent wire format: magic byte 0, schema id, Avro body.
     Avro,
@@ -140,6 +210,19 @@ pub struct CommitPolicy {
 impl Default for CommitPolicy {
     fn default() -> Self {
         Self { interval: Duration::from_millis(100), records_max: 50_000, bytes_max: 64 << 20 }
+    }
+}
+
+/// How often the state of a task is saved to the object store, where the host has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointPolicy {
+    /// Default 60 s.
+    pub interval: Duration,
+}
+
+impl Default for CheckpointPolicy {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(60) }
     }
 }
 

@@ -12,6 +12,8 @@ pub const STATE_KEY_BYTES_MAX: usize = 4096;
 pub const TIMER_TAG_BYTES_MAX: usize = 256;
 /// Longest state value, in bytes: with key and framing it fits a Kafka record of 1 MiB.
 pub const STATE_VALUE_BYTES_MAX: usize = (1 << 20) - STATE_KEY_BYTES_MAX - 1024;
+/// Most state stores of one transform.
+pub const STORES_MAX: usize = 64;
 /// Most entries of one page of a scan.
 pub const SCAN_ENTRIES_MAX: u32 = 10_000;
 /// Most bytes of one page of a scan.
@@ -91,6 +93,31 @@ impl FiredTimers {
     pub fn is_empty(&self) -> bool {
         self.times.is_empty()
     }
+
+    /// One of them; none when there are not so many.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Timer<'_>> {
+        let (keys, tags) = (self.keys.as_ref(), self.tags.as_ref());
+        Some(Timer {
+            partition: self.partition,
+            domain: self.domain,
+            key: keys.get(index)?,
+            tag: tags.get(index)?,
+            time: *self.times.get(index)?,
+        })
+    }
+}
+
+/// One timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timer<'a> {
+    /// Of the task that it belongs to.
+    pub partition: Partition,
+    pub domain: TimeDomain,
+    pub key: &'a [u8],
+    pub tag: &'a [u8],
+    /// Milliseconds.
+    pub time: i64,
 }
 
 /// Progress of event time of one input partition. Committed with the cycle, so that a replay sees

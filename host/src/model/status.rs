@@ -28,6 +28,17 @@ pub struct TaskStatus {
     /// Timestamp of the last record dealt with, milliseconds.
     pub last_timestamp: Option<i64>,
     pub waiting: Option<Waiting>,
+    /// How far the restore of its state has come, while it is restored.
+    pub restore: Option<RestoreProgress>,
+}
+
+/// How far a restore has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RestoreProgress {
+    pub records: u64,
+    pub bytes: u64,
+    /// Records of the changelogs still to come, at most; none while it is not known.
+    pub records_left: Option<u64>,
 }
 
 /// Something that went wrong and was dealt with.

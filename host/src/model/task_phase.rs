@@ -3,17 +3,21 @@
 use serde::Serialize;
 
 /// ```text
-/// Created --started--> Running <--woken-- Waiting
-///    |                    |  \--waits------^ |
-///    |                    |                  |
-///    +------drained-------+--------drained---+--> Closed
+/// Created --started--> Running --waits--> Waiting --woken--> Running
+/// Created --restores--> Restoring --started--> Running
+/// Running, Waiting --restores--> Restoring              its state has failed
+/// Restoring, Running, Waiting --parts--> Created        an input that shares its state went away
+/// any of them --closed--> Closed
 /// ```
-/// A stateless task has nothing to restore; `Restoring` belongs to keyed state.
+/// A task without keyed state has nothing to restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskPhase {
-    /// Assigned; its start position is not resolved yet.
+    /// Assigned; its start position is not resolved yet, or an input that it shares its state with
+    /// is not assigned.
     Created,
+    /// Paused by itself until its state is there.
+    Restoring,
     Running,
     /// Paused by itself until a schema, a registry or a retry is due.
     Waiting,
@@ -24,9 +28,13 @@ pub enum TaskPhase {
 /// What happens to a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskEvent {
+    /// Its state begins to be restored.
+    Restores,
     Started,
     Waits,
     Woken,
+    /// An input that it shares its state with was given up.
+    Parts,
     Closed,
 }
 
@@ -44,9 +52,17 @@ impl TaskPhase {
     /// When the event has no meaning in this phase.
     pub fn advance(self, event: TaskEvent) -> Result<Self, PhaseError> {
         match (self, event) {
-            (Self::Created, TaskEvent::Started) | (Self::Waiting, TaskEvent::Woken) => Ok(Self::Running),
+            (Self::Created | Self::Running | Self::Waiting, TaskEvent::Restores) => Ok(Self::Restoring),
+            (Self::Created | Self::Restoring, TaskEvent::Started) | (Self::Waiting, TaskEvent::Woken) => {
+                Ok(Self::Running)
+            }
             (Self::Running | Self::Waiting, TaskEvent::Waits) => Ok(Self::Waiting),
-            (Self::Created | Self::Running | Self::Waiting, TaskEvent::Closed) => Ok(Self::Closed),
+            (Self::Created | Self::Restoring | Self::Running | Self::Waiting, TaskEvent::Parts) => {
+                Ok(Self::Created)
+            }
+            (Self::Created | Self::Restoring | Self::Running | Self::Waiting, TaskEvent::Closed) => {
+                Ok(Self::Closed)
+            }
             (phase, event) => Err(PhaseError { phase, event }),
         }
     }
@@ -58,8 +74,29 @@ mod tests {
 
     #[test]
     fn a_closed_task_stays_closed() {
-        for event in [TaskEvent::Started, TaskEvent::Waits, TaskEvent::Woken, TaskEvent::Closed] {
+        for event in [
+            TaskEvent::Restores,
+            TaskEvent::Started,
+            TaskEvent::Waits,
+            TaskEvent::Woken,
+            TaskEvent::Parts,
+            TaskEvent::Closed,
+        ] {
             TaskPhase::Closed.advance(event).expect_err("closed is final");
+        }
+    }
+
+    #[test]
+    fn a_task_is_restored_before_it_runs_and_again_when_its_state_fails() {
+        let restoring = TaskPhase::Created.advance(TaskEvent::Restores).expect("restores");
+        assert_eq!(restoring, TaskPhase::Restoring);
+        restoring.advance(TaskEvent::Waits).expect_err("it has nothing to wait with yet");
+        let running = restoring.advance(TaskEvent::Started).expect("started");
+        let waiting = running.advance(TaskEvent::Waits).expect("waits");
+        assert_eq!(waiting.advance(TaskEvent::Restores), Ok(TaskPhase::Restoring));
+        for phase in [restoring, running, waiting] {
+            assert_eq!(phase.advance(TaskEvent::Parts), Ok(TaskPhase::Created));
+            assert_eq!(phase.advance(TaskEvent::Closed), Ok(TaskPhase::Closed));
         }
     }
 

@@ -5,42 +5,37 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 use std::time::SystemTime;
 
 use crate::model::failure::Code;
 use crate::model::failure::Stop;
-use crate::model::ids::PortIndex;
-use crate::model::pipeline_spec::CommitPolicy;
-use crate::model::pipeline_spec::Delivery;
-use crate::model::pipeline_spec::Start;
 use crate::model::position::Offset;
+use crate::model::position::Partition;
 use crate::model::position::TopicPartition;
 use crate::model::record_batch::RawRecords;
 use crate::model::status::TaskStatus;
 use crate::model::status::Waiting;
 use crate::model::task_phase::TaskEvent;
 use crate::model::task_phase::TaskPhase;
+use crate::pipeline::cohort::Cohort;
 use crate::pipeline::cycle::Cycle;
-use crate::pipeline::ports::CommitFailure;
-use crate::pipeline::ports::Positions;
-use crate::pipeline::ports::Refused;
-use crate::pipeline::ports::SendFailure;
+use crate::pipeline::held_run::HeldRun;
 use crate::pipeline::ports::Sink;
 use crate::pipeline::ports::SinkFailure;
 use crate::pipeline::ports::Source;
 use crate::pipeline::ports::SourceEvent;
 use crate::pipeline::ports::SourceFailure;
-use crate::pipeline::run::HeldRun;
 use crate::pipeline::run::Lane;
 use crate::pipeline::run::RunFailure;
 use crate::pipeline::run::RunOf;
 use crate::pipeline::run::RunOutcome;
+use crate::pipeline::run::Turn;
+use crate::pipeline::settings::DriverSettings;
 use crate::pipeline::start;
 use crate::pipeline::status::StatusBoard;
 use crate::pipeline::task::Task;
-use crate::pipeline::task::Token;
 
 /// How long a worker without work waits for an event at most. Commands wait this long too.
 const IDLE_WAIT: Duration = Duration::from_millis(500);
@@ -48,16 +43,8 @@ const IDLE_WAIT: Duration = Duration::from_millis(500);
 const RELEASE_AFTER: Duration = Duration::from_secs(60);
 /// How often the status is published while nothing else asks for it.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-
-/// What a driver needs to know.
-#[derive(Debug, Clone)]
-pub struct DriverSettings {
-    pub delivery: Delivery,
-    pub start: Start,
-    pub commit: CommitPolicy,
-    /// Input topics with their ports.
-    pub inputs: BTreeMap<Arc<str>, PortIndex>,
-}
+/// How long one task is worked on before the source and the commit have their turn.
+const TURN_MAX: Duration = Duration::from_secs(1);
 
 /// Why a driver cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -72,16 +59,18 @@ pub enum DriverFailure {
 }
 
 pub struct Driver<S: Source, K> {
-    source: S,
-    lane: Lane<K>,
-    settings: DriverSettings,
-    tasks: HashMap<TopicPartition, Task<S::Records>>,
-    cycle: Cycle,
-    next_slot: u16,
-    status: StatusBoard,
-    status_at: Option<std::time::Instant>,
-    last_work: Option<std::time::Instant>,
-    has_committed: bool,
+    pub(super) source: S,
+    pub(super) lane: Lane<K>,
+    pub(super) settings: DriverSettings,
+    pub(super) tasks: HashMap<TopicPartition, Task<S::Records>>,
+    /// Empty in pipelines whose tasks have nothing in common.
+    pub(super) cohorts: BTreeMap<Partition, Cohort>,
+    pub(super) cycle: Cycle,
+    pub(super) next_slot: u16,
+    pub(super) status: StatusBoard,
+    status_at: Option<Instant>,
+    pub(super) last_work: Option<Instant>,
+    pub(super) has_committed: bool,
 }
 
 impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
@@ -104,6 +93,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             lane,
             settings,
             tasks: HashMap::new(),
+            cohorts: BTreeMap::new(),
             cycle,
             next_slot: 0,
             status,
@@ -113,11 +103,13 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         })
     }
 
-    /// One turn: wakes tasks that are due, waits for an event, deals with it, commits when due.
+    /// One turn: wakes tasks that are due, waits for an event, deals with it, fires timers, commits
+    /// when due.
     ///
     /// # Errors
     /// See [`DriverFailure`]. After an error only [`Driver::abandon`] makes sense.
     pub fn turn(&mut self) -> Result<(), DriverFailure> {
+        self.serve_restores()?;
         self.wake()?;
         let event = match self.source.poll(self.wait()) {
             Ok(event) => event,
@@ -130,6 +122,9 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 }));
                 SourceEvent::Idle
             }
+            Err(SourceFailure::OffsetGone { partition, offset, first }) => {
+                return Err(self.offset_gone(&partition, offset, first).into());
+            }
             Err(failure) => return Err(source_failed(failure)),
         };
         match event {
@@ -139,11 +134,25 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             SourceEvent::Revoked(partitions) => self.revoked(&partitions)?,
             SourceEvent::Lost(partitions) => self.lost(&partitions)?,
         }
-        if self.cycle.is_due(self.lane.clock.now()) {
+        self.serve_cohorts()?;
+        if self.cycle.is_due(self.lane.clock.now()) || self.is_overlay_full() {
             self.commit()?;
         }
+        self.tick()?;
         self.publish(false);
         Ok(())
+    }
+
+    fn offset_gone(&self, partition: &TopicPartition, offset: Offset, first: Offset) -> Stop {
+        let message = match first.0.checked_sub(offset.0) {
+            Some(missing @ 1..) => format!(
+                "the committed offset {offset} of {partition} is gone: the partition now begins at {first}, so {missing} records were deleted before they were read"
+            ),
+            _ => format!(
+                "the committed offset {offset} of {partition} is not there: the partition begins at {first} and ends before it, as if the topic had been made anew"
+            ),
+        };
+        Stop::new("offset-out-of-range", message, self.settings.gap_remedy.to_string())
     }
 
     /// Whether any cycle was committed, so that the clients once worked.
@@ -173,19 +182,21 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
     fn close_all(&mut self) {
         for task in self.tasks.values_mut() {
             task.held.clear();
-            advance(task, TaskEvent::Closed);
+            task.advance(TaskEvent::Closed);
         }
         self.tasks.clear();
+        self.close_cohorts();
         self.publish(true);
     }
 
     fn wait(&self) -> Duration {
         let now = self.lane.clock.now();
-        let tasks = self
-            .tasks
-            .values()
-            .filter_map(|task| Some(task.waiting.as_ref()?.0.saturating_duration_since(now)));
-        tasks.chain(self.cycle.due_in(now)).min().unwrap_or(IDLE_WAIT).min(IDLE_WAIT)
+        let tasks = self.tasks.values().filter(|task| !task.held.is_empty());
+        let tasks = tasks.map(|task| {
+            task.waiting.as_ref().map_or(Duration::ZERO, |(at, _)| at.saturating_duration_since(now))
+        });
+        let due = tasks.chain(self.cycle.due_in(now)).chain(self.cohorts_due_in(now)).min();
+        due.unwrap_or(IDLE_WAIT).min(IDLE_WAIT)
     }
 
     fn release_when_idle(&mut self) {
@@ -196,56 +207,6 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             self.lane.guest.release();
             self.last_work = None;
         }
-    }
-
-    fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), DriverFailure> {
-        self.lane.observer.rebalance();
-        let positions = start::resolve(&mut self.source, partitions).map_err(source_failed)?;
-        self.source.start(&positions).map_err(source_failed)?;
-        for (partition, offset) in positions {
-            let Some(port) = self.settings.inputs.get(&partition.topic) else {
-                continue;
-            };
-            let slot = self.next_slot;
-            self.next_slot = (self.next_slot + 1) % Token::SLOTS;
-            let mut task = Task::new(partition.clone(), *port, slot, offset);
-            advance(&mut task, TaskEvent::Started);
-            tracing::info!(%partition, %offset, "task started");
-            self.tasks.insert(partition, task);
-        }
-        self.publish(true);
-        Ok(())
-    }
-
-    fn revoked(&mut self, partitions: &[TopicPartition]) -> Result<(), DriverFailure> {
-        self.lane.observer.rebalance();
-        self.commit()?;
-        self.give_up(partitions)
-    }
-
-    /// Another member may have these partitions already, so nothing read of them may be committed;
-    /// and since all tasks share the transaction, it goes as a whole.
-    fn lost(&mut self, partitions: &[TopicPartition]) -> Result<(), DriverFailure> {
-        self.lane.observer.rebalance();
-        for partition in partitions {
-            self.tasks.remove(partition);
-        }
-        if self.cycle.is_open() {
-            self.abort()?;
-        }
-        self.give_up(partitions)
-    }
-
-    fn give_up(&mut self, partitions: &[TopicPartition]) -> Result<(), DriverFailure> {
-        for partition in partitions {
-            if let Some(mut task) = self.tasks.remove(partition) {
-                advance(&mut task, TaskEvent::Closed);
-                tracing::info!(%partition, offset = %task.committed, "task closed");
-            }
-        }
-        self.source.release(partitions).map_err(source_failed)?;
-        self.publish(true);
-        Ok(())
     }
 
     fn take(&mut self, records: S::Records) -> Result<(), DriverFailure> {
@@ -263,12 +224,8 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
     /// Tries the tasks whose wait is over.
     fn wake(&mut self) -> Result<(), DriverFailure> {
         let now = self.lane.clock.now();
-        let due: Vec<TopicPartition> = self
-            .tasks
-            .values()
-            .filter(|task| task.waiting.as_ref().is_some_and(|(at, _)| *at <= now))
-            .map(|task| task.partition.clone())
-            .collect();
+        let due = self.tasks.values().filter(|task| task.is_due(now) && !task.gated);
+        let due: Vec<TopicPartition> = due.map(|task| task.partition.clone()).collect();
         for partition in due {
             self.work(&partition)?;
         }
@@ -277,16 +234,18 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
 
     /// Takes a task's runs as far as they go.
     fn work(&mut self, partition: &TopicPartition) -> Result<(), DriverFailure> {
+        let now = self.lane.clock.now();
+        self.last_work = Some(now);
+        let turn = self.turn_for(partition.partition, now);
         let Some(task) = self.tasks.get_mut(partition) else {
             return Ok(());
         };
-        let now = self.lane.clock.now();
-        self.last_work = Some(now);
         while let Some(run) = task.held.front_mut() {
             self.cycle.open(now);
             let before = run.at();
             let of = RunOf { port: task.port, slot: task.slot, poison: &task.poison };
-            let outcome = self.lane.advance(of, run);
+            let cohort = self.cohorts.get_mut(&partition.partition);
+            let outcome = self.lane.advance(of, run, cohort, turn);
             let done = run.at();
             self.cycle.add((done - before) as u64, run.take_bytes());
             if let Some(last) = done.checked_sub(1) {
@@ -297,143 +256,68 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 Ok(RunOutcome::Done) => {
                     task.held.pop_front();
                 }
-                Ok(RunOutcome::Wait { wait, code, reason }) => {
-                    self.lane.observer.waiting(code);
-                    let since =
-                        task.waiting.take().map_or_else(SystemTime::now, |(_, waiting)| waiting.since);
-                    task.waiting = Some((now + wait, Waiting { since, code, reason }));
-                    if task.phase != TaskPhase::Waiting {
-                        advance(task, TaskEvent::Waits);
-                        self.source.pause(std::slice::from_ref(partition)).map_err(source_failed)?;
-                    }
-                    return Ok(());
+                Ok(RunOutcome::Yield) => {
+                    // What it has is enough for now.
+                    let is_behind = task.held.len() > 1;
+                    return if is_behind { self.pause(partition) } else { Ok(()) };
                 }
-                Err(RunFailure::Stop(stop)) => {
-                    // Nothing of the failed window was sent: what came before it can be kept.
-                    self.commit()?;
-                    return Err(stop.into());
+                Ok(RunOutcome::Wait(wait)) => {
+                    self.lane.observer.waiting(wait.code);
+                    task.wait(now, wait);
+                    return self.pause(partition);
                 }
-                Err(RunFailure::Send(failure)) => return self.send_failed(failure),
+                Err(failure) => return self.failed(partition.partition, failure),
             }
         }
         if task.phase == TaskPhase::Waiting {
             task.waiting = None;
-            advance(task, TaskEvent::Woken);
-            self.source.resume(std::slice::from_ref(partition)).map_err(source_failed)?;
+            task.advance(TaskEvent::Woken);
         }
-        Ok(())
+        self.resume(partition)
     }
 
-    fn send_failed(&mut self, failure: SendFailure) -> Result<(), DriverFailure> {
+    /// A task's window, or its timers, did not pass.
+    pub(super) fn failed(&mut self, partition: Partition, failure: RunFailure) -> Result<(), DriverFailure> {
         match failure {
-            SendFailure::Refused(cause, token) => {
-                self.poison(&[Refused { token, cause }]);
-                self.abort()
+            RunFailure::Stop(stop) => {
+                // Nothing of the failed window was sent: what came before it can be kept.
+                self.commit()?;
+                Err(stop.into())
             }
-            SendFailure::Abort { refused, reason } => {
-                tracing::debug!(reason, "the open cycle cannot be committed; its work is done again");
-                self.poison(&refused);
-                self.abort()
-            }
-            SendFailure::Full => self.abort(),
-            SendFailure::Sink(failure) => Err(sink_failed(failure)),
+            RunFailure::Send(failure) => self.send_failed(failure),
+            RunFailure::State(failure) => self.state_failed(partition, failure),
         }
     }
 
-    /// Commits what was dealt with, all of it or none.
-    fn commit(&mut self) -> Result<(), DriverFailure> {
-        if !self.cycle.is_open() {
-            return Ok(());
-        }
-        let positions: Positions = self
-            .tasks
-            .values()
-            .filter(|task| task.is_dirty())
-            .map(|task| (task.partition.clone(), task.position))
-            .collect();
-        if positions.is_empty() {
-            self.cycle.close();
-            return Ok(());
-        }
-        let began = self.lane.clock.now();
-        let Some(group) = self.source.group() else {
-            tracing::warn!("no longer a member of the group; the cycle is dropped");
-            return self.abort();
-        };
-        match self.lane.sink.commit(&positions, &group) {
-            Ok(()) => {}
-            Err(CommitFailure::Refused(refused)) => {
-                self.poison(&refused);
-                return self.abort();
-            }
-            Err(CommitFailure::Abort(reason)) => {
-                tracing::warn!(reason, "the transaction was not committed; its work is done again");
-                self.status.error(Code("transaction-aborted"), reason);
-                return self.abort();
-            }
-            Err(CommitFailure::Sink(failure)) => return Err(sink_failed(failure)),
-        }
-        if self.settings.delivery == Delivery::AtLeastOnce {
-            match self.source.commit(&positions) {
-                Ok(()) => {}
-                Err(SourceFailure::Outage(outage)) => {
-                    tracing::warn!(error = %outage, "offsets were not committed; a crash now would repeat outputs");
-                    self.status.error(outage.code, outage.message);
-                    return Ok(());
-                }
-                Err(failure) => return Err(source_failed(failure)),
-            }
-        }
-        for task in self.tasks.values_mut() {
-            task.commit();
-        }
-        self.has_committed = true;
-        self.cycle.close();
-        self.lane.observer.commit(self.lane.clock.now().saturating_duration_since(began));
-        Ok(())
+    /// How far a task of this partition number may go now.
+    pub(super) fn turn_for(&self, partition: Partition, now: Instant) -> Turn {
+        let others = self.cohorts.values().filter(|cohort| cohort.partition != partition);
+        let taken: u64 = others.map(Cohort::overlay_bytes).sum();
+        let limit = self.lane.state.as_ref().map_or(u64::MAX, |state| state.overlay_bytes_max);
+        Turn { until: now + TURN_MAX, overlay_max: limit.saturating_sub(taken) }
     }
 
-    /// Drops the open cycle and goes back to the last commit.
-    fn abort(&mut self) -> Result<(), DriverFailure> {
-        self.lane.observer.abort();
-        self.lane.sink.abort().map_err(sink_failed)?;
-        // Its memory may hold what was not committed.
-        self.lane.guest.release();
-        let mut back = Positions::new();
-        let mut resume = Vec::new();
-        for task in self.tasks.values_mut() {
-            if task.phase == TaskPhase::Waiting {
-                advance(task, TaskEvent::Woken);
-                resume.push(task.partition.clone());
+    pub(super) fn pause(&mut self, partition: &TopicPartition) -> Result<(), DriverFailure> {
+        match self.tasks.get_mut(partition) {
+            Some(task) if !task.paused => {
+                task.paused = true;
+                self.source.pause(std::slice::from_ref(partition)).map_err(source_failed)
             }
-            task.rewind();
-            back.push((task.partition.clone(), task.committed));
-        }
-        self.cycle.close();
-        self.source.seek(&back).map_err(source_failed)?;
-        self.source.resume(&resume).map_err(source_failed)
-    }
-
-    /// Marks the sources of refused records, so that the next pass sets them aside.
-    fn poison(&mut self, refused: &[Refused]) {
-        for Refused { token, cause } in refused {
-            let token = Token(*token);
-            let offset: Offset = token.offset();
-            tracing::debug!(%offset, code = %cause.code, letter = token.is_letter(), "the broker refused a record");
-            let Some(task) = self.tasks.values_mut().find(|task| task.slot == token.slot()) else {
-                continue;
-            };
-            if token.is_letter() {
-                task.poison.omit_value(offset, cause.clone());
-            } else if token.is_unknown_source() {
-                task.poison.isolate_until(offset.next());
-            } else {
-                task.poison.add(offset, cause.clone());
-            }
+            _ => Ok(()),
         }
     }
 
-    fn publish(&mut self, now: bool) {
+    pub(super) fn resume(&mut self, partition: &TopicPartition) -> Result<(), DriverFailure> {
+        match self.tasks.get_mut(partition) {
+            Some(task) if task.paused && !task.gated => {
+                task.paused = false;
+                self.source.resume(std::slice::from_ref(partition)).map_err(source_failed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn publish(&mut self, now: bool) {
         let at = self.lane.clock.now();
         let due = self.status_at.is_none_or(|last| at.saturating_duration_since(last) >= STATUS_EVERY);
         if !(now || due) {
@@ -451,7 +335,8 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 committed: task.committed,
                 lag: self.source.lag(&task.partition),
                 last_timestamp: task.last_timestamp,
-                waiting: task.waiting.as_ref().map(|(_, waiting)| waiting.clone()),
+                waiting: self.waiting_of(task),
+                restore: self.restore_of(task),
             })
             .collect();
         tasks.sort_by(|a, b| a.partition.cmp(&b.partition));
@@ -459,31 +344,19 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
     }
 }
 
-fn advance<R>(task: &mut Task<R>, event: TaskEvent) {
-    match task.phase.advance(event) {
-        Ok(phase) => task.phase = phase,
-        Err(error) => tracing::error!(partition = %task.partition, %error, "task phase"),
-    }
-}
-
-fn source_failed(failure: SourceFailure) -> DriverFailure {
+/// A failure of any call but the poll, which alone finds that an offset is gone.
+pub(super) fn source_failed(failure: SourceFailure) -> DriverFailure {
     match failure {
         SourceFailure::Stop(stop) => stop.into(),
         SourceFailure::Outage(outage) => DriverFailure::Rebuild { code: outage.code, reason: outage.message },
         SourceFailure::Fatal(reason) => DriverFailure::Rebuild { code: Code("consumer-failed"), reason },
-        SourceFailure::OffsetGone { partition, offset, first } => Stop::new(
-            "offset-out-of-range",
-            format!(
-                "the committed offset {offset} of {partition} is gone: the partition now begins at {first}, so {} records were deleted before they were read",
-                first.0.saturating_sub(offset.0)
-            ),
-            "Accept the loss by moving the group's offset (`kafka-consumer-groups --reset-offsets`) while the pipeline is paused, then resume it",
-        )
-        .into(),
+        SourceFailure::OffsetGone { .. } => {
+            DriverFailure::Rebuild { code: Code("consumer-failed"), reason: failure.to_string() }
+        }
     }
 }
 
-fn sink_failed(failure: SinkFailure) -> DriverFailure {
+pub(super) fn sink_failed(failure: SinkFailure) -> DriverFailure {
     match failure {
         SinkFailure::Stop(stop) => stop.into(),
         SinkFailure::Outage(outage) => DriverFailure::Rebuild { code: outage.code, reason: outage.message },

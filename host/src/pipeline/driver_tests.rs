@@ -1,36 +1,25 @@
 //! What the core promises, against a world in memory.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use crate::model::position::Offset;
 use crate::pipeline::dead_letter::BadRecordPolicy;
-use crate::pipeline::driver::Driver;
 use crate::pipeline::driver::DriverFailure;
-use crate::pipeline::fakes::FakeSink;
-use crate::pipeline::fakes::FakeSource;
 use crate::pipeline::fakes::LETTERS;
-use crate::pipeline::fakes::Numbers;
 use crate::pipeline::fakes::OUTPUT;
 use crate::pipeline::fakes::Shared;
-use crate::pipeline::fakes::World;
+use crate::pipeline::fakes::TestDriver;
 use crate::pipeline::fakes::driver;
 use crate::pipeline::fakes::letters;
 use crate::pipeline::fakes::partition;
+use crate::pipeline::fakes::records::Numbers;
+use crate::pipeline::fakes::world;
 use crate::pipeline::ports::SourceEvent;
 use crate::pipeline::ports::TopicIndex;
-
-fn world(script: impl FnOnce(&mut World)) -> Shared {
-    let mut world = World::default();
-    script(&mut world);
-    Rc::new(RefCell::new(world))
-}
 
 fn feed(world: &Shared, records: Numbers) {
     world.borrow_mut().events.push_back(SourceEvent::Records(records));
 }
 
-fn turns(driver: &mut Driver<FakeSource, FakeSink>, count: usize) {
+fn turns(driver: &mut TestDriver, count: usize) {
     for _ in 0..count {
         driver.turn().expect("turn");
     }
@@ -132,6 +121,54 @@ fn a_letter_that_the_broker_refuses_goes_without_its_value() {
     let letter = world.committed.iter().find(|sent| sent.topic == LETTERS).expect("a letter");
     assert_eq!(letter.value, None);
     assert!(letter.headers.contains(&"omitted".to_owned()), "{:?}", letter.headers);
+}
+
+#[test]
+fn a_letter_that_the_broker_refuses_keeps_its_cause() {
+    for kind in ["trap", "decode", "output"] {
+        let world = world(|w| {
+            match kind {
+                "trap" => _ = w.traps.insert(3),
+                "decode" => _ = w.undecodable.insert(3),
+                _ => _ = w.broker_refuses.insert((OUTPUT.0, 3)),
+            }
+            w.broker_refuses.insert((LETTERS.0, 3));
+        });
+        let mut driver = driver(&world, letters());
+        // A pass for the output that is refused, one for the letter.
+        for _ in 0..if kind == "output" { 3 } else { 2 } {
+            feed(&world, Numbers::new(0, 0, 0..6));
+            turns(&mut driver, 1);
+        }
+        assert_eq!(offset(&world, 0), Some(Offset(6)), "{kind}");
+        let world = world.borrow();
+        let letter = world.committed.iter().find(|sent| sent.topic == LETTERS).expect("a letter");
+        let code = match kind {
+            "trap" => "guest-trap",
+            "decode" => "avro-invalid",
+            _ => "record-too-large",
+        };
+        assert!(letter.headers.contains(&code.to_owned()), "{kind}: {:?}", letter.headers);
+    }
+}
+
+#[test]
+fn a_letter_that_is_refused_without_its_value_too_stops_the_pipeline() {
+    let world = world(|w| {
+        w.traps.insert(3);
+        w.refuses_every_letter = true;
+    });
+    let mut driver = driver(&world, letters());
+    feed(&world, Numbers::new(0, 0, 0..6));
+    turns(&mut driver, 1);
+    feed(&world, Numbers::new(0, 0, 0..6));
+    let failure = driver.turn().expect_err("nothing is left to leave out");
+    let DriverFailure::Stop(stop) = failure else { panic!("{failure:?}") };
+    assert_eq!(stop.code.0, "dead-letter-refused");
+    assert!(stop.message.contains("offset 3 of in-0"), "{}", stop.message);
+    driver.abandon();
+    assert_eq!(committed(&world, OUTPUT), Vec::<i64>::new());
+    assert_eq!(offset(&world, 0), Some(Offset(0)), "nothing is lost");
 }
 
 #[test]

@@ -24,6 +24,14 @@ pub enum Fate {
     Dropped,
 }
 
+/// What became of a record behind the watermark. One that is processed is not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LateFate {
+    Dropped,
+    /// Copied to the topic for late records.
+    Copied,
+}
+
 /// Metrics, behind a seam. Every method has an empty default.
 pub trait Observer: Send {
     fn batch(&self, figures: &BatchFigures) {
@@ -31,6 +39,13 @@ pub trait Observer: Send {
     }
     fn bad_record(&self, code: Code, fate: Fate) {
         let _ = (code, fate);
+    }
+    fn late(&self, records: u64, fate: LateFate) {
+        let _ = (records, fate);
+    }
+    /// Timers were given to the transform.
+    fn fired(&self, timers: u64) {
+        let _ = timers;
     }
     fn invocation_failed(&self, code: Code) {
         let _ = code;
@@ -40,6 +55,10 @@ pub trait Observer: Send {
     }
     fn commit(&self, took: Duration) {
         let _ = took;
+    }
+    /// Records that the last commit wrote to changelogs.
+    fn changelog(&self, records: u64, bytes: u64) {
+        let _ = (records, bytes);
     }
     fn abort(&self) {}
     fn rebalance(&self) {}

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
 
 use arrow_array::ArrayRef;
 
@@ -17,6 +18,10 @@ use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RawRecords;
 use crate::model::record_batch::RecordBatch;
 use crate::model::record_batch::Rows;
+use crate::model::state::FiredTimers;
+use crate::model::state::Timer;
+use crate::pipeline::state_ports::StateFailure;
+use crate::pipeline::state_ports::StateSlot;
 
 /// Offsets to resume at: the next record to read of each partition.
 pub type Positions = Vec<(TopicPartition, Offset)>;
@@ -110,6 +115,10 @@ pub trait Source {
 
     /// Records between the position and the last stable offset, as the client last knew.
     fn lag(&self, partition: &TopicPartition) -> Option<u64>;
+
+    /// The offset up to which a partition has been handed out, what is no record included
+    /// (transaction markers, aborted records). None before the first, and while records are held.
+    fn read_up_to(&self, partition: &TopicPartition) -> Option<Offset>;
 }
 
 /// What [`Source::poll`] returns.
@@ -182,12 +191,24 @@ pub enum DecodeFailure {
 }
 
 /// User code. Lives on the worker's thread. Instances come and go behind it.
+///
+/// A call is lent the task's state, which is back in its slot when the call returns, however it ends.
+/// The caller has begun an invocation on it, and keeps or undoes afterwards what the call wrote. The
+/// slot may be empty for a transform without stores and timers.
 pub trait Guest {
-    /// One call. After any failure but [`InvokeFailure::Retry`] the next call has a new instance.
+    /// One call with records. After any failure but [`InvokeFailure::Retry`] the next call has a new
+    /// instance.
     ///
     /// # Errors
     /// See [`InvokeFailure`]; nothing of the failed call is returned.
-    fn invoke(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure>;
+    fn invoke(&mut self, batch: &RecordBatch, state: &mut StateSlot) -> Result<Invoked, InvokeFailure>;
+
+    /// One call with timers that are due. Sources and rejected rows of the answer are indexes into
+    /// `fired`.
+    ///
+    /// # Errors
+    /// As of [`Guest::invoke`].
+    fn fire(&mut self, fired: &FiredTimers, state: &mut StateSlot) -> Result<Invoked, InvokeFailure>;
 
     /// Drops the instance until it is needed again.
     fn release(&mut self);
@@ -221,6 +242,8 @@ pub enum InvokeFailure {
     Memory { limit_bytes: u64 },
     #[error("the transform emitted more than {limit_bytes} bytes for one batch")]
     Output { limit_bytes: u64 },
+    #[error("the transform wrote more than {limit_bytes} bytes of state for one batch")]
+    StateLimit { limit_bytes: u64 },
     /// Broke the contract in a way that only shows at the end of the call.
     #[error("the transform broke the contract: {0}")]
     Contract(String),
@@ -228,6 +251,9 @@ pub enum InvokeFailure {
     Retry(String),
     #[error("the transform cannot go on: {0}")]
     Fatal(String),
+    /// The state cannot be read or written: no fault of the guest, and never of a record.
+    #[error(transparent)]
+    State(StateFailure),
 }
 
 /// Columns to bytes, for the key or the value of one output port.
@@ -429,11 +455,17 @@ pub trait LetterFormat {
     /// The letter of one record, of at most `bytes_max` bytes: what would make it larger is left
     /// out, the value first.
     fn letter(&self, records: &dyn RawRecords, index: usize, cause: &BadRecord, bytes_max: usize) -> Letter;
+
+    /// The letter of one timer. Its key is the timer's; it has no value.
+    fn timer_letter(&self, timer: &Timer<'_>, cause: &BadRecord) -> Letter;
 }
 
 /// Time, so that tests can set it.
 pub trait Clock: Send {
     fn now(&self) -> Instant;
+
+    /// Processing time, in milliseconds since the Unix epoch.
+    fn unix_ms(&self) -> i64;
 }
 
 /// The machine's clock.
@@ -443,6 +475,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Instant {
         Instant::now()
+    }
+
+    fn unix_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     }
 }
 

@@ -13,19 +13,22 @@ use crate::model::pipeline_spec::RetryPolicy;
 use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RawRecords;
 use crate::model::record_batch::RecordBatch;
-use crate::pipeline::backoff::Backoff;
-use crate::pipeline::bisection::Bisection;
+use crate::model::state::TimeDomain;
+use crate::pipeline::attempts::Verdict;
+use crate::pipeline::attempts::failure_code;
+use crate::pipeline::batch::Batch;
+use crate::pipeline::cohort::Cohort;
 use crate::pipeline::dead_letter::BadRecordPolicy;
 use crate::pipeline::dead_letter::SetAside;
 use crate::pipeline::emit_order::EmittedRow;
 use crate::pipeline::emit_order::emit_order;
+use crate::pipeline::held_run::HeldRun;
 use crate::pipeline::observer::BatchFigures;
 use crate::pipeline::observer::Observer;
+use crate::pipeline::outputs::BadEmittedRow;
 use crate::pipeline::outputs::Outputs;
 use crate::pipeline::poison::PoisonList;
 use crate::pipeline::ports::Clock;
-use crate::pipeline::ports::DecodeFailure;
-use crate::pipeline::ports::Decoded;
 use crate::pipeline::ports::Decoder;
 use crate::pipeline::ports::EncodeFailure;
 use crate::pipeline::ports::Guest;
@@ -34,66 +37,35 @@ use crate::pipeline::ports::OutputRecord;
 use crate::pipeline::ports::SendFailure;
 use crate::pipeline::ports::Sink;
 use crate::pipeline::ports::SinkFailure;
+use crate::pipeline::sending::RecordSources;
 use crate::pipeline::sending::Sending;
 use crate::pipeline::sending::SourceRows;
+use crate::pipeline::settings::StateParts;
+use crate::pipeline::state_ports::StateFailure;
 
-/// How often a single record must exceed the deadline, by its own CPU time and each time in a new
-/// instance, before it is set aside.
-const DEADLINE_ATTEMPTS_MAX: u32 = 3;
-/// How soon a decoder is asked again for a schema that is being fetched.
-const SCHEMA_PENDING_WAIT: Duration = Duration::from_millis(5);
 /// How long a full producer queue is waited for before the cycle is given up.
 const QUEUE_FULL_MAX: Duration = Duration::from_secs(30);
 
-/// A run, and how far it has come.
-#[derive(Debug)]
-pub struct HeldRun<R> {
-    pub records: R,
-    bisection: Bisection,
-    /// Waits of a guest that asks for a retry.
-    retries: Backoff,
-    /// Waits for a registry, or for a machine that is too busy.
-    outage: Backoff,
-    deadlines: u32,
-    bytes_done: u64,
-}
-
-impl<R: RawRecords> HeldRun<R> {
-    #[must_use]
-    pub fn new(records: R, poison: &PoisonList, retry: &RetryPolicy) -> Self {
-        let len = records.len();
-        let isolate = len > 0 && poison.isolates(records.offset(0));
-        Self {
-            bisection: if isolate { Bisection::one_by_one(len) } else { Bisection::new(len) },
-            records,
-            retries: Backoff::new(retry.backoff_initial, retry.backoff_max),
-            outage: Backoff::for_outage(),
-            deadlines: 0,
-            bytes_done: 0,
-        }
-    }
-
-    /// Bytes of keys and values that were dealt with since the last call.
-    pub fn take_bytes(&mut self) -> u64 {
-        std::mem::take(&mut self.bytes_done)
-    }
-
-    /// Index of the first record not yet dealt with.
-    #[must_use]
-    pub fn at(&self) -> usize {
-        self.bisection.at()
-    }
-}
-
-/// How [`Lane::advance`] ended.
+/// How [`Lane::advance`] and [`Lane::fire`] ended.
 #[derive(Debug)]
 pub enum RunOutcome {
-    /// Every record is dealt with.
+    /// Everything is dealt with.
     Done,
+    /// Enough for one turn: the overlay is full, or time is up.
+    Yield,
     /// Try again after the wait; what came before [`HeldRun::at`] is dealt with.
-    Wait { wait: Duration, code: Code, reason: String },
+    Wait(Wait),
 }
 
+/// How long to wait before another attempt, and why.
+#[derive(Debug, Clone)]
+pub struct Wait {
+    pub wait: Duration,
+    pub code: Code,
+    pub reason: String,
+}
+
+/// Nothing of the window at hand is committed: what it wrote into the state is undone.
 #[derive(Debug, thiserror::Error)]
 pub enum RunFailure {
     /// Nothing of the current window was sent.
@@ -102,6 +74,9 @@ pub enum RunFailure {
     /// Something of the current window may have been sent: the cycle must be aborted.
     #[error(transparent)]
     Send(#[from] SendFailure),
+    /// The state of the task failed: the cycle must be aborted, and the state restored.
+    #[error(transparent)]
+    State(#[from] StateFailure),
 }
 
 /// Everything that a worker's runs pass through.
@@ -114,6 +89,8 @@ pub struct Lane<K> {
     pub retry: RetryPolicy,
     pub observer: Box<dyn Observer>,
     pub clock: Box<dyn Clock>,
+    /// None for a pipeline that keeps nothing.
+    pub state: Option<StateParts>,
     /// Used again batch after batch.
     pub order: Vec<EmittedRow>,
 }
@@ -126,17 +103,35 @@ pub struct RunOf<'a> {
     pub poison: &'a PoisonList,
 }
 
-/// What to do about a window that did not pass.
-enum Next {
-    Wait(RunOutcome),
-    /// Try its first records up to this index.
-    Split(usize),
-    /// Its only row is bad.
-    SetAside(BadRecord),
+/// How much one turn may do before the source and the commit have their turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    pub until: Instant,
+    /// Bytes that the task's overlay may reach.
+    pub overlay_max: u64,
+}
+
+impl Turn {
+    #[must_use]
+    pub fn is_over(&self, now: Instant, overlay_bytes: u64) -> bool {
+        now >= self.until || (overlay_bytes > 0 && overlay_bytes >= self.overlay_max)
+    }
+}
+
+/// How an attempt on a window ended.
+pub(crate) enum Attempt {
+    /// Everything of it was sent; records up to this index, so many bytes, are dealt with.
+    Passed {
+        end: usize,
+        bytes: u64,
+    },
+    /// Nothing was sent: a smaller window, or one without some of its records, is next.
+    Again,
+    Wait(Wait),
 }
 
 impl<K: Sink> Lane<K> {
-    /// Takes a run as far as it goes now.
+    /// Takes a run as far as it goes now. Event timers that are due fire before the next record.
     ///
     /// # Errors
     /// See [`RunFailure`].
@@ -144,166 +139,195 @@ impl<K: Sink> Lane<K> {
         &mut self,
         of: RunOf<'_>,
         run: &mut HeldRun<R>,
+        mut cohort: Option<&mut Cohort>,
+        turn: Turn,
     ) -> Result<RunOutcome, RunFailure> {
-        while let Some(window) = run.bisection.window() {
-            let began = self.clock.now();
-            let mut aside = poisoned(&run.records, window.clone(), of.poison);
-            let skip: Vec<usize> = aside.iter().map(|a| a.index as usize).collect();
-            let Some(decoder) = self.inputs.get_mut(of.port.as_usize()) else {
-                return Err(unknown_port(of.port).into());
+        let mut is_first = true;
+        loop {
+            if let Some(cohort) = cohort.as_deref_mut() {
+                match self.fire(cohort, TimeDomain::Event, turn)? {
+                    RunOutcome::Done => {}
+                    outcome => return Ok(outcome),
+                }
+            }
+            let Some(window) = run.attempts.window() else {
+                return Ok(RunOutcome::Done);
             };
-            let mut decoded = match decoder.decode(&run.records, window.clone(), &skip) {
-                Ok(decoded) => decoded,
-                Err(failure) => return decode_failed(failure, &mut run.outage),
-            };
-            aside.retain(|a| (a.index as usize) < decoded.end);
-            let decoded_at = self.clock.now();
-            let invoked = match self.invoke(of, run, &decoded) {
-                Ok(invoked) => invoked,
-                Err(failure) => match self.failed(failure, run, &decoded)? {
-                    Next::Wait(outcome) => return Ok(outcome),
-                    Next::Split(middle) => {
-                        run.bisection.split(middle);
-                        continue;
+            let overlay_bytes = cohort.as_deref().map_or(0, Cohort::overlay_bytes);
+            if !std::mem::take(&mut is_first) && turn.is_over(self.clock.now(), overlay_bytes) {
+                return Ok(RunOutcome::Yield);
+            }
+            self.begin(cohort.as_deref_mut());
+            let attempt = self.attempt(of, run, window, cohort.as_deref_mut());
+            if let Some(cohort) = cohort.as_deref_mut() {
+                if matches!(attempt, Ok(Attempt::Passed { .. })) { cohort.keep() } else { cohort.undo() }
+            }
+            match attempt? {
+                Attempt::Passed { end, bytes } => run.advance(end, bytes),
+                Attempt::Again => {}
+                Attempt::Wait(wait) => return Ok(RunOutcome::Wait(wait)),
+            }
+        }
+    }
+
+    /// One attempt on a window, or on the part of it up to where the watermark advances.
+    fn attempt<R: RawRecords>(
+        &mut self,
+        of: RunOf<'_>,
+        run: &mut HeldRun<R>,
+        window: std::ops::Range<usize>,
+        mut cohort: Option<&mut Cohort>,
+    ) -> Result<Attempt, RunFailure> {
+        let began = self.clock.now();
+        let start = window.start;
+        let mut batch = match self.next_batch(of, run, window, cohort.as_deref_mut())? {
+            Ok(batch) => batch,
+            Err(wait) => return Ok(Attempt::Wait(wait)),
+        };
+        let decoded_at = self.clock.now();
+        let invoked = match self.invoke(of, run, &batch, cohort.as_deref_mut()) {
+            Ok(invoked) => invoked,
+            Err(failure) => {
+                self.observer.invocation_failed(failure_code(&failure));
+                let (records, at) = (&run.records, run.at());
+                let place = || format!("offset {} of {}", records.offset(at), records.topic_partition());
+                let count = batch.decoded.rows.count;
+                match run.attempts.judge(&failure, count, Stage::Transform, place)? {
+                    Verdict::Wait(wait) => return Ok(Attempt::Wait(wait)),
+                    Verdict::Split => {
+                        run.attempts.split(batch.middle());
+                        return Ok(Attempt::Again);
                     }
-                    Next::SetAside(cause) => {
-                        aside.extend(row_aside(&decoded, 0, cause));
+                    Verdict::SetAside(cause) => {
+                        // Nothing that the failed call wrote may stay.
+                        if let Some(cohort) = cohort.as_deref_mut() {
+                            cohort.undo();
+                        }
+                        self.begin(cohort.as_deref_mut());
+                        batch.aside.extend(batch.row_aside(0, cause));
                         Invoked::default()
                     }
-                },
-            };
-            let invoked_at = self.clock.now();
-            let bad_rows = match self.outputs.encode(&invoked.emissions) {
-                Ok(bad_rows) => bad_rows,
-                Err(EncodeFailure::Stop(stop)) => return Err(stop.into()),
-                Err(EncodeFailure::Outage(outage)) => return Ok(wait_for(&outage, &mut run.outage)),
-            };
-            let encoded_at = self.clock.now();
-
-            let mut rows = SourceRows::new(decoded.rows.count);
-            for rejection in &invoked.rejections {
-                for row in &rejection.rows {
-                    if rows.drop_row(*row) {
-                        aside.extend(row_aside(&decoded, *row, rejected(&rejection.reason)));
-                    }
                 }
             }
-            let mut unknown = None;
-            for bad in bad_rows {
-                let sources = invoked.emissions.get(bad.emission).map_or(&[][..], |e| &e.sources);
-                // A batch of one row leaves no doubt about the source.
-                let only = (decoded.rows.count == 1).then_some(0);
-                match sources.get(bad.row as usize).copied().or(only) {
-                    Some(row) if rows.drop_row(row) => aside.extend(row_aside(&decoded, row, bad.cause)),
-                    Some(_) => {}
-                    None => unknown = Some(bad.cause),
-                }
-            }
-            if let Some(cause) = unknown {
-                let middle = middle_of(&decoded);
-                tracing::debug!(code = %cause.code, "an output of unknown source cannot be encoded; isolating its source");
-                run.bisection.split(middle);
-                continue;
-            }
-            aside.append(&mut take_bad(&mut decoded));
-            aside.sort_by_key(|a| a.index);
-
-            self.policy.check(&run.records, &aside)?;
-            let mut figures = BatchFigures {
-                decode: decoded_at.saturating_duration_since(began),
-                invoke: invoked_at.saturating_duration_since(decoded_at),
-                encode: encoded_at.saturating_duration_since(invoked_at),
-                records_in: (decoded.end - window.start) as u64,
-                bytes_in: bytes_of(&run.records, window.start..decoded.end),
-                ..BatchFigures::default()
-            };
-            self.sink.begin().map_err(SendFailure::Sink)?;
-            emit_order(&invoked.emissions, &mut self.order);
-            let sending = Sending {
-                records: &run.records,
-                decoded: &decoded,
-                emissions: &invoked.emissions,
-                outputs: &self.outputs,
-                rows: &rows,
-                slot: of.slot,
-            };
-            sending.send_all(&mut self.sink, &self.order, &mut figures)?;
-            self.policy.apply(&mut self.sink, &run.records, &aside, of.slot, self.observer.as_ref())?;
-            end_batch(&mut self.sink)?;
-            self.observer.batch(&figures);
-            run.outage = Backoff::for_outage();
-            run.deadlines = 0;
-            run.bytes_done += figures.bytes_in;
-            run.bisection.advance(decoded.end);
+        };
+        let registers_due = cohort.as_deref().is_some_and(|cohort| self.is_event_timer_due(cohort));
+        if registers_due && batch.decoded.rows.count > 1 {
+            // A timer for a time that has passed fires before the record that follows the one that
+            // registered it, which therefore has to be the last of its batch.
+            run.attempts.split(batch.middle());
+            return Ok(Attempt::Again);
         }
-        Ok(RunOutcome::Done)
+        let invoked_at = self.clock.now();
+        let bad_rows = match self.outputs.encode(&invoked.emissions) {
+            Ok(bad_rows) => bad_rows,
+            Err(EncodeFailure::Stop(stop)) => return Err(stop.into()),
+            Err(EncodeFailure::Outage(outage)) => return Ok(Attempt::Wait(run.attempts.wait_for(&outage))),
+        };
+        let encoded_at = self.clock.now();
+
+        let mut rows = SourceRows::new(batch.decoded.rows.count);
+        batch.set_aside_rejected(&invoked, &mut rows);
+        let Some(unencodable) = unencodable(&batch, &invoked, bad_rows, &mut rows) else {
+            tracing::debug!("an output of unknown source cannot be encoded; isolating its source");
+            run.attempts.split(batch.middle());
+            return Ok(Attempt::Again);
+        };
+        let has_state = cohort.as_deref().is_some_and(|cohort| cohort.state.is_some());
+        if has_state && !unencodable.is_empty() {
+            run.leave_out(unencodable);
+            return Ok(Attempt::Again);
+        }
+        batch.aside.extend(unencodable);
+        let mut undecodable = batch.take_bad();
+        batch.aside.append(&mut undecodable);
+        batch.aside.sort_by_key(|aside| aside.index);
+        for aside in &mut batch.aside {
+            aside.omit_value = of.poison.omits_value(run.records.offset(aside.index as usize));
+        }
+
+        self.policy.check(&run.records, &batch.aside)?;
+        let end = batch.decoded.end;
+        let mut figures = BatchFigures {
+            decode: decoded_at.saturating_duration_since(began),
+            invoke: invoked_at.saturating_duration_since(decoded_at),
+            encode: encoded_at.saturating_duration_since(invoked_at),
+            records_in: (end - start) as u64,
+            bytes_in: bytes_of(&run.records, start..end),
+            ..BatchFigures::default()
+        };
+        self.sink.begin().map_err(SendFailure::Sink)?;
+        emit_order(&invoked.emissions, &mut self.order);
+        let sending = Sending {
+            sources: &RecordSources { records: &run.records, decoded: &batch.decoded },
+            emissions: &invoked.emissions,
+            outputs: &self.outputs,
+            rows: &rows,
+            partition: run.records.topic_partition().partition,
+            slot: of.slot,
+            event_watermark: batch.event_watermark,
+        };
+        sending.send_all(&mut self.sink, &self.order, &mut figures)?;
+        batch.late.send(&mut self.sink, &run.records, of.slot, self.observer.as_ref())?;
+        self.policy.apply(&mut self.sink, &run.records, &batch.aside, of.slot, self.observer.as_ref())?;
+        end_batch(&mut self.sink)?;
+        self.observer.batch(&figures);
+        if let Some(cohort) = cohort {
+            // A record that is set aside moves no watermark, whichever attempt found it out.
+            cohort.time.advance(of.port, batch.times.max_of(&rows), encoded_at);
+        }
+        Ok(Attempt::Passed { end, bytes: figures.bytes_in })
+    }
+
+    /// Begins an invocation on the state of a task that has one.
+    pub(crate) fn begin(&self, cohort: Option<&mut Cohort>) {
+        if let (Some(cohort), Some(state)) = (cohort, &self.state) {
+            cohort.begin(self.clock.unix_ms(), state.bytes_per_batch_max);
+        }
     }
 
     fn invoke<R: RawRecords>(
         &mut self,
         of: RunOf<'_>,
         run: &HeldRun<R>,
-        decoded: &Decoded,
+        batch: &Batch,
+        cohort: Option<&mut Cohort>,
     ) -> Result<Invoked, InvokeFailure> {
-        if decoded.rows.count == 0 {
+        if batch.decoded.rows.count == 0 {
             return Ok(Invoked::default());
         }
-        self.guest.invoke(&RecordBatch {
+        let records = RecordBatch {
             port: of.port,
             partition: run.records.topic_partition().partition,
-            event_watermark: None,
-            schema: decoded.schema,
-            rows: decoded.rows.clone(),
-        })
-    }
-
-    fn failed<R: RawRecords>(
-        &self,
-        failure: InvokeFailure,
-        run: &mut HeldRun<R>,
-        decoded: &Decoded,
-    ) -> Result<Next, Stop> {
-        let code = failure_code(&failure);
-        self.observer.invocation_failed(code);
-        if let InvokeFailure::Fatal(reason) = &failure {
-            return Err(Stop::new(
-                "guest-fatal",
-                format!(
-                    "the transform cannot go on at offset {} of {}: {reason}",
-                    run.records.offset(run.at()),
-                    run.records.topic_partition()
-                ),
-                "See the transform's logs, mend its cause, then resume the pipeline",
-            ));
-        }
-        if matches!(failure, InvokeFailure::Retry(_)) && run.retries.attempts() < self.retry.attempts_max {
-            let wait = run.retries.next_wait();
-            return Ok(Next::Wait(RunOutcome::Wait { wait, code, reason: failure.to_string() }));
-        }
-        if decoded.rows.count > 1 {
-            return Ok(Next::Split(middle_of(decoded)));
-        }
-        if let InvokeFailure::Deadline { by_cpu_time, .. } = failure {
-            if !by_cpu_time {
-                // The machine was too busy: no fault of the record.
-                let wait = run.outage.next_wait();
-                return Ok(Next::Wait(RunOutcome::Wait { wait, code, reason: failure.to_string() }));
-            }
-            run.deadlines += 1;
-            if run.deadlines < DEADLINE_ATTEMPTS_MAX {
-                return Ok(Next::Wait(RunOutcome::Wait {
-                    wait: Duration::ZERO,
-                    code,
-                    reason: failure.to_string(),
-                }));
-            }
-        }
-        let trace = match &failure {
-            InvokeFailure::Trap { backtrace, .. } => backtrace.clone(),
-            _ => String::new(),
+            event_watermark: batch.event_watermark,
+            schema: batch.decoded.schema,
+            rows: batch.decoded.rows.clone(),
         };
-        Ok(Next::SetAside(BadRecord { code, stage: Stage::Transform, message: failure.to_string(), trace }))
+        match cohort {
+            Some(cohort) => self.guest.invoke(&records, &mut cohort.state),
+            None => self.guest.invoke(&records, &mut None),
+        }
     }
+}
+
+/// The records behind emitted rows that cannot be encoded, each once; their outputs are dropped.
+/// None when a source is unknown, so that the batch must be made smaller.
+fn unencodable(
+    batch: &Batch,
+    invoked: &Invoked,
+    bad_rows: Vec<BadEmittedRow>,
+    rows: &mut SourceRows,
+) -> Option<Vec<SetAside>> {
+    let mut found = Vec::new();
+    for bad in bad_rows {
+        let sources = invoked.emissions.get(bad.emission).map_or(&[][..], |emission| &emission.sources);
+        // A batch of one row leaves no doubt about the source.
+        let only = (batch.decoded.rows.count == 1).then_some(0);
+        let row = sources.get(bad.row as usize).copied().or(only)?;
+        if rows.drop_row(row) {
+            found.extend(batch.row_aside(row, bad.cause));
+        }
+    }
+    Some(found)
 }
 
 /// Sends one record, waiting while the producer's queue is full.
@@ -318,7 +342,7 @@ pub fn send<K: Sink>(sink: &mut K, record: &OutputRecord<'_>) -> Result<(), RunF
     }
 }
 
-fn end_batch<K: Sink>(sink: &mut K) -> Result<(), RunFailure> {
+pub(crate) fn end_batch<K: Sink>(sink: &mut K) -> Result<(), RunFailure> {
     until_not_full(|| sink.end_batch())
 }
 
@@ -341,78 +365,6 @@ fn bytes_of<R: RawRecords>(records: &R, range: std::ops::Range<usize>) -> u64 {
     range.map(|index| len(records.key(index)) + len(records.value(index))).sum()
 }
 
-fn poisoned<R: RawRecords>(
-    records: &R,
-    window: std::ops::Range<usize>,
-    poison: &PoisonList,
-) -> Vec<SetAside> {
-    if poison.is_empty() {
-        return Vec::new();
-    }
-    window
-        .filter_map(|index| {
-            let known = poison.get(records.offset(index))?;
-            Some(SetAside { index: index as u32, cause: known.cause.clone(), omit_value: known.omit_value })
-        })
-        .collect()
-}
-
-fn row_aside(decoded: &Decoded, row: u32, cause: BadRecord) -> Option<SetAside> {
-    let index = *decoded.records.get(row as usize)?;
-    Some(SetAside { index, cause, omit_value: false })
-}
-
-fn take_bad(decoded: &mut Decoded) -> Vec<SetAside> {
-    let bad = std::mem::take(&mut decoded.bad);
-    bad.into_iter().map(|(index, cause)| SetAside { index, cause, omit_value: false }).collect()
-}
-
-/// The raw index at which a window of at least two rows is halved.
-fn middle_of(decoded: &Decoded) -> usize {
-    decoded.records.get(decoded.records.len() / 2).map_or(decoded.end, |index| *index as usize)
-}
-
-fn rejected(reason: &str) -> BadRecord {
-    BadRecord {
-        code: Code("guest-rejected"),
-        stage: Stage::Transform,
-        message: reason.to_owned(),
-        trace: String::new(),
-    }
-}
-
-fn failure_code(failure: &InvokeFailure) -> Code {
-    Code(match failure {
-        InvokeFailure::Trap { .. } => "guest-trap",
-        InvokeFailure::Deadline { .. } => "guest-deadline",
-        InvokeFailure::Memory { .. } => "guest-memory",
-        InvokeFailure::Output { .. } => "guest-output-limit",
-        InvokeFailure::Contract(_) => "guest-contract",
-        InvokeFailure::Retry(_) => "guest-retry",
-        InvokeFailure::Fatal(_) => "guest-fatal",
-    })
-}
-
-fn decode_failed(failure: DecodeFailure, backoff: &mut Backoff) -> Result<RunOutcome, RunFailure> {
-    match failure {
-        DecodeFailure::Stop(stop) => Err(stop.into()),
-        DecodeFailure::Outage(outage) => Ok(wait_for(&outage, backoff)),
-        DecodeFailure::SchemaPending(id) => Ok(RunOutcome::Wait {
-            wait: SCHEMA_PENDING_WAIT,
-            code: Code("schema-pending"),
-            reason: format!("the schema {id} is being fetched from the registry"),
-        }),
-    }
-}
-
-fn wait_for(outage: &Outage, backoff: &mut Backoff) -> RunOutcome {
-    RunOutcome::Wait { wait: backoff.next_wait(), code: outage.code, reason: outage.message.clone() }
-}
-
-fn unknown_port(port: PortIndex) -> Stop {
-    Stop::new(
-        "internal-unknown-port",
-        format!("records arrived for input port {}, which has no decoder", port.0),
-        "This is a mistake in Wasmill: please report it with the pipeline file",
-    )
+pub(crate) fn rejected(reason: &str, stage: Stage) -> BadRecord {
+    BadRecord { code: Code("guest-rejected"), stage, message: reason.to_owned(), trace: String::new() }
 }

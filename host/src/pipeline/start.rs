@@ -58,7 +58,7 @@ pub fn resolve<S: Source>(source: &mut S, partitions: &[TopicPartition]) -> Resu
     Ok(positions)
 }
 
-fn first_offset<S: Source>(
+pub(in crate::pipeline) fn first_offset<S: Source>(
     source: &mut S,
     partition: &TopicPartition,
     start: &Start,

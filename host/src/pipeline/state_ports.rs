@@ -21,6 +21,7 @@ use crate::model::state::ScanPage;
 use crate::model::state::StateTimes;
 use crate::model::state::StoreIndex;
 use crate::model::state::TimeDomain;
+pub use crate::model::status::RestoreProgress;
 
 /// Keyed state and timers of one task. Owned by the worker's thread; lent to the guest for a call.
 pub trait TaskState: Send {
@@ -90,12 +91,13 @@ pub trait TaskState: Send {
     /// What was written since `begin`, timers taken by [`Self::take_due`] included, is undone.
     fn undo(&mut self);
 
-    /// The earliest time at which a timer may be due; none without timers. May be too early, never
-    /// too late. Cheap: asked for every batch.
+    /// The earliest time at which a timer may be due; none without timers. Never too late. May be too
+    /// early, but not again after [`Self::take_due`] has found that no timer is due by then. Cheap:
+    /// asked for every batch.
     fn next_due(&self, domain: TimeDomain) -> Option<i64>;
 
-    /// Takes timers due at `until` (included), ordered by time, key and tag, at most
-    /// [`crate::model::state::TIMERS_PER_CALL_MAX`]. To be called after `begin`.
+    /// Takes the first timers due at `until` (included), ordered by time, key and tag: as many as
+    /// there are, up to `max`. To be called after `begin`.
     ///
     /// # Errors
     /// See [`StateFailure`].
@@ -103,6 +105,7 @@ pub trait TaskState: Send {
         &mut self,
         domain: TimeDomain,
         until: i64,
+        max: usize,
         fired: &mut FiredTimers,
     ) -> Result<(), StateFailure>;
 
@@ -130,8 +133,19 @@ pub trait TaskState: Send {
     /// reports how an earlier one ended. Never waits for a disk.
     ///
     /// # Errors
-    /// See [`StateFailure`].
+    /// [`StateFailure::Storage`] once for every flush that failed. The state stays usable: it holds
+    /// what was not flushed and tries again by itself; when memory for that runs out, reads and writes
+    /// fail with the same.
     fn tick(&mut self) -> Result<(), StateFailure>;
+
+    /// Writes what is committed to disk, waits for it, and lets go of the folder. The overlay is
+    /// dropped. A state that is dropped instead loses nothing either: the changelogs have it.
+    ///
+    /// # Errors
+    /// [`StateFailure::Storage`] when the disk did not take it.
+    fn close(self: Box<Self>) -> Result<(), StateFailure> {
+        Ok(())
+    }
 }
 
 /// One changed key, for the changelog.
@@ -172,6 +186,9 @@ pub enum StateFailure {
     Stop(#[from] Stop),
 }
 
+/// What a restore came to.
+pub type RestoredState = Result<Box<dyn TaskState>, StateFailure>;
+
 /// The state of a task while the core has it; empty while it is lent to a guest.
 pub type StateSlot = Option<Box<dyn TaskState>>;
 
@@ -181,8 +198,9 @@ pub trait StateKeeper: Send {
     /// task's inputs, read before this call.
     fn open(&mut self, partition: Partition, committed: &[(PortIndex, Offset)]);
 
-    /// What has ended since the last call. Never waits.
-    fn restored(&mut self) -> Vec<(Partition, Result<Box<dyn TaskState>, StateFailure>)>;
+    /// What has ended since the last call. A restore that was closed meanwhile never shows up. Never
+    /// waits.
+    fn restored(&mut self) -> Vec<(Partition, RestoredState)>;
 
     /// How far a restore has come; none when none runs.
     fn progress(&self, partition: Partition) -> Option<RestoreProgress>;
@@ -192,11 +210,39 @@ pub trait StateKeeper: Send {
     fn close(&mut self, partition: Partition, state: StateSlot);
 }
 
-/// How far a restore has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RestoreProgress {
-    pub records: u64,
-    pub bytes: u64,
-    /// Records of the changelogs still to come, at most; none while it is not known.
-    pub records_left: Option<u64>,
+/// What the state needs to know of Avro. `codec` implements it.
+pub trait ValueSchemas: Send + Sync {
+    /// One text for one schema, however it was written.
+    ///
+    /// # Errors
+    /// Why it is no schema that state can have.
+    fn canonical(&self, schema: &serde_json::Value) -> Result<String, String>;
+
+    /// Checks values of a schema.
+    ///
+    /// # Errors
+    /// Why it is no schema that state can have.
+    fn check(&self, schema: &str) -> Result<Box<dyn ValueCheck>, String>;
+
+    /// Rewrites values of a writer's schema as values of a reader's.
+    ///
+    /// # Errors
+    /// When not every value of the writer's can be read: the field, and the rule that is broken.
+    fn upgrade(&self, writer: &str, reader: &str) -> Result<Box<dyn ValueUpgrade>, String>;
+}
+
+/// Whether bytes are one value of a schema.
+pub trait ValueCheck: Send {
+    /// # Errors
+    /// What was found, where, what was expected.
+    fn check(&mut self, body: &[u8]) -> Result<(), String>;
+}
+
+/// From one schema to another, by Avro's schema resolution.
+pub trait ValueUpgrade: Send {
+    /// Appends the body that stands for `body`.
+    ///
+    /// # Errors
+    /// When `body` is no value of the writer's schema.
+    fn upgrade(&mut self, body: &[u8], out: &mut Vec<u8>) -> Result<(), String>;
 }

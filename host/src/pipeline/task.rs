@@ -2,15 +2,21 @@
 
 use std::collections::VecDeque;
 use std::time::Instant;
+use std::time::SystemTime;
 
+use crate::model::failure::BadRecord;
+use crate::model::failure::Stop;
 use crate::model::ids::PortIndex;
 use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
 use crate::model::record_batch::RawRecords;
 use crate::model::status::Waiting;
+use crate::model::task_phase::TaskEvent;
 use crate::model::task_phase::TaskPhase;
+use crate::pipeline::held_run::HeldRun;
 use crate::pipeline::poison::PoisonList;
-use crate::pipeline::run::HeldRun;
+use crate::pipeline::run::Wait;
+use crate::pipeline::token::Origin;
 
 /// What a worker knows of a partition it owns.
 #[derive(Debug)]
@@ -31,6 +37,10 @@ pub struct Task<R> {
     pub held: VecDeque<HeldRun<R>>,
     /// When to try the first held run again, and why it waits.
     pub waiting: Option<(Instant, Waiting)>,
+    /// Whether the source is told to fetch nothing of it.
+    pub paused: bool,
+    /// Whether it is kept from being read, until its cohort is ready for it.
+    pub gated: bool,
 }
 
 impl<R: RawRecords> Task<R> {
@@ -47,7 +57,32 @@ impl<R: RawRecords> Task<R> {
             poison: PoisonList::default(),
             held: VecDeque::new(),
             waiting: None,
+            paused: false,
+            gated: false,
         }
+    }
+
+    /// Something happens to the task.
+    pub fn advance(&mut self, event: TaskEvent) {
+        match self.phase.advance(event) {
+            Ok(phase) => self.phase = phase,
+            Err(error) => tracing::error!(partition = %self.partition, %error, "task phase"),
+        }
+    }
+
+    /// Its first run waits.
+    pub fn wait(&mut self, now: Instant, wait: Wait) {
+        let since = self.waiting.take().map_or_else(SystemTime::now, |(_, waiting)| waiting.since);
+        self.waiting = Some((now + wait.wait, Waiting { since, code: wait.code, reason: wait.reason }));
+        if self.phase != TaskPhase::Waiting {
+            self.advance(TaskEvent::Waits);
+        }
+    }
+
+    /// Whether it has runs that can be tried now.
+    #[must_use]
+    pub fn is_due(&self, now: Instant) -> bool {
+        !self.held.is_empty() && self.waiting.as_ref().is_none_or(|(at, _)| *at <= now)
     }
 
     /// Whether there is progress that no commit has written.
@@ -62,83 +97,36 @@ impl<R: RawRecords> Task<R> {
         self.poison.committed(self.committed);
     }
 
+    /// The broker refused a record of this task: the next pass sets its source aside.
+    ///
+    /// # Errors
+    /// It was a dead letter, which was refused before: what is left of it would be refused for ever.
+    pub fn refused(&mut self, origin: Origin, cause: &BadRecord) -> Result<(), Stop> {
+        match origin {
+            Origin::Record(offset) => self.poison.add(offset, cause.clone()),
+            Origin::Batch(last) => self.poison.isolate_until(last.next()),
+            Origin::Letter(offset) => {
+                if !self.poison.omit_value(offset) {
+                    return Err(Stop::new(
+                        "dead-letter-refused",
+                        format!(
+                            "the broker refuses the dead letter of the record at offset {offset} of {}, without its value too: {cause}",
+                            self.partition
+                        ),
+                        "Let the dead-letter topic take it (`max.message.bytes`, `message.timestamp.after.max.ms`) or name another topic, then resume",
+                    ));
+                }
+            }
+            // Of the whole cohort.
+            Origin::Timer(_) | Origin::Timers(_) | Origin::TimerLetter(_) | Origin::Changelog(_) => {}
+        }
+        Ok(())
+    }
+
     /// The open cycle was aborted: back to the last commit.
     pub fn rewind(&mut self) {
         self.position = self.committed;
         self.held.clear();
         self.waiting = None;
-    }
-}
-
-/// Names the source of an output, so that a refusal by the broker finds its record.
-///
-/// Bit 63: the source is unknown, the offset is the last of the batch. Bit 62: the output is a dead
-/// letter. Bits 48 to 61: the task's slot. Bits 0 to 47: the offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Token(pub u64);
-
-impl Token {
-    const OFFSET_BITS: u32 = 48;
-    const LETTER: u64 = 1 << 62;
-    const UNKNOWN: u64 = 1 << 63;
-    /// Slots are below this.
-    pub const SLOTS: u16 = 1 << 14;
-
-    fn pack(slot: u16, offset: Offset) -> u64 {
-        let mask = (1_u64 << Self::OFFSET_BITS) - 1;
-        (u64::from(slot % Self::SLOTS) << Self::OFFSET_BITS) | (offset.0.cast_unsigned() & mask)
-    }
-
-    #[must_use]
-    pub fn output(slot: u16, offset: Offset) -> Self {
-        Self(Self::pack(slot, offset))
-    }
-
-    #[must_use]
-    pub fn unknown_source(slot: u16, last: Offset) -> Self {
-        Self(Self::pack(slot, last) | Self::UNKNOWN)
-    }
-
-    #[must_use]
-    pub fn letter(slot: u16, offset: Offset) -> Self {
-        Self(Self::pack(slot, offset) | Self::LETTER)
-    }
-
-    #[must_use]
-    pub fn is_letter(self) -> bool {
-        self.0 & Self::LETTER != 0
-    }
-
-    #[must_use]
-    pub fn is_unknown_source(self) -> bool {
-        self.0 & Self::UNKNOWN != 0
-    }
-
-    #[must_use]
-    pub fn slot(self) -> u16 {
-        ((self.0 >> Self::OFFSET_BITS) as u16) % Self::SLOTS
-    }
-
-    #[must_use]
-    pub fn offset(self) -> Offset {
-        Offset((self.0 & ((1 << Self::OFFSET_BITS) - 1)).cast_signed())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_keep_slot_offset_and_kind() {
-        let offset = Offset(123_456_789_012);
-        for (token, letter, unknown) in [
-            (Token::output(16_383, offset), false, false),
-            (Token::letter(16_383, offset), true, false),
-            (Token::unknown_source(16_383, offset), false, true),
-        ] {
-            assert_eq!((token.slot(), token.offset()), (16_383, offset));
-            assert_eq!((token.is_letter(), token.is_unknown_source()), (letter, unknown));
-        }
     }
 }

@@ -40,6 +40,9 @@ const COUNT_AGE_MAX: Duration = Duration::from_secs(60);
 /// How long a topic may be unknown before the pipeline stops.
 const TOPIC_GRACE: Duration = Duration::from_secs(5);
 const TOPIC_ASK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long what was sent without a transaction is waited for when its cycle is aborted.
+const PLAIN_SETTLE_MAX: Duration = Duration::from_secs(2);
+const PLAIN_SETTLE_STEP: Duration = Duration::from_millis(50);
 /// Kafka's default of `max.message.bytes`, where a topic's own may not be read.
 const TOPIC_BYTES_MAX: usize = 1_048_588;
 
@@ -123,7 +126,7 @@ impl KafkaSink {
             let limit = match patient(|| admin.topic_config(topic, "max.message.bytes")) {
                 Ok(limit) => limit.and_then(|limit| limit.parse().ok()).unwrap_or(TOPIC_BYTES_MAX),
                 Err(error) if error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => {
-                    return Err(sink_failure(&KafkaError::new(error.code, format!("`{topic}`"))));
+                    return Err(sink_failure(&error.about(topic)));
                 }
                 Err(error) if error.code.is_outage() => return Err(SinkFailure::Outage(error.outage())),
                 Err(error) => {
@@ -196,9 +199,10 @@ impl KafkaSink {
                 // An old count is better than none while the brokers are away.
                 Err(error) if error.code.is_outage() && *known > 0 => {}
                 Err(error) => {
-                    let name = self.settings.topics.get(topic).map_or("", |(name, _)| name);
-                    let message = format!("`{name}`: {}", error.message);
-                    return Err(sink_failure(&KafkaError { message, ..error }));
+                    return Err(sink_failure(&match self.settings.topics.get(topic) {
+                        Some((name, _)) => error.about(name),
+                        None => error,
+                    }));
                 }
             }
         }
@@ -358,10 +362,15 @@ impl Sink for KafkaSink {
                 // Its successor settles the transaction, or the coordinator by its timeout.
                 Err(error) => tracing::warn!(%error, "a transaction was not aborted; making a new producer"),
             },
-            // What is on its way cannot be called back but by dropping the producer.
+            // What is on its way cannot be called back. It is waited for, so that it does not come
+            // between the records that follow, and given up with the producer only if it takes long.
             State::Plain(mut producer) => {
                 producer.clear();
-                if producer.outstanding() == 0 {
+                let until = Instant::now() + PLAIN_SETTLE_MAX;
+                while !producer.settle(PLAIN_SETTLE_STEP) && Instant::now() < until {}
+                // Reports of what failed: the caller knows already that its work is to be done again.
+                producer.clear();
+                if producer.outstanding() == 0 && producer.fatal_error().is_none() {
                     self.state = State::Plain(producer);
                 }
             }

@@ -1,6 +1,6 @@
 //! Which partition a record goes to.
 
-use crate::kafka::murmur2::partition_of_key;
+use crate::model::murmur2::partition_of_key;
 use crate::model::pipeline_spec::PartitionBy;
 use crate::model::position::Partition;
 

@@ -1,20 +1,16 @@
 //! What a worker's producer is made of.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::kafka::overrides::Overrides;
 use crate::kafka::producer::ProducerOptions;
 use crate::kafka::settings::ClientSettings;
+use crate::kafka::timeouts::MESSAGE_TIMEOUT;
+use crate::kafka::timeouts::TRANSACTION_TIMEOUT;
 use crate::model::failure::Stop;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::pipeline_spec::PartitionBy;
 
-/// `transaction.timeout.ms` unless the pipeline sets it. Below the session timeout, so that a
-/// worker's transaction ends before its partitions go to another.
-pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long an at-least-once producer tries to write a record.
-const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest record that is sent at all, in bytes, unless the pipeline sets `message.max.bytes`. The
 /// broker's own limit, which is of the compressed batch, is mostly lower.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -36,25 +32,12 @@ pub struct SinkSettings {
     /// The largest record batch that every topic takes, in bytes. None asks the broker for each
     /// topic's `max.message.bytes`, which the broker within the process cannot answer.
     pub topic_bytes_max: Option<usize>,
-    /// The consumer's session timeout, which the transaction timeout must stay below.
-    pub session_timeout: Duration,
 }
 
 impl SinkSettings {
     /// # Errors
-    /// When the transaction timeout is not below the session timeout, or a number is none.
+    /// When a number is none.
     pub fn check(&self) -> Result<(), Stop> {
-        let timeout_ms = self.number("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis() as usize)?;
-        let session_ms = self.session_timeout.as_millis() as usize;
-        if self.delivery == Delivery::ExactlyOnce && timeout_ms >= session_ms {
-            return Err(Stop::new(
-                "kafka-timeouts",
-                format!(
-                    "transaction.timeout.ms is {timeout_ms}, expected less than session.timeout.ms, which is {session_ms}"
-                ),
-                "Lower transaction.timeout.ms or raise session.timeout.ms",
-            ));
-        }
         self.number("message.max.bytes", RECORD_BYTES_MAX)?;
         self.number("batch.size", BATCH_SIZE)?;
         Ok(())

@@ -8,6 +8,7 @@ use crate::model::failure::Code;
 use crate::model::failure::Outage;
 use crate::model::failure::Stage;
 use crate::model::failure::Stop;
+use crate::model::ids::is_changelog;
 use crate::pipeline::ports::CommitFailure;
 use crate::pipeline::ports::Refused;
 use crate::pipeline::ports::SinkFailure;
@@ -16,7 +17,25 @@ use crate::sink::suspects::Verdict;
 
 /// The stop that an error is, if someone has to act.
 fn stop(error: &KafkaError) -> Option<Stop> {
+    let is_changelog = error.topic.as_deref().is_some_and(is_changelog);
     match error.code {
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC | ErrorCode::UNKNOWN_PARTITION
+            if is_changelog =>
+        {
+            Some(Stop::new(
+                "changelog-missing",
+                format!(
+                    "a changelog of the pipeline's state, or a partition of it, does not exist any more: {}",
+                    error.message
+                ),
+                "Do not make the topic anew by hand: an empty one would be taken for the state. docs/delivery.md says what can be done",
+            ))
+        }
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED if is_changelog => Some(Stop::new(
+            "changelog-forbidden",
+            format!("the broker does not let this host write a changelog: {}", error.message),
+            "Allow the host's principal READ, WRITE and DESCRIBE on topics that begin with `wasmill.`",
+        )),
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC | ErrorCode::UNKNOWN_PARTITION => {
             Some(Stop::new(
                 "topic-missing",
@@ -46,6 +65,11 @@ fn stop(error: &KafkaError) -> Option<Stop> {
                 "Allow the host's principal WRITE and DESCRIBE on transactional ids that begin with `wasmill.`",
             ))
         }
+        ErrorCode::INVALID_TRANSACTION_TIMEOUT => Some(Stop::new(
+            "kafka-timeouts",
+            format!("the brokers do not take the transaction timeout: {}", error.message),
+            "Lower transaction.timeout.ms to what the brokers allow (transaction.max.timeout.ms)",
+        )),
         _ => None,
     }
 }
@@ -175,6 +199,24 @@ mod tests {
             CommitFailure::Sink(SinkFailure::Outage(_))
         ));
         assert!(matches!(failure_of(&[], None, None, &mut Suspects::default()), CommitFailure::Abort(_)));
+    }
+
+    #[test]
+    fn a_changelog_that_is_gone_is_told_from_an_output() {
+        let stop = |topic: &str| {
+            let error = error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).about(&topic.into());
+            let failed = [Undelivered { error, ..undelivered(1, ErrorCode::NONE) }];
+            match failure_of(&failed, None, None, &mut Suspects::default()) {
+                CommitFailure::Sink(SinkFailure::Stop(stop)) => stop,
+                other => panic!("a stop expected, found {other}"),
+            }
+        };
+        let missing = stop("wasmill.default.p.total.changelog");
+        assert_eq!(missing.code.0, "changelog-missing");
+        assert!(missing.message.contains("p.total.changelog"), "{missing}");
+        let missing = stop("alerts");
+        assert_eq!(missing.code.0, "topic-missing");
+        assert!(missing.message.contains("`alerts`"), "{missing}");
     }
 
     #[test]

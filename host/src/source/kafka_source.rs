@@ -153,13 +153,20 @@ impl KafkaSource {
             ErrorCode::GROUP_AUTHORIZATION_FAILED => {
                 Err(SourceFailure::Stop(group_forbidden(&self.settings)))
             }
+            ErrorCode::INVALID_SESSION_TIMEOUT => Err(SourceFailure::Stop(session_not_taken(&error))),
             ErrorCode::FENCED_INSTANCE_ID => Err(SourceFailure::Stop(duplicate_host_id(&self.settings))),
             ErrorCode::UNRELEASED_INSTANCE_ID => self.name_is_taken(),
             ErrorCode::FATAL => Err(SourceFailure::Fatal(error.to_string())),
             _ if error.fatal => Err(SourceFailure::Fatal(error.to_string())),
             // One broker of several is no outage, and neither is a commit between two generations.
-            ErrorCode::ALL_BROKERS_DOWN | ErrorCode::AUTHENTICATION | ErrorCode::SSL => {
+            ErrorCode::AUTHENTICATION | ErrorCode::SSL => {
                 self.outage = Some((Instant::now(), error.outage()));
+                Ok(())
+            }
+            // That no broker is left follows from a refused connection too, and says less.
+            ErrorCode::ALL_BROKERS_DOWN => {
+                let (since, _) = self.outage.get_or_insert_with(|| (Instant::now(), error.outage()));
+                *since = Instant::now();
                 Ok(())
             }
             _ => {
@@ -385,10 +392,17 @@ impl Source for KafkaSource {
         let next = self.partitions.next(partition)?;
         lag(&self.consumer, partition, next, self.partitions.held(partition))
     }
+
+    fn read_up_to(&self, partition: &TopicPartition) -> Option<Offset> {
+        let next = self.partitions.next(partition)?;
+        // Our own account knows records alone; the client's counts the markers behind them.
+        (self.partitions.held(partition) == 0)
+            .then(|| self.consumer.position(partition).map_or(next, |position| position.max(next)))
+    }
 }
 
 fn start(settings: &SourceSettings) -> Result<Consumer, Stop> {
-    Consumer::new(&settings.client, &settings.options()?).map_err(|error| cannot_start(&error))
+    Consumer::new(&settings.client, &settings.options()).map_err(|error| cannot_start(&error))
 }
 
 fn cannot_start(error: &KafkaError) -> Stop {
@@ -418,6 +432,14 @@ fn duplicate_host_id(settings: &SourceSettings) -> Stop {
             settings.group, settings.member
         ),
         "Give every host an id of its own (`--host-id`) and stop the other process",
+    )
+}
+
+fn session_not_taken(error: &KafkaError) -> Stop {
+    Stop::new(
+        "kafka-timeouts",
+        format!("the brokers do not take the session timeout: {}", error.message),
+        "Set session.timeout.ms within what the brokers allow (group.min.session.timeout.ms to group.max.session.timeout.ms)",
     )
 }
 

@@ -2,6 +2,7 @@
 //!
 //! [`kafka_source::KafkaSource`] implements the core's port [`crate::pipeline::ports::Source`].
 
+pub mod changelog_reader;
 pub mod flow_control;
 pub mod kafka_source;
 mod lag;

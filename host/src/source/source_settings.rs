@@ -1,18 +1,19 @@
 //! What a worker's consumer is made of.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::kafka::consumer::ConsumerOptions;
 use crate::kafka::overrides::Overrides;
 use crate::kafka::settings::ClientSettings;
-use crate::model::failure::Stop;
+use crate::kafka::timeouts;
+use crate::kafka::timeouts::SESSION_TIMEOUT;
 use crate::model::pipeline_spec::BatchLimits;
 use crate::source::flow_control::FlowControl;
 
-/// `session.timeout.ms` unless the pipeline sets it. A static member that dies keeps its
-/// partitions for this long.
-pub const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the client looks at the partitions of its topics, in milliseconds: how long a partition
+/// that is added waits until the group hears of it. One small request each time; the statistics that
+/// the lag comes from cost more, and come every second.
+const METADATA_REFRESH_MS: u32 = 5_000;
 
 /// What a [`crate::source::kafka_source::KafkaSource`] is made of.
 #[derive(Debug, Clone)]
@@ -42,25 +43,15 @@ pub enum CoPartitioned {
 }
 
 impl SourceSettings {
-    /// # Errors
-    /// When the timeouts that the pipeline sets do not fit together.
-    pub(in crate::source) fn options(&self) -> Result<ConsumerOptions, Stop> {
+    /// The times that the pipeline sets fit together: [`crate::kafka::timeouts::check`] was asked.
+    pub(in crate::source) fn options(&self) -> ConsumerOptions {
         let mut properties = self.flow.properties();
-        let session_ms = millis_of(&self.overrides, "session.timeout.ms", SESSION_TIMEOUT)?;
-        let poll_ms = millis_of(&self.overrides, "max.poll.interval.ms", Duration::from_secs(300))?;
-        if poll_ms < session_ms {
-            return Err(Stop::new(
-                "kafka-timeouts",
-                format!(
-                    "max.poll.interval.ms is {poll_ms}, less than session.timeout.ms, which is {session_ms}"
-                ),
-                "Raise max.poll.interval.ms or lower session.timeout.ms",
-            ));
-        }
         properties.push(("statistics.interval.ms", "1000".to_owned()));
-        properties.push(("topic.metadata.refresh.interval.ms", "30000".to_owned()));
+        properties.push(("topic.metadata.refresh.interval.ms", METADATA_REFRESH_MS.to_string()));
         // How long metadata may not know a topic that it knew.
         properties.push(("topic.metadata.propagation.max.ms", "5000".to_owned()));
+        let session = timeouts::session(1, &self.overrides).unwrap_or(SESSION_TIMEOUT);
+        let session_ms = session.as_millis();
         match (self.topics.len(), self.assignment) {
             (0 | 1, _) => {
                 properties.push(("partition.assignment.strategy", "cooperative-sticky".to_owned()));
@@ -74,34 +65,16 @@ impl SourceSettings {
             }
             (_, CoPartitioned::Consumer) => {
                 // Session and heartbeats are the coordinator's to set in this protocol.
-                for name in ["session.timeout.ms", "heartbeat.interval.ms"] {
-                    if self.overrides.get(name).is_some() {
-                        return Err(Stop::new(
-                            "kafka-timeouts",
-                            format!("{name} is set, but with several inputs the coordinator sets it"),
-                            "Leave it out, or set it for the group on the broker",
-                        ));
-                    }
-                }
                 properties.push(("group.protocol", "consumer".to_owned()));
                 properties.push(("group.remote.assignor", "range".to_owned()));
             }
         }
-        Ok(ConsumerOptions {
+        ConsumerOptions {
             group: self.group.clone(),
             instance: self.member.clone(),
             topics: self.topics.clone(),
             properties,
             overrides: self.overrides.clone(),
-        })
+        }
     }
-}
-
-fn millis_of(overrides: &Overrides, name: &'static str, default: Duration) -> Result<u64, Stop> {
-    let Some(text) = overrides.get(name) else {
-        return Ok(default.as_millis() as u64);
-    };
-    text.parse().map_err(|_| {
-        Stop::new("kafka-timeouts", format!("{name} is `{text}`"), "Write a number of milliseconds")
-    })
 }

@@ -151,7 +151,7 @@ impl GuestLogs {
     pub fn page(&self, after: u64, limit: usize, level: LogLevel) -> LogPage {
         let ring = self.ring.lock();
         let first = ring.lines.front().map_or(ring.last_cursor + 1, |line| line.cursor);
-        let skipped = usize::try_from((after + 1).saturating_sub(first)).unwrap_or(usize::MAX);
+        let skipped = usize::try_from(after.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
         let wanted = ring.lines.iter().skip(skipped).filter(|line| line.level >= level);
         let limit = limit.clamp(1, PAGE_LINES_MAX);
         let lines: Vec<_> = wanted.take(limit).cloned().collect();
@@ -160,7 +160,7 @@ impl GuestLogs {
             Some(last) if lines.len() == limit => last.cursor,
             _ => ring.last_cursor.max(after),
         };
-        LogPage { lines, next, missed: first.saturating_sub(after + 1) }
+        LogPage { lines, next, missed: first.saturating_sub(after.saturating_add(1)) }
     }
 
     /// The last lines, oldest first.

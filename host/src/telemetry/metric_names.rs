@@ -68,6 +68,6 @@ pub const LAG_SECONDS: MetricName = metric("wasmill.lag.age", "s", "Age of the n
 pub const GUEST_MEMORY: MetricName =
     metric("wasmill.guest.memory", "By", "Memory of the transform's instance.");
 pub const STATE: MetricName =
-    metric("wasmill.pipeline.state", "", "1 for the state the pipeline is in, else 0.");
+    metric("wasmill.pipeline.state", "", "1 for the state that the pipeline is in, else 0.");
 pub const LOG_LINES_DROPPED: MetricName =
     metric("wasmill.guest.log_lines.dropped", "{line}", "Log lines of the transform over its rate.");

@@ -19,12 +19,12 @@ use parking_lot::Mutex;
 use prometheus::TextEncoder;
 
 use crate::model::ids::PipelineId;
+use crate::model::pipeline_state::PipelineState;
 use crate::telemetry::metric_names;
 use crate::telemetry::metric_names::MetricName;
 use crate::telemetry::pipeline_metrics::Histograms;
 use crate::telemetry::pipeline_metrics::Numbers;
 use crate::telemetry::pipeline_metrics::PipelineMetrics;
-use crate::telemetry::pipeline_metrics::PipelineState;
 
 /// Bounds of the buckets of times, in seconds: from a batch of one record to a stuck commit.
 const SECONDS: [f64; 19] = [
@@ -277,7 +277,7 @@ mod tests {
         pipeline.outage(Code("registry-away"));
         pipeline.rebalanced();
         let partition = TopicPartition { topic: "payments".into(), partition: Partition(3) };
-        pipeline.set_lag(&partition, Lag { records: 17, seconds: 0.25 });
+        pipeline.set_lags([(partition, Lag { records: 17, seconds: 0.25 })].into());
         pipeline.set_guest_memory(WorkerIndex(0), 1 << 20);
         pipeline.set_state(PipelineState::Running);
         let text = metrics.render().expect("text");
@@ -297,7 +297,7 @@ mod tests {
         assert_line(&text, &format!("wasmill_lag_age_seconds{{{place}}} 0.25"));
         assert_line(&text, &format!("wasmill_guest_memory_bytes{{{of},worker=\"0\"}} 1048576"));
         assert_line(&text, "wasmill_pipeline_state{pipeline=\"p\",state=\"running\",tenant=\"default\"} 1");
-        assert_line(&text, "wasmill_pipeline_state{pipeline=\"p\",state=\"failed\",tenant=\"default\"} 0");
+        assert_line(&text, "wasmill_pipeline_state{pipeline=\"p\",state=\"stopped\",tenant=\"default\"} 0");
         assert_line(&text, &format!("wasmill_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")));
     }
 
@@ -322,12 +322,18 @@ mod tests {
         let metrics = Metrics::new().expect("metrics");
         let pipeline = metrics.pipeline(&id("p"));
         let partition = |n| TopicPartition { topic: "t".into(), partition: Partition(n) };
-        pipeline.set_lag(&partition(0), Lag { records: 5, seconds: 1.0 });
-        pipeline.set_lag(&partition(1), Lag { records: 6, seconds: 3.0 });
-        pipeline.set_lag(&partition(0), Lag { records: 4, seconds: 2.0 });
+        let lag = |n, records, seconds| (partition(n), Lag { records, seconds });
+        pipeline.set_lags([lag(0, 4, 2.0), lag(1, 6, 3.0)].into());
         assert_eq!((pipeline.totals().lag_records, pipeline.totals().lag_seconds), (10, 3.0));
-        pipeline.forget_lag(&partition(1));
-        assert_eq!((pipeline.totals().lag_records, pipeline.totals().lag_seconds), (4, 2.0));
+        pipeline.set_lags([lag(0, 5, 1.0)].into());
+        assert_eq!((pipeline.totals().lag_records, pipeline.totals().lag_seconds), (5, 1.0));
+        pipeline.set_guest_memory(WorkerIndex(0), 1 << 20);
+        pipeline.at_rest();
+        let text = metrics.render().expect("text");
+        assert!(
+            !text.contains("wasmill_lag_records{") && !text.contains("wasmill_guest_memory_bytes{"),
+            "{text}"
+        );
     }
 
     #[test]

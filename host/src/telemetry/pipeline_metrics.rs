@@ -15,40 +15,9 @@ use serde::Serialize;
 use crate::model::failure::Code;
 use crate::model::ids::PipelineId;
 use crate::model::ids::WorkerIndex;
+use crate::model::pipeline_state::PipelineState;
 use crate::model::position::TopicPartition;
 use crate::telemetry::metric_names;
-
-/// What a pipeline does as a whole, as a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[repr(u8)]
-pub enum PipelineState {
-    Starting,
-    Running,
-    /// Waits for a broker, a registry, or a retry.
-    Waiting,
-    Paused,
-    Stopped,
-    /// Stopped by a failure that needs someone to act.
-    Failed,
-}
-
-impl PipelineState {
-    pub const ALL: [Self; 6] =
-        [Self::Starting, Self::Running, Self::Waiting, Self::Paused, Self::Stopped, Self::Failed];
-
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Paused => "paused",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// Distance of a partition from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
@@ -220,20 +189,15 @@ impl PipelineMetrics {
         self.numbers.log_lines_dropped.fetch_add(lines, Relaxed);
     }
 
-    /// What a partition lags behind now.
-    pub fn set_lag(&self, partition: &TopicPartition, lag: Lag) {
-        let mut lags = self.numbers.lag.lock();
-        match lags.get_mut(partition) {
-            Some(known) => *known = lag,
-            None => {
-                lags.insert(partition.clone(), lag);
-            }
-        }
+    /// What the partitions of this host lag behind now; those that are not named are others' now.
+    pub fn set_lags(&self, lags: BTreeMap<TopicPartition, Lag>) {
+        *self.numbers.lag.lock() = lags;
     }
 
-    /// The partition is another member's now.
-    pub fn forget_lag(&self, partition: &TopicPartition) {
-        self.numbers.lag.lock().remove(partition);
+    /// No worker runs: there are no partitions of this host, and no instances.
+    pub fn at_rest(&self) {
+        self.numbers.lag.lock().clear();
+        self.numbers.memory.lock().clear();
     }
 
     /// Memory of a worker's instance in bytes; 0 when it has none.

@@ -10,7 +10,7 @@ use wasmtime::component::InstancePre;
 use crate::model::manifest::Manifest;
 use crate::wasm::digest::ComponentDigest;
 use crate::wasm::engine::HostEngine;
-use crate::wasm::imports::CONTRACT_VERSION;
+use crate::wasm::imports::interface;
 use crate::wasm::imports::linker;
 use crate::wasm::state::GuestState;
 
@@ -29,6 +29,8 @@ pub(in crate::wasm) struct Program {
     pub(in crate::wasm) describe: ComponentExportIndex,
     pub(in crate::wasm) open: ComponentExportIndex,
     pub(in crate::wasm) process: ComponentExportIndex,
+    /// Of a transform with timers.
+    pub(in crate::wasm) on_timers: Option<ComponentExportIndex>,
 }
 
 /// Why a component cannot be linked.
@@ -46,19 +48,24 @@ impl Program {
         let import = |error: wasmtime::Error| LinkError::Import(format!("{error:#}"));
         let pre =
             linker(engine.wasmtime()).and_then(|linker| linker.instantiate_pre(component)).map_err(import)?;
-        let handler = format!("wasmill:transform/handler@{CONTRACT_VERSION}");
+        let handler = interface("handler");
         let (_, instance) =
             component.get_export(None, &handler).ok_or_else(|| LinkError::Export(handler.clone()))?;
-        let find = |name: &str| {
+        let find = |interface: &str, instance: &ComponentExportIndex, name: &str| {
             component
-                .get_export_index(Some(&instance), name)
-                .ok_or_else(|| LinkError::Export(format!("{handler}#{name}")))
+                .get_export_index(Some(instance), name)
+                .ok_or_else(|| LinkError::Export(format!("{interface}#{name}")))
         };
+        let timer_handler = interface("timer-handler");
+        let on_timers = component
+            .get_export(None, &timer_handler)
+            .map(|(_, instance)| find(&timer_handler, &instance, "on-timers"));
         Ok(Self {
             engine: Arc::clone(engine),
-            describe: find("describe")?,
-            open: find("open")?,
-            process: find("process")?,
+            describe: find(&handler, &instance, "describe")?,
+            open: find(&handler, &instance, "open")?,
+            process: find(&handler, &instance, "process")?,
+            on_timers: on_timers.transpose()?,
             pre,
         })
     }

@@ -14,7 +14,7 @@ const WALL_FACTOR: u32 = 4;
 /// The limit is wall time. When it passes and the thread has used less CPU time than that, the
 /// machine was busy, and the invocation goes on until its CPU time reaches the limit or its wall
 /// time four times the limit.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::wasm) struct Deadline {
     limit: Duration,
     started: Instant,

@@ -7,6 +7,7 @@ use wasmtime::Engine;
 use wasmtime::InstanceAllocationStrategy;
 use wasmtime::PoolingAllocationConfig;
 
+use crate::wasm::gate::Gate;
 use crate::wasm::ticker::Ticker;
 
 /// Most elements of one guest table. Large components (StarlingMonkey, CPython) use about 20 000.
@@ -17,6 +18,9 @@ const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 128;
 const MEMORIES_PER_COMPONENT_MAX: u32 = 2;
 /// Most tables in one component.
 const TABLES_PER_COMPONENT_MAX: u32 = 16;
+/// Throw-away instances that are asked for their manifest at once; others wait. They come on top of
+/// those of the pipelines, so that neither keeps the other waiting.
+const DESCRIBING_MAX: u32 = 8;
 /// Instance data of one core instance, in bytes: grows with imports, globals and functions.
 const CORE_INSTANCE_BYTES_MAX: usize = 4 << 20;
 /// Linear memory that a dropped instance leaves resident for the next one, in bytes.
@@ -26,7 +30,8 @@ const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 /// can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineSettings {
-    /// Live guest instances of the whole host, throw-away ones of uploads included. Default 256.
+    /// Live guest instances of the pipelines of the whole host. Default 256. The engine has some more,
+    /// for the throw-away ones that are asked for their manifest.
     ///
     /// Each reserves 8 GiB of address space (not of memory).
     pub instances_max: u32,
@@ -62,6 +67,7 @@ pub struct HostEngine {
     engine: Engine,
     ticker: Ticker,
     settings: EngineSettings,
+    describing: Gate,
 }
 
 impl HostEngine {
@@ -72,7 +78,7 @@ impl HostEngine {
     pub fn new(settings: EngineSettings) -> Result<Arc<Self>, EngineError> {
         let engine = build(&settings, Allocation::Pooled)?;
         let ticker = Ticker::start(&engine).map_err(|error| EngineError(error.to_string()))?;
-        Ok(Arc::new(Self { engine, ticker, settings }))
+        Ok(Arc::new(Self { engine, ticker, settings, describing: Gate::new(DESCRIBING_MAX) }))
     }
 
     /// The settings it was made with.
@@ -83,6 +89,11 @@ impl HostEngine {
 
     pub(in crate::wasm) fn wasmtime(&self) -> &Engine {
         &self.engine
+    }
+
+    /// To be passed by whoever makes a throw-away instance.
+    pub(in crate::wasm) fn describing(&self) -> &Gate {
+        &self.describing
     }
 
     pub(in crate::wasm) fn ticker(&self) -> &Ticker {
@@ -120,7 +131,7 @@ fn build(settings: &EngineSettings, allocation: Allocation) -> Result<Engine, En
         .wasm_custom_page_sizes(false)
         .wasm_component_model(true);
     if allocation == Allocation::Pooled {
-        let instances = settings.instances_max;
+        let instances = settings.instances_max.saturating_add(DESCRIBING_MAX);
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(instances)
             .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT_MAX))

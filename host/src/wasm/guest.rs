@@ -1,17 +1,17 @@
 //! User code behind the pipeline's port.
 
 use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
 
 use crate::model::avro_type::SchemaError;
 use crate::model::limits::Limits;
 use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RecordBatch;
 use crate::model::schema_table::SchemaTable;
+use crate::model::state::FiredTimers;
 use crate::pipeline::ports::Guest;
 use crate::pipeline::ports::GuestFigures;
 use crate::pipeline::ports::InvokeFailure;
+use crate::pipeline::state_ports::StateSlot;
 use crate::wasm::columns::shape::ColumnShape;
 use crate::wasm::compiled::CompiledComponent;
 use crate::wasm::guest_log::GuestLog;
@@ -19,6 +19,7 @@ use crate::wasm::guest_log::GuestLogSink;
 use crate::wasm::instance::Instance;
 use crate::wasm::output_shape::OutputShape;
 use crate::wasm::state::GuestContext;
+use crate::wasm::state::StoreUse;
 
 /// What a guest is made of.
 #[derive(Clone)]
@@ -37,8 +38,6 @@ pub struct GuestSpec {
 /// What is known of a guest, for metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GuestStats {
-    /// How long the last invocation took, whatever its outcome; a new instance's `open` included.
-    pub last_invocation: Duration,
     /// Linear memory and tables of the live instance, in bytes; 0 without one.
     pub memory_bytes: usize,
     /// Instances made so far.
@@ -55,7 +54,6 @@ pub struct WasmGuest {
     /// Here while there is no instance.
     log: Option<GuestLog>,
     sink: Arc<dyn GuestLogSink>,
-    last_invocation: Duration,
     instances_made: u64,
 }
 
@@ -77,6 +75,8 @@ impl WasmGuest {
         }
         let context = GuestContext {
             outputs: OutputShape::of_manifest(manifest)?,
+            stores: StoreUse::of_manifest(manifest),
+            timers: manifest.timers.clone(),
             config,
             limits: spec.limits,
             schemas: spec.schemas,
@@ -89,7 +89,6 @@ impl WasmGuest {
             instance: None,
             log: None,
             sink: spec.logs,
-            last_invocation: Duration::ZERO,
             instances_made: 0,
         })
     }
@@ -98,7 +97,6 @@ impl WasmGuest {
     #[must_use]
     pub fn stats(&self) -> GuestStats {
         GuestStats {
-            last_invocation: self.last_invocation,
             memory_bytes: self.instance.as_ref().map_or(0, Instance::memory_bytes),
             instances_made: self.instances_made,
             is_live: self.instance.is_some(),
@@ -123,6 +121,19 @@ impl WasmGuest {
         Ok(self.instance.insert(instance))
     }
 
+    /// One call of the live instance, which a failure ends.
+    fn call(
+        &mut self,
+        call: impl FnOnce(&mut Instance) -> Result<Invoked, InvokeFailure>,
+    ) -> Result<Invoked, InvokeFailure> {
+        let outcome = self.live().and_then(call);
+        // A guest that returned keeps its instance; after anything else its memory is not trusted.
+        if !matches!(outcome, Ok(_) | Err(InvokeFailure::Retry(_))) {
+            self.drop_instance();
+        }
+        outcome
+    }
+
     fn drop_instance(&mut self) {
         if let Some(instance) = self.instance.take() {
             self.log = Some(instance.into_log());
@@ -136,15 +147,12 @@ impl Guest for WasmGuest {
         GuestFigures { memory_bytes: stats.memory_bytes as u64, instances_made: stats.instances_made }
     }
 
-    fn invoke(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure> {
-        let start = Instant::now();
-        let outcome = self.live().and_then(|instance| instance.process(batch));
-        // A guest that returned keeps its instance; after anything else its memory is not trusted.
-        if !matches!(outcome, Ok(_) | Err(InvokeFailure::Retry(_))) {
-            self.drop_instance();
-        }
-        self.last_invocation = start.elapsed();
-        outcome
+    fn invoke(&mut self, batch: &RecordBatch, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
+        self.call(|instance| instance.process(batch, state))
+    }
+
+    fn fire(&mut self, fired: &FiredTimers, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
+        self.call(|instance| instance.fire(fired, state))
     }
 
     fn release(&mut self) {

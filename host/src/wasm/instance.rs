@@ -5,23 +5,24 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use arrow_buffer::Buffer;
 use wasmtime::Store;
 use wasmtime::UpdateDeadline;
 use wasmtime::component::TypedFunc;
 
 use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RecordBatch;
+use crate::model::state::FiredTimers;
 use crate::pipeline::ports::InvokeFailure;
+use crate::pipeline::state_ports::StateSlot;
+use crate::wasm::columns::batch_out::BatchOut;
 use crate::wasm::columns::lower::Lowered;
-use crate::wasm::columns::wire::BatchOut;
-use crate::wasm::columns::wire::ColumnOut;
 use crate::wasm::columns::wire::FailureIn;
-use crate::wasm::columns::wire::RowsOut;
 use crate::wasm::compiled::Program;
 use crate::wasm::cut::cut;
 use crate::wasm::deadline::Deadline;
 use crate::wasm::deadline::Verdict;
+use crate::wasm::fired::FiredOut;
+use crate::wasm::fired::times_le;
 use crate::wasm::guest_log::GuestLog;
 use crate::wasm::limiter::Limiter;
 use crate::wasm::state::GuestContext;
@@ -38,13 +39,18 @@ pub const OPEN_MS_MAX: u64 = 10_000;
 const HANDLES_MAX: usize = 64;
 
 type ProcessFunc = TypedFunc<(BatchOut<'static>,), (Result<(), FailureIn>,)>;
+type OnTimersFunc = TypedFunc<(FiredOut<'static>,), (Result<(), FailureIn>,)>;
 
 /// An instance that `open` has accepted. Dropped after any error of a call.
 pub(in crate::wasm) struct Instance {
     program: Program,
     store: Store<GuestState>,
     process: ProcessFunc,
+    /// Only of a transform with timers.
+    on_timers: Option<OnTimersFunc>,
     limit_ms: u64,
+    /// Used again call after call; empty between two.
+    lowered: Lowered,
 }
 
 impl Instance {
@@ -59,21 +65,26 @@ impl Instance {
             let _running = begin(program, store, OPEN_MS_MAX, Invocation::default());
             let instance = program.pre.instantiate(&mut *store)?;
             let process = instance.get_typed_func(&mut *store, program.process)?;
+            let on_timers = program.on_timers.map(|export| instance.get_typed_func(&mut *store, export));
+            let on_timers = on_timers.transpose()?;
             let open = instance
                 .get_typed_func::<(&[(String, String)],), (Result<(), String>,)>(&mut *store, program.open)?;
             let config = Arc::clone(&store.data().context);
             let (answer,) = open.call(&mut *store, (&config.config,))?;
-            Ok((process, answer))
+            Ok((process, on_timers, answer))
         };
-        let opened: wasmtime::Result<(ProcessFunc, Result<(), String>)> = open(&mut store);
+        let opened: wasmtime::Result<(ProcessFunc, Option<OnTimersFunc>, Result<(), String>)> =
+            open(&mut store);
         match opened {
-            Ok((process, Ok(()))) => Ok(Self {
+            Ok((process, on_timers, Ok(()))) => Ok(Self {
                 program: program.clone(),
                 process,
+                on_timers,
                 limit_ms: context.limits.invocation_ms_max,
                 store,
+                lowered: Lowered::default(),
             }),
-            Ok((_, Err(message))) => {
+            Ok((_, _, Err(message))) => {
                 Err(InvokeFailure::Fatal(format!("`open` failed: {}", cut(&message, MESSAGE_BYTES_MAX))))
             }
             Err(error) => Err(match trap::failure(&error, store.data(), OPEN_MS_MAX) {
@@ -90,24 +101,71 @@ impl Instance {
         }
     }
 
-    /// One call of `process`.
-    pub(in crate::wasm) fn process(&mut self, batch: &RecordBatch) -> Result<Invoked, InvokeFailure> {
-        let lowered = Lowered::new(&batch.rows).map_err(|error| InvokeFailure::Fatal(error.to_string()))?;
-        let rows = batch.rows.count;
+    /// One call of `process`. `state` is lent to the guest meanwhile.
+    pub(in crate::wasm) fn process(
+        &mut self,
+        batch: &RecordBatch,
+        state: &mut StateSlot,
+    ) -> Result<Invoked, InvokeFailure> {
+        let mut lowered = std::mem::take(&mut self.lowered);
+        let process = self.process;
+        let outcome = match lowered.fill(&batch.rows) {
+            Ok(()) => self.invoke(batch.rows.count, batch.event_watermark, state, |store| {
+                call(store, process, batch, &lowered)
+            }),
+            Err(error) => Err(InvokeFailure::Fatal(error.to_string())),
+        };
+        lowered.clear();
+        self.lowered = lowered;
+        outcome
+    }
+
+    /// One call of `on-timers`. `state` is lent to the guest meanwhile.
+    pub(in crate::wasm) fn fire(
+        &mut self,
+        fired: &FiredTimers,
+        state: &mut StateSlot,
+    ) -> Result<Invoked, InvokeFailure> {
+        let Some(on_timers) = self.on_timers else {
+            return Err(InvokeFailure::Fatal(
+                "a timer is due, but the transform exports no `timer-handler`".to_owned(),
+            ));
+        };
+        let times = times_le(fired);
+        self.invoke(fired.len(), fired.event_watermark, state, |store| {
+            // The function's type names one lifetime; a shorter one is what a call has.
+            let on_timers: TypedFunc<(FiredOut<'_>,), (Result<(), FailureIn>,)> = on_timers;
+            let (answer,) = on_timers.call(store, (FiredOut::new(fired, &times),))?;
+            Ok(answer)
+        })
+    }
+
+    /// A call over so many rows or timers, with everything around it.
+    fn invoke(
+        &mut self,
+        rows: usize,
+        event_watermark: Option<i64>,
+        slot: &mut StateSlot,
+        call: impl FnOnce(&mut Store<GuestState>) -> wasmtime::Result<Result<(), FailureIn>>,
+    ) -> Result<Invoked, InvokeFailure> {
         let limits = self.store.data().context.limits;
-        let invocation =
-            Invocation::new(rows, batch.event_watermark, unix_ms(), limits.output_bytes_per_batch_max);
+        let invocation = Invocation::new(rows, event_watermark, unix_ms(), &limits);
+        self.store.data_mut().task_state = slot.take();
         let answer = {
             let _running = begin(&self.program, &mut self.store, self.limit_ms, invocation);
-            call(&mut self.store, self.process, batch, &lowered)
+            call(&mut self.store)
         };
         let state = self.store.data_mut();
+        *slot = state.task_state.take();
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(trap::failure(&error, state, self.limit_ms)),
         };
         if state.invocation.output_refused() {
             return Err(InvokeFailure::Output { limit_bytes: limits.output_bytes_per_batch_max });
+        }
+        if let Some(limit_bytes) = state.invocation.state_limit() {
+            return Err(InvokeFailure::StateLimit { limit_bytes });
         }
         match answer {
             Ok(()) if state.invocation.mixes_rejections_with_unknown_sources() => {
@@ -152,8 +210,8 @@ pub(in crate::wasm) fn new_store(
             invocation: Invocation::default(),
             context: Arc::clone(context),
             log,
+            task_state: None,
             dynamic_shapes: Vec::new(),
-            emitted_buffers: Vec::new(),
             declared_schemas: 0,
         },
     );
@@ -194,34 +252,9 @@ fn call(
     batch: &RecordBatch,
     lowered: &Lowered,
 ) -> wasmtime::Result<Result<(), FailureIn>> {
-    let buffers: Vec<&[u8]> = lowered.buffers.iter().map(Buffer::as_slice).collect();
-    let columns: Vec<ColumnOut<'_>> = lowered
-        .columns
-        .iter()
-        .map(|column| ColumnOut {
-            buffers: buffers.get(column.buffers.0..column.buffers.1).unwrap_or_default(),
-            children: lowered.children.get(column.children.0..column.children.1).unwrap_or_default(),
-            null_count: column.null_count,
-        })
-        .collect();
-    let batch = BatchOut {
-        port: batch.port.0,
-        partition: u32::try_from(batch.partition.0).unwrap_or_default(),
-        watermark: batch.event_watermark,
-        schema: batch.schema.map(|schema| schema.0),
-        rows: RowsOut {
-            count: u32::try_from(batch.rows.count).unwrap_or(u32::MAX),
-            key: lowered.key,
-            value: lowered.value,
-            timestamp: lowered.timestamp,
-            headers: lowered.headers,
-            offset: lowered.offset,
-            columns: &columns,
-        },
-    };
     // The function's type names one lifetime; a shorter one is what a call has.
     let process: TypedFunc<(BatchOut<'_>,), (Result<(), FailureIn>,)> = process;
-    let (answer,) = process.call(store, (batch,))?;
+    let (answer,) = process.call(store, (BatchOut { batch, lowered },))?;
     Ok(answer)
 }
 

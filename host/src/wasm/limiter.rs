@@ -29,6 +29,11 @@ impl Limiter {
         self.refused = false;
     }
 
+    /// Notes that this invocation needs more than the limit for what the host would give it.
+    pub(in crate::wasm) fn refuse(&mut self) {
+        self.refused = true;
+    }
+
     /// Whether this invocation asked for more than the limit.
     pub(in crate::wasm) fn refused(&self) -> bool {
         self.refused

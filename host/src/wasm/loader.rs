@@ -23,7 +23,7 @@ use crate::wasm::upload::allow_list;
 use crate::wasm::upload::componentize::componentize;
 use crate::wasm::upload::describe::DescribeError;
 use crate::wasm::upload::describe::describe;
-use crate::wasm::upload::manifest_text;
+use crate::wasm::upload::manifest;
 use crate::wasm::upload::refusal::refuse;
 use crate::wasm::upload::refusal::too_large;
 use crate::wasm::upload::structure;
@@ -43,7 +43,7 @@ pub enum LoadError {
     /// The component is at fault.
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
-    /// This host is: no compiler, no free instance, a file that cannot be read.
+    /// This host is: no compiler, no free instance.
     #[error("this host cannot load a component now: {0}")]
     Host(String),
 }
@@ -77,7 +77,8 @@ impl ComponentLoader {
             DescribeError::Refused(refusal) => refusal.into(),
             DescribeError::Busy(message) => LoadError::Host(message),
         })?;
-        let manifest = manifest_text::parse(&text)?;
+        let manifest = manifest::parse(&text)?;
+        manifest::check_timer_export(&manifest, program.on_timers.is_some())?;
         Ok(Arc::new(CompiledComponent::new(program, manifest, digest)))
     }
 
@@ -127,10 +128,18 @@ impl ComponentLoader {
 /// Reads a component's file, unless it is larger than the cap.
 ///
 /// # Errors
-/// `component-too-large`, or that the file cannot be read.
+/// `component-too-large`, or `file-missing` when the file cannot be read.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable =
-        |error: io::Error| LoadError::Host(format!("{} cannot be read: {error}", path.display()));
+    let unreadable = |error: io::Error| {
+        refuse(
+            "file-missing",
+            "transform.file",
+            "the component's file cannot be read",
+            format!("{}: {error}", path.display()),
+            "a file that this process may read",
+            "Build the component, or correct the path.",
+        )
+    };
     let file = File::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     if size > COMPONENT_BYTES_MAX as u64 {

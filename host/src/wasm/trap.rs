@@ -20,6 +20,9 @@ pub(in crate::wasm) fn failure(error: &wasmtime::Error, state: &GuestState, limi
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
         return InvokeFailure::Retry(format!("this host runs as many instances as it can: {error}"));
     }
+    if let Some(failure) = state.invocation.state_failure() {
+        return InvokeFailure::State(failure.clone());
+    }
     if let Some(expired) = state.deadline.expired() {
         return InvokeFailure::Deadline { limit_ms, by_cpu_time: expired.by_cpu_time };
     }
@@ -28,6 +31,9 @@ pub(in crate::wasm) fn failure(error: &wasmtime::Error, state: &GuestState, limi
     }
     if state.invocation.output_refused() {
         return InvokeFailure::Output { limit_bytes: state.context.limits.output_bytes_per_batch_max };
+    }
+    if let Some(limit_bytes) = state.invocation.state_limit() {
+        return InvokeFailure::StateLimit { limit_bytes };
     }
     InvokeFailure::Trap { message: message(error), backtrace: backtrace(error) }
 }

@@ -2,10 +2,10 @@
 
 use crate::model::ids::WorkerIndex;
 use crate::pipeline::driver::DriverFailure;
-use crate::pipeline::driver::DriverSettings;
 use crate::pipeline::ports::Sink;
 use crate::pipeline::ports::Source;
 use crate::pipeline::run::Lane;
+use crate::pipeline::settings::DriverSettings;
 
 /// Everything that one worker owns.
 pub struct WorkerParts<S, K> {

@@ -1,10 +1,9 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use wasmill::kafka::dev_broker::DevBroker;
-use wasmill::kafka::murmur2::partition_of_key;
 use wasmill::kafka::security::Security;
 use wasmill::kafka::settings::ClientSettings;
+use wasmill::model::murmur2::partition_of_key;
 use wasmill::model::pipeline_spec::Delivery;
 use wasmill::model::position::Offset;
 use wasmill::model::position::Partition;
@@ -33,7 +32,6 @@ fn the_broker_within_the_process_serves_at_least_once() {
         topics: vec![(Arc::clone(&input), wasmill::model::pipeline_spec::PartitionBy::Key)],
         overrides: wasmill::kafka::overrides::Overrides::default(),
         topic_bytes_max: Some(1_000_000),
-        session_timeout: Duration::from_secs(10),
     })
     .expect("sink");
     let mut settings = source_settings("group", "m", &[&input]);

@@ -143,7 +143,9 @@ fn a_member_that_stopped_to_poll_loses_its_partitions_and_may_not_commit() {
     let properties = [("max.poll.interval.ms", "6000"), ("session.timeout.ms", "6000")];
     let properties =
         properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
-    settings.overrides = wasmill::kafka::overrides::Overrides::new(&properties).expect("allowed");
+    let mut refusals = Vec::new();
+    settings.overrides = wasmill::kafka::overrides::Overrides::new(&properties, &mut refusals);
+    assert_eq!(refusals, []);
     let mut member = Joined::with(crate::support::joined(settings));
     let before = member.source.group().expect("a member");
     std::thread::sleep(Duration::from_secs(8));

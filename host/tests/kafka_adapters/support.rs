@@ -39,7 +39,6 @@ use wasmill::sink::sink_settings::SinkSettings;
 use wasmill::source::flow_control::FlowControl;
 use wasmill::source::kafka_source::KafkaSource;
 use wasmill::source::source_settings::CoPartitioned;
-use wasmill::source::source_settings::SESSION_TIMEOUT;
 use wasmill::source::source_settings::SourceSettings;
 
 /// A record as the outside client sees it.
@@ -116,7 +115,6 @@ pub(crate) fn sink(member: &str, delivery: Delivery, topics: &[&Arc<str>]) -> Ka
         topics: topics.iter().map(|topic| (Arc::clone(topic), PartitionBy::Key)).collect(),
         overrides: Overrides::default(),
         topic_bytes_max: None,
-        session_timeout: SESSION_TIMEOUT,
     })
     .expect("sink")
 }

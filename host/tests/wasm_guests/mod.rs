@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
+pub mod attacks;
+
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -15,6 +17,12 @@ use wasmill::model::position::Partition;
 use wasmill::model::record_batch::RecordBatch;
 use wasmill::model::record_batch::Rows;
 use wasmill::model::schema_table::SchemaTable;
+use wasmill::model::state::FiredTimers;
+use wasmill::model::state::StateTimes;
+use wasmill::model::state::TimeDomain;
+use wasmill::pipeline::memory_state::MemoryState;
+use wasmill::pipeline::state_ports::StateSlot;
+use wasmill::pipeline::state_ports::TaskState;
 use wasmill::wasm::compile::compiler::Compiler;
 use wasmill::wasm::compiled::CompiledComponent;
 use wasmill::wasm::engine::EngineSettings;
@@ -28,6 +36,18 @@ use wit_parser::Resolve;
 
 /// One raw input, one raw output.
 pub const RAW_MANIFEST: &str = r#"{"manifest_version":1,"name":"hostile","inputs":[{"name":"in","value":{"kind":"raw"}}],"outputs":[{"name":"out","value":{"kind":"raw"}}]}"#;
+
+/// The ports of `state_probe.wat`, one store of texts, timers of both domains.
+pub const PROBE_MANIFEST: &str = r#"{"manifest_version":1,"name":"probe","inputs":[
+    {"name":"get","value":{"kind":"raw"}},
+    {"name":"put","key":{"kind":"raw"},"value":{"kind":"raw"},"event_time":{}},
+    {"name":"delete","value":{"kind":"raw"}},
+    {"name":"scan","key":{"kind":"raw"},"value":{"kind":"raw"},"timestamp":true},
+    {"name":"register","key":{"kind":"raw"},"value":{"kind":"raw"},"timestamp":true},
+    {"name":"cancel","key":{"kind":"raw"},"value":{"kind":"raw"}},
+    {"name":"later","key":{"kind":"raw"},"value":{"kind":"raw"},"timestamp":true}],
+    "outputs":[{"name":"out","key":{"kind":"raw"},"value":{"kind":"raw"}}],
+    "state":[{"name":"texts","value":"string","scan":true}],"timers":["event","processing"]}"#;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -59,7 +79,8 @@ pub fn core_module(fields: &str, manifest: &str) -> Vec<u8> {
     let mut module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(repository().join("wit")).expect("the WIT files");
-    let world = resolve.select_world(&[package], Some("transform")).expect("the world");
+    let world = if fields.contains("timer-handler") { "timed-transform" } else { "transform" };
+    let world = resolve.select_world(&[package], Some(world)).expect("the world");
     wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
         .expect("embedded");
     module
@@ -71,8 +92,46 @@ pub fn hostile_guest(name: &str) -> Vec<u8> {
     if text.starts_with("(component") || text.starts_with("(module") {
         return wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
     }
-    let manifest = text.lines().next().and_then(|line| line.strip_prefix(";; manifest: "));
-    core_module(&text, manifest.unwrap_or(RAW_MANIFEST))
+    match text.lines().next().and_then(|line| line.strip_prefix(";; manifest: ")) {
+        Some("state") => core_module(&text, &state_manifest("")),
+        Some("timers") => core_module(&text, &state_manifest(r#","timers":["processing"]"#)),
+        manifest => core_module(&text, manifest.unwrap_or(RAW_MANIFEST)),
+    }
+}
+
+/// [`RAW_MANIFEST`] with two state stores, and what else it is to have.
+fn state_manifest(more: &str) -> String {
+    let stores = r#"[{"name":"blobs","value":"bytes","scan":true},{"name":"longs","value":"long"}]"#;
+    let manifest = RAW_MANIFEST.strip_suffix('}').expect("an object");
+    format!("{manifest},\"state\":{stores}{more}}}")
+}
+
+/// The guest that does with state and timers what its records say: see `state_probe.wat`.
+pub fn state_probe() -> Vec<u8> {
+    core_module(include_str!("state_probe.wat"), PROBE_MANIFEST)
+}
+
+/// An empty state for a guest, in the middle of an invocation at this time.
+pub fn state(component: &CompiledComponent, times: StateTimes) -> MemoryState {
+    let mut state = MemoryState::new(component.manifest(), Partition(3)).expect("a state");
+    state.begin(times, Limits::default().state_bytes_per_batch_max);
+    state
+}
+
+pub fn slot(state: &MemoryState) -> StateSlot {
+    Some(Box::new(state.clone()))
+}
+
+/// Timers of processing time that are due, with empty tags.
+pub fn fired(keys: &[&[u8]]) -> FiredTimers {
+    FiredTimers {
+        partition: Partition(3),
+        event_watermark: None,
+        domain: TimeDomain::Processing,
+        keys: keys.iter().map(Some).collect(),
+        tags: keys.iter().map(|_| Some(b"")).collect(),
+        times: keys.iter().map(|_| 7).collect(),
+    }
 }
 
 /// The guest that emits what it is given.

@@ -1,5 +1,6 @@
-//! The client against a real registry, for Avro, Protobuf and JSON Schema. Run with
-//! `WASMILL_TEST_REGISTRY_URL=http://127.0.0.1:8081/apis/ccompat/v7 cargo test -p wasmill-registry-client -- --ignored`
+//! The client against a real registry, for Avro, Protobuf and JSON Schema. `make test` runs these alone,
+//! after all others, because they change settings of the whole registry. By hand:
+//! `WASMILL_TEST_REGISTRY=http://127.0.0.1:8081/apis/ccompat/v7 cargo test -p wasmill-registry-client -- --ignored`
 
 use std::time::SystemTime;
 
@@ -19,7 +20,7 @@ use wasmill_registry_client::SchemaType;
 use wasmill_registry_client::Scope;
 
 fn client() -> RegistryClient {
-    let url = std::env::var("WASMILL_TEST_REGISTRY_URL").expect("WASMILL_TEST_REGISTRY_URL names a registry");
+    let url = std::env::var("WASMILL_TEST_REGISTRY").expect("WASMILL_TEST_REGISTRY names a registry");
     RegistryClient::new_for(url).expect("a client")
 }
 
@@ -34,7 +35,7 @@ fn record(name: &str, fields: &str) -> Schema {
 }
 
 #[tokio::test]
-#[ignore = "needs a real registry"]
+#[ignore = "runs alone on a real registry, after all other tests"]
 async fn deploying_to_a_real_registry() {
     let (client, subject) = (client(), fresh("deploy"));
     client.set_compatibility_level(Scope::Global, CompatibilityLevel::Backward).await.expect("sets");
@@ -66,7 +67,7 @@ async fn deploying_to_a_real_registry() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs a real registry"]
+#[ignore = "runs alone on a real registry, after all other tests"]
 async fn reading_from_a_real_registry() {
     let client = client();
     let cache = SchemaCache::new(client.clone(), Handle::current());

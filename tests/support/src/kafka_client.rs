@@ -1,5 +1,6 @@
 //! Looking after topics and groups.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -12,8 +13,10 @@ use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::AdminClient;
 use rdkafka::admin::AdminOptions;
+use rdkafka::admin::AlterConfig;
 use rdkafka::admin::NewPartitions;
 use rdkafka::admin::NewTopic;
+use rdkafka::admin::ResourceSpecifier;
 use rdkafka::admin::TopicReplication;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::BaseConsumer;
@@ -77,6 +80,40 @@ impl KafkaClient {
         self.wait_for_partitions(name, partitions)
     }
 
+    /// Changes a topic's own settings: those not named here go back to the broker's defaults.
+    ///
+    /// # Errors
+    /// There is no such topic, a setting is wrong, or the broker does not answer.
+    pub fn configure_topic(&self, name: &str, settings: &[(&str, &str)]) -> Result<()> {
+        let mut wanted = AlterConfig::new(ResourceSpecifier::Topic(name));
+        for (setting, value) in settings {
+            wanted = wanted.set(setting, value);
+        }
+        let changed =
+            self.administer(|admin, options| Ok(block_on(admin.alter_configs([&wanted], options))??))?;
+        match changed.into_iter().next() {
+            Some(Err((_, code))) => bail!("configure the topic {name}: the broker refused: {code}"),
+            Some(Ok(_)) => Ok(()),
+            None => bail!("configure the topic {name}: the broker answered for no topic"),
+        }
+    }
+
+    /// The settings of a topic that have a value, defaults included.
+    ///
+    /// # Errors
+    /// There is no such topic, or the broker does not answer.
+    pub fn topic_config(&self, name: &str) -> Result<BTreeMap<String, String>> {
+        let asked = [ResourceSpecifier::Topic(name)];
+        let told =
+            self.administer(|admin, options| Ok(block_on(admin.describe_configs(&asked, options))??))?;
+        let Some(resource) = told.into_iter().next() else {
+            bail!("the settings of {name}: the broker answered for no topic");
+        };
+        let resource =
+            resource.map_err(|code| anyhow!("the settings of {name}: the broker refused: {code}"))?;
+        Ok(resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect())
+    }
+
     /// Deletes a topic.
     ///
     /// # Errors
@@ -123,7 +160,8 @@ impl KafkaClient {
         watermarks(&consumer, topic, partition)
     }
 
-    /// What `group` has committed for a partition; `None` if nothing. Does not join the group.
+    /// What `group` has committed for a partition; `None` if nothing. Does not join the group. Waits for a
+    /// broker that has never had a group and makes their topic first.
     ///
     /// # Errors
     /// The broker does not answer.
@@ -131,7 +169,7 @@ impl KafkaClient {
         let consumer: BaseConsumer = self.settings().set("group.id", group).create()?;
         let mut asked = TopicPartitionList::new();
         asked.add_partition(topic, partition);
-        let committed = consumer.committed_offsets(asked, REQUEST_LIMIT)?;
+        let committed = patient(|| consumer.committed_offsets(asked.clone(), REQUEST_LIMIT))?;
         let offset = committed.find_partition(topic, partition).map(|element| element.offset());
         Ok(match offset {
             Some(Offset::Offset(offset)) => Some(offset),
@@ -186,27 +224,34 @@ impl KafkaClient {
 
 /// First offset and end of a partition as far as the consumer's isolation level sees. Waits for a leader.
 pub(crate) fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(i64, i64)> {
+    patient(|| consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT))
+        .with_context(|| format!("ask for the offsets of {topic}-{partition}"))
+}
+
+/// Asks again while a broker is starting.
+fn patient<T>(ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
     let deadline = Instant::now() + REQUEST_LIMIT;
     loop {
-        match consumer.fetch_watermarks(topic, partition, REQUEST_LIMIT) {
-            Ok(offsets) => return Ok(offsets),
+        match ask() {
             Err(error) if passes(&error) && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(20));
             }
-            Err(error) => {
-                return Err(error).with_context(|| format!("ask for the offsets of {topic}-{partition}"));
-            }
+            answer => return answer,
         }
     }
 }
 
-/// The errors of a broker that is starting: its partitions get their leaders a moment after it takes clients.
+/// The errors of a broker that is starting: its partitions get their leaders, and its groups their coordinator,
+/// a moment after it takes clients.
 pub(crate) fn passes(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),
         Some(
             Code::NotLeaderForPartition
+                | Code::NotCoordinator
+                | Code::CoordinatorLoadInProgress
+                | Code::CoordinatorNotAvailable
                 | Code::LeaderNotAvailable
                 | Code::BrokerTransportFailure
                 | Code::AllBrokersDown

@@ -10,8 +10,15 @@
 
 pub mod avro;
 mod broker;
+mod certificates;
+// Private to the host, and wanted here: its own tests and these ones feed the same values. It names
+// `crate::model`.
+#[path = "../../../host/src/codec/testing/generate.rs"]
+#[allow(dead_code, reason = "schemas that evolve are for the host's own tests")]
+mod generate;
 mod guests;
 pub mod http;
+pub mod jobs;
 mod kafka_client;
 mod kafka_consume;
 mod kafka_produce;
@@ -19,8 +26,12 @@ mod names;
 pub mod payments;
 mod pipelines;
 mod python;
+mod random_avro;
 mod record;
 mod registry;
+mod running_totals;
+mod secure_broker;
+mod seed;
 mod sidecar;
 mod test_pipeline;
 
@@ -34,14 +45,24 @@ pub use pipelines::Outputs;
 pub use pipelines::PaymentsPipeline;
 pub use python::python;
 pub use python::run_python;
+pub use random_avro::RandomAvro;
+pub use random_avro::RandomAvroSchema;
 pub use record::ConsumedRecord;
 pub use record::TestRecord;
 pub use registry::Registry;
 pub use registry::RegistryApi;
 pub use registry::shared_registry;
+pub use running_totals::Histories;
+pub use running_totals::RunningTotals;
+pub use running_totals::Totals;
+pub use secure_broker::SecureBroker;
+pub use seed::seed;
 pub use sidecar::Sidecar;
 pub use sidecar::SidecarPlan;
 pub use sidecar::binary;
+pub use sidecar::wasmill;
 pub use test_pipeline::DONE_MAX;
 pub use test_pipeline::DRAIN_MAX;
 pub use test_pipeline::TestPipeline;
+
+use wasmill::model;

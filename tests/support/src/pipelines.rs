@@ -82,6 +82,7 @@ impl PaymentsPipeline {
             registry: registry.url().to_owned(),
             host_id: host.to_owned(),
             pipeline: self.file()?,
+            settings: Vec::new(),
         })
     }
 

@@ -14,6 +14,7 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
 
+use crate::http;
 use crate::names::free_port;
 
 /// How a sidecar is to be started. Every start uses the same folder, as a restart on one machine.
@@ -25,6 +26,8 @@ pub struct SidecarPlan {
     pub registry: String,
     pub host_id: String,
     pub pipeline: String,
+    /// Further settings, as variables: `("WASMILL_LIMITS_WORKERS_MAX", "2")`.
+    pub settings: Vec<(String, String)>,
 }
 
 /// A running host. Killed when dropped.
@@ -53,7 +56,7 @@ impl SidecarPlan {
     /// When the binary is missing or the folder cannot be written.
     pub fn start(&self) -> Result<Sidecar> {
         std::fs::create_dir_all(&self.dir)?;
-        let file = self.dir.join("pipeline.yaml");
+        let file = self.pipeline_file();
         std::fs::write(&file, &self.pipeline)?;
         self.launch(Command::new(binary()).arg("run").arg("-f").arg(&file))
     }
@@ -67,21 +70,90 @@ impl SidecarPlan {
         self.launch(Command::new(binary()).arg("serve"))
     }
 
-    fn launch(&self, command: &mut Command) -> Result<Sidecar> {
-        let log = self.dir.join(format!("{}.log", self.host_id));
-        let output = File::options().create(true).append(true).open(&log)?;
-        let port = free_port()?;
+    /// Runs `wasmill ARGUMENTS` with the settings of this host to its end: exit code, and everything it
+    /// printed.
+    ///
+    /// # Errors
+    /// When the binary is missing.
+    pub fn run_to_end(&self, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+        std::fs::create_dir_all(&self.dir)?;
+        std::fs::write(self.pipeline_file(), &self.pipeline)?;
+        let mut command = Command::new(binary());
+        let output = self.configure(command.args(arguments)).output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((output.status.code(), text(&output.stdout) + &text(&output.stderr)))
+    }
+
+    /// Where [`Self::start`] and [`Self::run_to_end`] put the pipeline file.
+    #[must_use]
+    pub fn pipeline_file(&self) -> PathBuf {
+        self.dir.join("pipeline.yaml")
+    }
+
+    /// The settings file of the host, if the test writes one.
+    #[must_use]
+    pub fn settings_file(&self) -> PathBuf {
+        self.dir.join("wasmill.yaml")
+    }
+
+    /// Writes the settings file.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn write_settings(&self, settings: &str) -> Result<()> {
+        std::fs::create_dir_all(&self.dir)?;
+        Ok(std::fs::write(self.settings_file(), settings)?)
+    }
+
+    /// The data folder of the host.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.join(format!("data-{}", self.host_id))
+    }
+
+    /// Starts `wasmill serve`, and waits until its API answers.
+    ///
+    /// # Errors
+    /// As of [`Self::start`], and when it does not answer within a minute; the log's end is in the message.
+    pub fn served(&self) -> Result<Sidecar> {
+        let mut host = self.serve()?;
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let alive = http::request("GET", &format!("{}/healthz", host.url()), None);
+            if alive.is_ok_and(|answer| answer.status == 200) {
+                return Ok(host);
+            }
+            if host.has_ended() || Instant::now() > until {
+                bail!("no API; the log ends:\n{}", host.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn configure<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env_clear()
             .envs(std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_")))
             .env("WASMILL_KAFKA_BROKERS", &self.brokers)
             .env("WASMILL_REGISTRY_URLS", &self.registry)
-            .env("WASMILL_DATA_DIR", self.dir.join(format!("data-{}", self.host_id)))
+            .env("WASMILL_DATA_DIR", self.data_dir())
             .env("WASMILL_HOST_ID", &self.host_id)
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+    }
+
+    fn launch(&self, command: &mut Command) -> Result<Sidecar> {
+        let log = self.dir.join(format!("{}.log", self.host_id));
+        let output = File::options().create(true).append(true).open(&log)?;
+        let port = free_port()?;
+        self.configure(command)
             .env("WASMILL_LISTEN", format!("127.0.0.1:{port}"))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
+        let settings = self.settings_file();
+        if settings.is_file() {
+            command.env("WASMILL_CONFIG", settings);
+        }
         die_with_parent(command);
         let child = command.spawn().with_context(|| {
             format!("cannot start {}; build it with `cargo build -p wasmill`", binary().display())
@@ -131,6 +203,24 @@ impl Sidecar {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
+    /// Waits until health is answered.
+    ///
+    /// # Errors
+    /// When the host ends or stays silent for a minute; the log's end is in the message.
+    pub fn wait_until_alive(&mut self) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let alive = http::request("GET", &format!("{}/healthz", self.url()), None);
+            if alive.is_ok_and(|answer| answer.status == 200) {
+                return Ok(());
+            }
+            if self.has_ended() || Instant::now() > until {
+                bail!("no answer from {}; the log ends:\n{}", self.url(), self.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Base address of health and metrics.
     #[must_use]
     pub fn url(&self) -> String {
@@ -155,10 +245,16 @@ impl Sidecar {
         &self.log
     }
 
+    /// The whole log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The last lines of the log.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let text = self.log();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
@@ -168,6 +264,20 @@ impl Drop for Sidecar {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Runs a command of the binary to its end. Returns its exit code, and what it wrote to both outputs.
+///
+/// # Panics
+/// When the binary is missing.
+#[must_use]
+pub fn wasmill(arguments: &[&str]) -> (Option<i32>, String) {
+    // Variables of the tests are no settings of the host.
+    let ours = std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_"));
+    let output = Command::new(binary()).args(arguments).env_clear().envs(ours).output();
+    let output = output.expect("the binary runs; `cargo build -p wasmill` makes it");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
 }
 
 /// The host must not outlive the test, however that ends.

@@ -161,6 +161,7 @@ impl TestPipeline {
             registry: self.registry.url().to_owned(),
             host_id: host.to_owned(),
             pipeline: self.file(),
+            settings: Vec::new(),
         }
     }
 

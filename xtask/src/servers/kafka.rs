@@ -10,6 +10,7 @@ use anyhow::Context;
 use anyhow::Result;
 
 use super::java;
+use super::kafka_security::KafkaSecurity;
 use super::maven;
 use super::port::PortLease;
 use super::process::ServerProcess;
@@ -21,6 +22,9 @@ pub const KAFKA_VERSION: &str = "4.3.1";
 const POM: &str = include_str!("../../assets/kafka/pom.xml");
 const LOG_SETTINGS: &str = include_str!("../../assets/kafka/log4j2.yaml");
 const PROPERTIES: &str = include_str!("../../assets/kafka/server.properties");
+
+/// Sixteen bytes in base64. All brokers have the same: they never meet, each knows only its own controller.
+const CLUSTER_ID: &str = "d2FzbWlsbC10ZXN0cy0wMQ";
 
 /// What `kafka.server.KafkaRaftServer` logs when clients may come.
 const READY: &str = "Kafka Server started";
@@ -39,6 +43,7 @@ pub struct KafkaServer {
     home: PathBuf,
     port: PortLease,
     controller_port: PortLease,
+    secure: Option<(PortLease, KafkaSecurity)>,
     _scratch: Option<Scratch>,
 }
 
@@ -50,7 +55,18 @@ impl KafkaServer {
     pub fn start(data: Option<&Path>) -> Result<Self> {
         let home = install()?;
         let archive = home.join(java::archive_name()?);
-        Self::start_with(&home, &java::command(Some(&archive)), data)
+        Self::start_with(&home, &java::command(Some(&archive)), data, None)
+    }
+
+    /// A broker with a second listener, at [`Self::secure_address`], which asks for TLS and a password. The
+    /// first one stays open to everybody on this machine.
+    ///
+    /// # Errors
+    /// As of [`Self::start`].
+    pub fn start_secure(security: KafkaSecurity) -> Result<Self> {
+        let home = install()?;
+        let archive = home.join(java::archive_name()?);
+        Self::start_with(&home, &java::command(Some(&archive)), None, Some(security))
     }
 
     /// As [`Self::start`], for measurements: what the broker executes often is compiled with every
@@ -62,10 +78,15 @@ impl KafkaServer {
         let home = install()?;
         let mut java = java::command(Some(&home.join(java::archive_name()?)));
         java.args(java::FULL_SPEED);
-        Self::start_with(&home, &java, None)
+        Self::start_with(&home, &java, None, None)
     }
 
-    fn start_with(home: &Path, java: &Command, data: Option<&Path>) -> Result<Self> {
+    fn start_with(
+        home: &Path,
+        java: &Command,
+        data: Option<&Path>,
+        security: Option<KafkaSecurity>,
+    ) -> Result<Self> {
         let (data, scratch) = match data {
             Some(data) => (data.to_path_buf(), None),
             None => {
@@ -74,9 +95,16 @@ impl KafkaServer {
             }
         };
         let data = std::path::absolute(&data).with_context(|| format!("resolve {}", data.display()))?;
-        format(home, &data)?;
+        match &security {
+            None => copy_format(home, &data)?,
+            Some(security) => format_with_users(home, &data, security)?,
+        }
         let log = data.join("server.log");
         let (port, controller_port) = (PortLease::take()?, PortLease::take()?);
+        let secure = match security {
+            Some(security) => Some((PortLease::take()?, security)),
+            None => None,
+        };
         let mut server = Self {
             process: None,
             data,
@@ -84,6 +112,7 @@ impl KafkaServer {
             home: home.to_path_buf(),
             port,
             controller_port,
+            secure,
             _scratch: scratch,
         };
         server.launch(java)?;
@@ -93,6 +122,19 @@ impl KafkaServer {
     /// `127.0.0.1:PORT`, for a client's `bootstrap.servers`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port.port())
+    }
+
+    /// The same of the listener of [`Self::start_secure`]; none without it.
+    pub fn secure_address(&self) -> Option<String> {
+        self.secure.as_ref().map(|(port, _)| format!("127.0.0.1:{}", port.port()))
+    }
+
+    /// Replaces users and certificate from the next [`Self::restart`] on. The users of SCRAM stay as they
+    /// are: they are kept in the data. Nothing changes without a secure listener.
+    pub fn set_security(&mut self, security: KafkaSecurity) {
+        if let Some((_, current)) = &mut self.secure {
+            *current = security;
+        }
     }
 
     /// Where the broker keeps its data and its log, `server.log`.
@@ -151,10 +193,15 @@ impl KafkaServer {
 
     fn launch(&mut self, java: &Command) -> Result<()> {
         let properties = self.data.join("server.properties");
-        let text = PROPERTIES
-            .replace("@PORT@", &self.port.port().to_string())
-            .replace("@CONTROLLER_PORT@", &self.controller_port.port().to_string())
-            .replace("@DATA_DIR@", &self.data.join("log").display().to_string());
+        let (port, controller) = (self.port.port(), self.controller_port.port());
+        let mut text = filled_in(port, controller, &self.data.join("log"));
+        if let Some((secure_port, security)) = &self.secure {
+            let keystore = self.data.join("keystore.pem");
+            fs::write(&keystore, &security.keystore)
+                .with_context(|| format!("write {}", keystore.display()))?;
+            // Of two lines for one property the later one holds.
+            text.push_str(&security.properties(port, controller, secure_port.port(), &keystore));
+        }
         fs::write(&properties, text).with_context(|| format!("write {}", properties.display()))?;
 
         let mut command = Command::new(java.get_program());
@@ -197,28 +244,20 @@ fn class_path<'a>(java: &'a mut Command, home: &Path) -> &'a mut Command {
     java.arg("-cp").arg(home.join("libs").join("*"))
 }
 
+fn filled_in(port: u16, controller_port: u16, log: &Path) -> String {
+    PROPERTIES
+        .replace("@PORT@", &port.to_string())
+        .replace("@CONTROLLER_PORT@", &controller_port.to_string())
+        .replace("@DATA_DIR@", &log.display().to_string())
+}
+
 /// Formats an empty log folder once: a copy of it saves every broker a second of another Java's start.
-/// All brokers then have one cluster id; they never meet, each knows only its own controller.
 fn format_template(home: &Path) -> Result<()> {
-    let log = home.join("formatted");
-    let properties = home.join("format.properties");
-    let text = PROPERTIES
-        .replace("@PORT@", "1")
-        .replace("@CONTROLLER_PORT@", "2")
-        .replace("@DATA_DIR@", &log.display().to_string());
-    fs::write(&properties, text).with_context(|| format!("write {}", properties.display()))?;
-    let tool = || {
-        let mut tool = java::command(None);
-        class_path(&mut tool, home).arg("kafka.tools.StorageTool");
-        tool
-    };
-    let id = crate::command::output(tool().arg("random-uuid"))?;
-    crate::command::output(tool().args(["format", "--cluster-id", id.trim(), "--config"]).arg(&properties))?;
-    fs::remove_file(&properties).with_context(|| format!("remove {}", properties.display()))
+    format(home, &home.join("formatted"), &home.join("format.properties"), &[])
 }
 
 /// Makes `data` the folder of a broker, unless it is one.
-fn format(home: &Path, data: &Path) -> Result<()> {
+fn copy_format(home: &Path, data: &Path) -> Result<()> {
     let log = data.join("log");
     if log.join("meta.properties").exists() {
         return Ok(());
@@ -233,10 +272,25 @@ fn format(home: &Path, data: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The same of a broker that knows users from the beginning.
+fn format_with_users(home: &Path, data: &Path, security: &KafkaSecurity) -> Result<()> {
+    fs::create_dir_all(data).with_context(|| format!("create {}", data.display()))?;
+    format(home, &data.join("log"), &data.join("format.properties"), &security.format_arguments())
+}
+
+fn format(home: &Path, log: &Path, properties: &Path, more: &[String]) -> Result<()> {
+    fs::write(properties, filled_in(1, 2, log)).with_context(|| format!("write {}", properties.display()))?;
+    let mut tool = java::command(None);
+    class_path(&mut tool, home).arg("kafka.tools.StorageTool");
+    tool.args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(properties).args(more);
+    crate::command::output(&mut tool)?;
+    fs::remove_file(properties).with_context(|| format!("remove {}", properties.display()))
+}
+
 /// Lets one broker record the classes it loads, so that the next ones start in half the time.
 fn record_archive(home: &Path, archive: &Path) -> Result<()> {
     let partial = archive.with_extension("partial");
-    let mut server = KafkaServer::start_with(home, &java::recording(&partial), None)?;
+    let mut server = KafkaServer::start_with(home, &java::recording(&partial), None, None)?;
     server.stop()?;
     drop(server);
     if partial.exists() {

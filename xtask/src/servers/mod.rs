@@ -2,6 +2,7 @@
 
 mod java;
 mod kafka;
+mod kafka_security;
 mod maven;
 mod port;
 mod process;
@@ -12,6 +13,7 @@ pub(crate) use java::program as java_program;
 pub use kafka::KAFKA_VERSION;
 pub use kafka::KafkaServer;
 pub use kafka::install as install_kafka;
+pub use kafka_security::KafkaSecurity;
 pub use port::PortLease;
 pub use registry::REGISTRY_VERSION;
 pub use registry::RegistryServer;

@@ -1,9 +1,10 @@
 use anyhow::Result;
 
 use crate::command;
+use crate::task::fuzz_fmt;
 use crate::task::guests_cargo;
 
-/// Formats all Rust sources, the guests' included.
+/// Formats all Rust sources, the guests' and the fuzz targets' included.
 ///
 /// # Errors
 /// A source does not parse.
@@ -12,5 +13,5 @@ pub fn fmt() -> Result<()> {
     if let Some(mut cargo) = guests_cargo("fmt") {
         command::run(cargo.arg("--all"))?;
     }
-    Ok(())
+    command::run(&mut fuzz_fmt())
 }

@@ -5,6 +5,7 @@ use crate::command;
 use crate::licences;
 use crate::setup;
 use crate::setup::Purpose;
+use crate::task::fuzz_fmt;
 use crate::task::guests_cargo;
 
 /// Formatting, tidy, licences, then clippy: the quick ones first.
@@ -18,6 +19,7 @@ pub fn lint() -> Result<()> {
     if let Some(mut cargo) = guests_cargo("fmt") {
         command::run(cargo.args(["--all", "--check"]))?;
     }
+    command::run(fuzz_fmt().arg("--check"))?;
     step("tidy");
     crate::task::tidy()?;
     step("licences and sources of dependencies");

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod doc;
 mod fmt;
+mod fuzz;
 mod guests;
 mod kafka;
 mod lint;
@@ -15,6 +16,7 @@ pub use bench::bench;
 pub use demo::demo;
 pub use doc::doc;
 pub use fmt::fmt;
+pub use fuzz::fuzz;
 pub use guests::guests;
 pub use kafka::kafka;
 pub use lint::lint;
@@ -33,6 +35,13 @@ fn guests_cargo(subcommand: &str) -> Option<Command> {
         cargo.env("CARGO_TARGET_DIR", crate::guests::host_build_dir());
         cargo
     })
+}
+
+/// Cargo's formatter on the fuzz targets, which are a workspace of their own.
+fn fuzz_fmt() -> Command {
+    let mut cargo = crate::command::cargo();
+    cargo.args(["fmt", "--manifest-path"]).arg(crate::checkout::root().join("fuzz/Cargo.toml"));
+    cargo
 }
 
 /// Our crates whose speed is measured or shown. The profile of everyday work compiles them little

@@ -42,6 +42,12 @@ pub fn test(arguments: &[String]) -> Result<bool> {
         {
             stream(tests.args(["--workspace", "--no-fail-fast"]), &mut tally)?;
         }
+        if arguments.is_empty() {
+            // They change the settings of the whole registry, so that they run when nothing else does.
+            let mut tests = cargo_test(&[]);
+            suite.announce(&mut tests);
+            stream(tests.args(["--test", "behaviour", "--", "--ignored", "real::"]), &mut tally)?;
+        }
     }
     println!("\nTook {} s", begun.elapsed().as_secs());
     println!("{tally}");

@@ -4,7 +4,8 @@ use super::sources::SourceFile;
 use super::violation::Violation;
 
 /// The modules that handle records.
-const MODULES: &[&str] = &["codec", "kafka", "model", "pipeline", "sink", "source", "wasm", "worker"];
+const MODULES: &[&str] =
+    &["codec", "kafka", "model", "pipeline", "sink", "source", "state", "wasm", "worker"];
 
 const LINTS: &[&str] = &["unwrap_used", "expect_used", "indexing_slicing"];
 

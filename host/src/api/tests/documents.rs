@@ -47,6 +47,7 @@ async fn the_openapi_document_lists_every_route_and_how_it_fails() {
         format!("POST {name}/pause"),
         format!("POST {name}/resume"),
         format!("POST {name}/restart"),
+        format!("POST {name}/seek"),
         format!("GET {name}/status"),
         format!("GET {name}/logs"),
     ]

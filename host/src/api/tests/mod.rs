@@ -5,8 +5,10 @@ mod documents;
 mod edge;
 mod logs;
 mod pipelines;
+mod seek;
 mod status;
 mod transforms;
+mod trial;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +35,9 @@ use crate::control::fake_runner;
 use crate::control::fake_runner::FakeRunner;
 use crate::control::fake_runner::refusal;
 use crate::control::service::Control;
+use crate::model::pipeline_spec::Start;
+use crate::model::seek::Seek;
+use crate::model::seek::SeekPartitions;
 
 const PIPELINES: &str = "/v1/tenants/default/pipelines";
 const VERSIONS: &str = "/v1/tenants/default/transforms/t/versions";
@@ -101,6 +106,10 @@ async fn limited(folder: &Path, tokens: &[&str], limit: impl FnOnce(&mut ApiLimi
             DocumentFormat::Yaml => {
                 serde_saphyr::from_str(text).map_err(|_| vec![refusal("malformed-document")])
             }
+        }),
+        read_seek: Arc::new(|text, _| match text {
+            "" => Err(vec![refusal("missing-key")]),
+            _ => Ok(Seek { to: Start::Earliest, partitions: SeekPartitions::Gone }),
         }),
         pipeline_schema: json!({ "$schema": "x" }),
         counters: Some(Arc::new(|id| Some(json!({ "of": id.to_string() })))),

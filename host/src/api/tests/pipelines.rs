@@ -147,7 +147,14 @@ async fn a_pipeline_that_names_what_is_not_there_is_refused() {
     let bad = host.put("Big_Name", &[], &json!({})).await;
     assert_eq!(bad.problem(), (400, "invalid-path".to_owned()));
     assert!(bad.text.contains("expected 1 to 63 characters"), "{}", bad.text);
-    assert!(host.runner.calls().is_empty());
+    // The checks that need no transform are made all the same.
+    assert_eq!(host.runner.calls(), ["check p nothing"; 4]);
+    host.runner.tell().refusals = vec![refusal("no-access")];
+    let both = host.put("p", &[], &json!({ "name": "p", "transform": "none" })).await.json();
+    assert_eq!(
+        (&both["errors"][0]["code"], &both["errors"][1]["code"]),
+        (&json!("unknown-transform"), &json!("no-access"))
+    );
     assert_eq!(host.get(PIPELINES).await.json()["items"], json!([]));
 }
 

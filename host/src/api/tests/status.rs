@@ -21,6 +21,7 @@ fn task(partition: i32, lag: Option<u64>) -> TaskStatus {
         lag,
         last_timestamp: Some(1_000),
         waiting: None,
+        restore: None,
     }
 }
 

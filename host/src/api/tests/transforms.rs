@@ -46,7 +46,7 @@ async fn lists_page_by_cursor() {
     assert_eq!((&last["items"][0]["version"], &last["next"]), (&json!(3), &Json::Null));
     let names = host.get("/v1/tenants/default/transforms?after=t1&limit=1").await.json();
     assert_eq!((&names["items"][0]["name"], &names["next"]), (&json!("t2"), &json!("t2")));
-    for bad in ["?after=x", "?limit=x", "?size=1"] {
+    for bad in ["?after=x", "?limit=x", "?limit=0", "?limit=201", "?size=1"] {
         assert_eq!(host.get(&format!("{VERSIONS}{bad}")).await.problem().0, 400, "{bad}");
     }
 }

@@ -32,7 +32,7 @@ use crate::pipeline::ports::Decoder;
 
 pub(super) fn binding(key: Format, value: Format) -> InputBinding {
     let part = |format| PartBinding { format, subject: None };
-    InputBinding { topic: "t".into(), key: part(key), value: part(value) }
+    InputBinding::stream("t", part(key), part(value))
 }
 
 fn typed(schema: &Json) -> Json {

@@ -16,11 +16,15 @@ pub(crate) struct Generator {
     names: u32,
     /// Whether unions other than `[null, T]` may appear.
     pub(crate) unions: bool,
+    /// Whether dates and times may be such that no text form has them.
+    pub(crate) any_time: bool,
+    /// Most entries of a map. The bytes of a map with one entry are canonical.
+    pub(crate) entries_max: usize,
 }
 
 impl Generator {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), names: 0, unions: true }
+        Self { rng: StdRng::seed_from_u64(seed), names: 0, unions: true, any_time: false, entries_max: 3 }
     }
 
     fn name(&mut self, prefix: &str) -> String {
@@ -116,8 +120,9 @@ impl Generator {
                 json!({ "type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale })
             }
             _ => {
-                let mut fixed = self.fixed(Some(("decimal", 16)));
-                fixed["precision"] = json!(self.rng.random_range(1..=38));
+                let (size, precision_max) = [(16, 38), (32, 76)][self.rng.random_range(0..2)];
+                let mut fixed = self.fixed(Some(("decimal", size)));
+                fixed["precision"] = json!(self.rng.random_range(1..=precision_max));
                 fixed
             }
         }
@@ -132,10 +137,27 @@ impl Generator {
         (0..len).map(|_| self.rng.random()).collect()
     }
 
-    /// Numbers of all magnitudes.
+    /// Numbers of all magnitudes, and the outermost ones.
     fn long(&mut self) -> i64 {
+        if self.rng.random_ratio(1, 16) {
+            return [i64::MIN, i64::MAX, -1, 0][self.rng.random_range(0..4)];
+        }
         let shift = self.rng.random_range(0..64);
         self.rng.random::<i64>() >> shift
+    }
+
+    fn double(&mut self) -> f64 {
+        match self.rng.random_range(0..16) {
+            0 => [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE / 2.0]
+                [self.rng.random_range(0..5)],
+            1 => f64::from(self.rng.random_range(-1000..1000)),
+            _ => f64::from_bits(self.rng.random()),
+        }
+    }
+
+    /// Units since an epoch: of any number, or so many bits fewer that a text form has them.
+    fn time(&mut self, fewer_bits: u32) -> i64 {
+        self.long() >> if self.any_time { 0 } else { fewer_bits }
     }
 
     /// A random value, in the other library's form.
@@ -145,8 +167,9 @@ impl Generator {
             AvroType::Boolean => Value::Boolean(self.rng.random()),
             AvroType::Int => Value::Int((self.long() >> 32) as i32),
             AvroType::Long => Value::Long(self.long()),
-            AvroType::Float => Value::Float(f32::from_bits(self.rng.random())),
-            AvroType::Double => Value::Double(f64::from_bits(self.rng.random())),
+            AvroType::Float if self.rng.random() => Value::Float(f32::from_bits(self.rng.random())),
+            AvroType::Float => Value::Float(self.double() as f32),
+            AvroType::Double => Value::Double(self.double()),
             AvroType::Bytes => {
                 let len = self.rng.random_range(0..40);
                 Value::Bytes(self.bytes(len))
@@ -157,16 +180,18 @@ impl Generator {
                 let index = self.rng.random_range(0..ty.symbols.len());
                 Value::Enum(index as u32, ty.symbols[index].clone())
             }
+            AvroType::Date if self.any_time => Value::Date((self.long() >> 32) as i32),
             AvroType::Date => Value::Date(self.rng.random_range(-700_000..2_900_000)),
             AvroType::TimeMillis => Value::TimeMillis(self.rng.random_range(0..86_400_000)),
             AvroType::TimeMicros => Value::TimeMicros(self.rng.random_range(0..86_400_000_000)),
-            AvroType::Timestamp(TimeUnit::Millis) => {
+            AvroType::Timestamp(TimeUnit::Millis) if !self.any_time => {
                 Value::TimestampMillis(self.rng.random_range(-62_000_000_000_000..253_000_000_000_000))
             }
-            AvroType::Timestamp(TimeUnit::Micros) => Value::TimestampMicros(self.long() >> 12),
+            AvroType::Timestamp(TimeUnit::Millis) => Value::TimestampMillis(self.long()),
+            AvroType::Timestamp(TimeUnit::Micros) => Value::TimestampMicros(self.time(12)),
             AvroType::Timestamp(TimeUnit::Nanos) => Value::TimestampNanos(self.long()),
-            AvroType::LocalTimestamp(TimeUnit::Millis) => Value::LocalTimestampMillis(self.long() >> 24),
-            AvroType::LocalTimestamp(TimeUnit::Micros) => Value::LocalTimestampMicros(self.long() >> 12),
+            AvroType::LocalTimestamp(TimeUnit::Millis) => Value::LocalTimestampMillis(self.time(24)),
+            AvroType::LocalTimestamp(TimeUnit::Micros) => Value::LocalTimestampMicros(self.time(12)),
             AvroType::LocalTimestamp(TimeUnit::Nanos) => Value::LocalTimestampNanos(self.long()),
             AvroType::Uuid(_) => Value::Uuid(uuid::Uuid::from_u128(self.rng.random())),
             AvroType::Duration { .. } => {
@@ -202,7 +227,9 @@ impl Generator {
                 Value::Array((0..self.rng.random_range(0..4)).map(|_| self.value(item)).collect())
             }
             AvroType::Map(item) => Value::Map(
-                (0..self.rng.random_range(0..4)).map(|_| (self.text(), self.value(item))).collect(),
+                (0..self.rng.random_range(0..=self.entries_max))
+                    .map(|_| (self.text(), self.value(item)))
+                    .collect(),
             ),
             AvroType::Record(record) => {
                 Value::Record(record.fields.iter().map(|f| (f.name.clone(), self.value(&f.ty))).collect())

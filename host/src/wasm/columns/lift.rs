@@ -214,12 +214,7 @@ impl Lift<'_> {
         fields: &UnionFields,
     ) -> Result<ArrayRef, ColumnError> {
         let len = part.len;
-        if part.column.null_count != 0 {
-            return Err(ColumnError::new(format!(
-                "`null-count` is {}; expected 0, since a union has no validity of its own",
-                part.column.null_count
-            )));
-        }
+        check_no_nulls(&part.column, "a union")?;
         let type_ids = ScalarBuffer::<i8>::new(self.buffer(part, 0, len)?, 0, len);
         let offsets = ScalarBuffer::<i32>::new(self.buffer(part, 1, len.saturating_mul(4))?, 0, len);
         let mut lengths = vec![0_usize; columns.len()];
@@ -258,8 +253,7 @@ impl Lift<'_> {
             return Ok(OffsetBuffer::new_empty());
         }
         let count = part.len.saturating_add(1);
-        let bytes = self.buffer(part, 1, count.saturating_mul(4))?;
-        let offsets = ScalarBuffer::<i32>::new(bytes, 0, count);
+        let offsets = ScalarBuffer::<i32>::from(self.buffer(part, 1, count.saturating_mul(4))?);
         let (first, rest) = offsets.split_first().unwrap_or((&0, &[]));
         // One pass without branches; the row is looked for only if there is one.
         let falls = offsets.iter().zip(rest).fold(false, |any, (a, b)| any | (a > b));
@@ -337,14 +331,19 @@ fn made<A: Array + 'static>(array: Result<A, ArrowError>) -> Result<ArrayRef, Co
 }
 
 fn null(part: &Part<'_>) -> Result<ArrayRef, ColumnError> {
-    let nulls = part.column.null_count;
-    if nulls < part.len || (part.within.is_exact && nulls > part.len) {
+    check_no_nulls(&part.column, "a null column")?;
+    Ok(Arc::new(NullArray::new(part.len)))
+}
+
+/// The contract counts no nulls where there is no validity buffer to count them in.
+fn check_no_nulls(column: &Column, what: &str) -> Result<(), ColumnError> {
+    if column.null_count != 0 {
         return Err(ColumnError::new(format!(
-            "`null-count` is {}; expected {}, every row of a null column",
-            part.column.null_count, part.len
+            "`null-count` is {}; expected 0, since {what} has no validity of its own",
+            column.null_count
         )));
     }
-    Ok(Arc::new(NullArray::new(part.len)))
+    Ok(())
 }
 
 fn last(offsets: &OffsetBuffer<i32>) -> usize {

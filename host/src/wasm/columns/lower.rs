@@ -23,7 +23,8 @@ use crate::model::record_batch::Rows;
 /// where a slice of an array had to be moved to offset 0.
 #[derive(Debug, Default)]
 pub struct Lowered {
-    pub(in crate::wasm) buffers: Vec<Buffer>,
+    /// None for an empty one: an empty [`Buffer`] is an allocation too.
+    pub(in crate::wasm) buffers: Vec<Option<Buffer>>,
     pub(in crate::wasm) columns: Vec<LoweredColumn>,
     pub(in crate::wasm) children: Vec<u32>,
     pub(in crate::wasm) key: Option<u32>,
@@ -47,20 +48,36 @@ pub(in crate::wasm) struct LoweredColumn {
 pub struct NotCarried(pub DataType);
 
 impl Lowered {
-    /// Lays out every root of `rows`.
+    /// Lays out every root of `rows`, in place of what was there.
     ///
     /// # Errors
     /// When an array has a type that the contract does not know.
-    pub fn new(rows: &Rows) -> Result<Self, NotCarried> {
-        let mut lowered =
-            Self { buffers: Vec::with_capacity(32), columns: Vec::with_capacity(12), ..Self::default() };
-        let root = |lowered: &mut Self, array: Option<&dyn Array>| array.map(|a| lowered.push(a)).transpose();
-        lowered.key = root(&mut lowered, rows.key.as_deref())?;
-        lowered.value = root(&mut lowered, rows.value.as_deref())?;
-        lowered.timestamp = root(&mut lowered, rows.timestamp.as_deref().map(|a| a as &dyn Array))?;
-        lowered.headers = root(&mut lowered, rows.headers.as_deref())?;
-        lowered.offset = root(&mut lowered, rows.offset.as_deref().map(|a| a as &dyn Array))?;
-        Ok(lowered)
+    pub fn fill(&mut self, rows: &Rows) -> Result<(), NotCarried> {
+        self.clear();
+        let mut root = |array: Option<&dyn Array>| array.map(|array| self.push(array)).transpose();
+        let key = root(rows.key.as_deref())?;
+        let value = root(rows.value.as_deref())?;
+        let timestamp = root(rows.timestamp.as_deref().map(|a| a as &dyn Array))?;
+        let headers = root(rows.headers.as_deref())?;
+        let offset = root(rows.offset.as_deref().map(|a| a as &dyn Array))?;
+        (self.key, self.value, self.timestamp) = (key, value, timestamp);
+        (self.headers, self.offset) = (headers, offset);
+        Ok(())
+    }
+
+    /// Lets the arrays' buffers go; keeps its own room.
+    pub fn clear(&mut self) {
+        self.buffers.clear();
+        self.columns.clear();
+        self.children.clear();
+    }
+
+    pub(in crate::wasm) fn buffers_of(&self, column: &LoweredColumn) -> &[Option<Buffer>] {
+        self.buffers.get(column.buffers.0..column.buffers.1).unwrap_or_default()
+    }
+
+    pub(in crate::wasm) fn children_of(&self, column: &LoweredColumn) -> &[u32] {
+        self.children.get(column.children.0..column.children.1).unwrap_or_default()
     }
 
     /// Adds a column and everything under it; parents come before children.
@@ -68,48 +85,50 @@ impl Lowered {
         let at = self.columns.len();
         self.columns.push(LoweredColumn::default());
         let first = self.buffers.len();
-        let mut children: SmallVec<[ArrayRef; 8]> = SmallVec::new();
+        let mut children: &[ArrayRef] = &[];
+        let mut cut_children: SmallVec<[ArrayRef; 1]> = SmallVec::new();
         let mut null_count = array.null_count();
         match array.data_type() {
-            DataType::Null => null_count = array.len(),
+            // Without a validity buffer there are no nulls to count: neither here nor in a union.
+            DataType::Null => null_count = 0,
             DataType::Boolean => {
                 self.validity(array.nulls());
-                self.buffers.push(array.as_boolean().values().sliced());
+                self.buffers.push(Some(array.as_boolean().values().sliced()));
             }
             DataType::Utf8 => self.bytes(array.as_string::<i32>()),
             DataType::Binary => self.bytes(array.as_binary::<i32>()),
             DataType::FixedSizeBinary(_) => {
                 let fixed = array.as_fixed_size_binary();
                 self.validity(fixed.nulls());
-                self.buffers.push(fixed.values().clone());
+                self.buffers.push(Some(fixed.values().clone()));
             }
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
                 self.validity(list.nulls());
-                children.push(self.offsets(list.offsets(), list.values()));
+                cut_children.push(self.offsets(list.offsets(), list.values()));
             }
             DataType::Map(..) => {
                 let map: &MapArray = array.as_map();
                 self.validity(map.nulls());
-                children.push(self.offsets(map.offsets(), map.entries()));
+                cut_children.push(self.offsets(map.offsets(), map.entries()));
             }
             DataType::Struct(_) => {
                 let columns = array.as_struct();
                 self.validity(columns.nulls());
-                children.extend(columns.columns().iter().cloned());
+                children = columns.columns();
             }
             DataType::Union(fields, UnionMode::Dense) => {
                 let union = array.as_union();
                 null_count = 0;
-                self.buffers.push(union.type_ids().inner().clone());
-                self.buffers.push(union.offsets().map_or_else(Buffer::default, |o| o.inner().clone()));
-                children.extend(fields.iter().map(|(id, _)| branch(union, id)));
+                self.buffers.push(Some(union.type_ids().inner().clone()));
+                self.buffers.push(union.offsets().map(|offsets| offsets.inner().clone()));
+                cut_children.extend(fields.iter().map(|(id, _)| branch(union, id)));
             }
             other => self.primitive(array, other)?,
         }
         let end = self.buffers.len();
         let mut indexes: SmallVec<[u32; 8]> = SmallVec::new();
-        for child in &children {
+        for child in children.iter().chain(&cut_children) {
             indexes.push(self.push(child)?);
         }
         let start = self.children.len();
@@ -125,11 +144,8 @@ impl Lowered {
     }
 
     fn validity(&mut self, nulls: Option<&NullBuffer>) {
-        let buffer = match nulls {
-            Some(nulls) if nulls.null_count() > 0 => nulls.inner().sliced(),
-            _ => Buffer::default(),
-        };
-        self.buffers.push(buffer);
+        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        self.buffers.push(nulls.map(|nulls| nulls.inner().sliced()));
     }
 
     fn primitive(&mut self, array: &dyn Array, data_type: &DataType) -> Result<(), NotCarried> {
@@ -139,7 +155,7 @@ impl Lowered {
         macro_rules! push_values {
             ($type:ty, $array:expr) => {
                 if let Some(array) = values::<$type>($array) {
-                    self.buffers.push(array.values().inner().clone());
+                    self.buffers.push(Some(array.values().inner().clone()));
                 }
             };
         }
@@ -154,16 +170,21 @@ impl Lowered {
     fn bytes<T: ByteArrayType<Offset = i32>>(&mut self, array: &GenericByteArray<T>) {
         self.validity(array.nulls());
         let (start, end) = span(array.offsets());
-        self.buffers.push(rebased(array.offsets(), start));
-        self.buffers.push(array.values().slice_with_length(start, end - start));
+        self.buffers.push(Some(rebased(array.offsets(), start)));
+        self.buffers.push(Some(array.values().slice_with_length(start, end - start)));
     }
 
     /// Pushes the offsets and gives the part of the child that they span.
     fn offsets(&mut self, offsets: &OffsetBuffer<i32>, child: &dyn Array) -> ArrayRef {
         let (start, end) = span(offsets);
-        self.buffers.push(rebased(offsets, start));
+        self.buffers.push(Some(rebased(offsets, start)));
         child.slice(start, end - start)
     }
+}
+
+/// The bytes of a laid out buffer.
+pub(in crate::wasm) fn bytes_of(buffer: &Option<Buffer>) -> &[u8] {
+    buffer.as_ref().map_or(&[], Buffer::as_slice)
 }
 
 /// A branch, as far as the union's rows refer into it.

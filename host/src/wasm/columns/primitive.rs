@@ -33,7 +33,7 @@ use crate::wasm::columns::shape::Values;
 pub(super) struct Primitive<'a> {
     pub(super) data_type: &'a DataType,
     pub(super) values: Values,
-    /// At least `len` values.
+    /// `len` values, no more.
     pub(super) buffer: Buffer,
     pub(super) len: usize,
     pub(super) nulls: Option<NullBuffer>,
@@ -64,8 +64,7 @@ impl Primitive<'_> {
     }
 
     fn array<T: ArrowPrimitiveType>(self) -> Result<ArrayRef, ColumnError> {
-        let values = ScalarBuffer::<T::Native>::new(self.buffer, 0, self.len);
-        let array = PrimitiveArray::<T>::try_new(values, self.nulls)
+        let array = PrimitiveArray::<T>::try_new(ScalarBuffer::from(self.buffer), self.nulls)
             .map_err(|error| ColumnError::new(error.to_string()))?;
         if array.data_type_matches(self.data_type) {
             Ok(Arc::new(array))

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use smallvec::SmallVec;
-use wasmtime::AsContextMut;
 use wasmtime::StoreContextMut;
 use wasmtime::component::ComponentType;
 use wasmtime::component::Linker;
@@ -15,13 +13,13 @@ use wasmtime::component::WasmList;
 
 use crate::model::ids::PortIndex;
 use crate::model::ids::SchemaId;
-use crate::model::limits::COLUMNS_MAX;
 use crate::model::record_batch::Emission;
 use crate::model::record_batch::Rows;
 use crate::wasm::columns::arena::Arena;
-use crate::wasm::columns::arena::ArenaBuilder;
-use crate::wasm::columns::arena::BUFFERS_MAX;
 use crate::wasm::columns::column_error::ColumnError;
+use crate::wasm::columns::columns_in::ColumnsFailure;
+use crate::wasm::columns::columns_in::ColumnsIn;
+use crate::wasm::columns::columns_in::Extent;
 use crate::wasm::columns::lift::lift;
 use crate::wasm::columns::shape::ColumnShape;
 use crate::wasm::columns::wire::RowsIn;
@@ -57,6 +55,17 @@ impl From<EmitErrorOut> for Stop {
     }
 }
 
+impl From<ColumnsFailure> for Stop {
+    fn from(fault: ColumnsFailure) -> Self {
+        match fault {
+            ColumnsFailure::Refused(error) => error.into(),
+            fault @ (ColumnsFailure::OutOfBounds | ColumnsFailure::NotAligned) => {
+                Self::Trap(wasmtime::Error::msg(fault.to_string()))
+            }
+        }
+    }
+}
+
 impl From<ColumnError> for Stop {
     fn from(error: ColumnError) -> Self {
         Self::Refused(EmitErrorOut::InvalidColumn(error.to_string()))
@@ -80,99 +89,20 @@ fn emit(
     (port, schema, rows, sources): &EmitParams,
 ) -> Result<(), Stop> {
     let shapes = Shapes::find(store.data_mut(), *port, *schema)?;
-    let mut buffers = std::mem::take(&mut store.data_mut().emitted_buffers);
-    buffers.clear();
-    let emission = stage(&mut store, &shapes, &mut buffers, rows, sources);
-    let state = store.data_mut();
-    state.emitted_buffers = buffers;
-    let (rows, sources) = emission?;
-    state.invocation.stage(Emission { port: PortIndex(*port), schema: schema.map(SchemaId), rows, sources });
-    Ok(())
-}
-
-/// Reads, counts, copies and checks.
-fn stage(
-    store: &mut StoreContextMut<'_, GuestState>,
-    shapes: &Shapes,
-    buffers: &mut Vec<WasmList<u8>>,
-    rows: &RowsIn,
-    sources: &WasmList<u8>,
-) -> Result<(Rows, Vec<u32>), Stop> {
     let count = rows.count as usize;
-    let columns = read_columns(store, rows, buffers)?;
-    let bytes = buffers.iter().fold(0_u64, |sum, buffer| sum.saturating_add(buffer.len() as u64));
+    let ColumnsIn { list, memory } = &rows.columns;
+    let extent = Extent::of(*list, memory.as_le_slice(&store))?;
+    let bytes = extent.bytes.saturating_add(sources.len() as u64);
     let state = store.data_mut();
     let limit = state.context.limits.output_bytes_per_batch_max;
-    state
-        .invocation
-        .take_output(count, bytes.saturating_add(sources.len() as u64))
-        .map_err(|_| EmitErrorOut::LimitExceeded(limit))?;
+    state.invocation.take_output(count, bytes).map_err(|_| EmitErrorOut::LimitExceeded(limit))?;
 
-    // From here on the guest's memory is only read.
-    let store = &*store;
-    let sources = read_sources(sources.as_le_slice(store), count, store.data().invocation.rows)?;
-    let mut arena = ArenaBuilder::new(buffers.len(), usize::try_from(bytes).unwrap_or_default());
-    let mut buffers = buffers.iter();
-    for column in &columns {
-        for buffer in buffers.by_ref().take(column.buffers) {
-            arena.buffer(buffer.as_le_slice(store));
-        }
-        if let Some(children) = &column.children {
-            for child in children.as_le_slice(store) {
-                arena.child(u32::from_le(*child));
-            }
-        }
-        arena.end_column(column.null_count);
-    }
-    Ok((shapes.rows(store.data(), &mut arena.finish(), rows)?, sources))
-}
-
-/// A column's description: not yet what is in its buffers.
-struct ColumnHead {
-    /// How many of the emission's buffers are its own.
-    buffers: usize,
-    children: Option<WasmList<u32>>,
-    null_count: u32,
-}
-
-/// Reads the columns' descriptions, and where all their buffers are.
-fn read_columns(
-    store: &mut StoreContextMut<'_, GuestState>,
-    rows: &RowsIn,
-    all_buffers: &mut Vec<WasmList<u8>>,
-) -> Result<SmallVec<[ColumnHead; 16]>, Stop> {
-    let count = rows.columns.len();
-    if count > COLUMNS_MAX {
-        return Err(Stop::Refused(EmitErrorOut::InvalidColumn(format!(
-            "there are {count} columns; expected at most {COLUMNS_MAX}"
-        ))));
-    }
-    let mut heads = SmallVec::with_capacity(count);
-    let mut buffer_lists: SmallVec<[WasmList<WasmList<u8>>; 16]> = SmallVec::with_capacity(count);
-    // Every child is a column with one parent, so that there are more columns than children.
-    let mut children_left = count;
-    for (index, column) in rows.columns.iter(store.as_context_mut()).map_err(Stop::Trap)?.enumerate() {
-        let column = column.map_err(Stop::Trap)?;
-        let (buffers, children) = (column.buffers.len(), column.children.len());
-        if buffers > BUFFERS_MAX || children > children_left {
-            return Err(Stop::Refused(EmitErrorOut::InvalidColumn(format!(
-                "column {index} has {buffers} buffers and {children} children; expected at most {BUFFERS_MAX} buffers, and no more children than columns"
-            ))));
-        }
-        children_left -= children;
-        heads.push(ColumnHead {
-            buffers,
-            children: (children > 0).then_some(column.children),
-            null_count: column.null_count,
-        });
-        buffer_lists.push(column.buffers);
-    }
-    for list in &buffer_lists {
-        for buffer in list.iter(store.as_context_mut()).map_err(Stop::Trap)? {
-            all_buffers.push(buffer.map_err(Stop::Trap)?);
-        }
-    }
-    Ok(heads)
+    let sources = read_sources(sources.as_le_slice(&store), count, store.data().invocation.rows)?;
+    let mut arena = extent.copy(*list, memory.as_le_slice(&store))?;
+    let rows = shapes.rows(store.data(), &mut arena, rows)?;
+    let emission = Emission { port: PortIndex(*port), schema: schema.map(SchemaId), rows, sources };
+    store.data_mut().invocation.stage(emission);
+    Ok(())
 }
 
 fn read_sources(bytes: &[u8], count: usize, batch_rows: usize) -> Result<Vec<u32>, EmitErrorOut> {

@@ -12,7 +12,7 @@ const PACKAGE: &str = "wasmill:transform/";
 /// The versions that this host links: every patch of 0.1.
 const VERSION_PREFIX: &str = "0.1.";
 
-/// Checks imports and the handler export by name. Types are checked when the component is linked.
+/// Checks imports and the handlers' exports by name. Types are checked when the component is linked.
 ///
 /// # Errors
 /// `import-forbidden`, `import-version`, `export-missing`, `export-version`.
@@ -23,7 +23,7 @@ pub fn check(structure: &Structure) -> Result<(), Refusal> {
     if structure.kind == Kind::CoreModule {
         return Ok(());
     }
-    check_export(&structure.exports)
+    check_exports(&structure.exports)
 }
 
 fn check_import(interface: &str, function: &str, kind: Kind) -> Result<(), Refusal> {
@@ -72,34 +72,55 @@ fn remedy(interface: &str) -> &'static str {
     }
 }
 
-fn check_export(exports: &[String]) -> Result<(), Refusal> {
-    let handlers = exports.iter().filter_map(|export| ours(export)).filter(|(name, _)| *name == "handler");
-    let mut other = None;
-    for (_, version) in handlers {
-        if version.starts_with(VERSION_PREFIX) {
-            return Ok(());
-        }
-        other = Some(version);
+fn check_exports(exports: &[String]) -> Result<(), Refusal> {
+    // Which interface a transform exports beside `handler` is its own affair; that it is called
+    // with another version of one is not.
+    match find_export(exports, "timer-handler") {
+        Found::Other(version) => return Err(other_version("timer-handler", version)),
+        Found::Ours | Found::None => {}
     }
-    let expected = format!("an export of `{PACKAGE}handler@{CONTRACT_VERSION}`");
-    match other {
-        Some(version) => Err(refuse(
-            "export-version",
-            "component.exports",
-            "the component was built for another version of the contract",
-            format!("`{PACKAGE}handler@{version}`"),
-            expected,
-            "Build it with the SDK that belongs to this host, or run a host that knows that version.",
-        )),
-        None => Err(refuse(
+    match find_export(exports, "handler") {
+        Found::Ours => Ok(()),
+        Found::Other(version) => Err(other_version("handler", version)),
+        Found::None => Err(refuse(
             "export-missing",
             "component.exports",
             "this is a component, but no transform of Wasmill",
             if exports.is_empty() { "no exported interface".to_owned() } else { format!("{exports:?}") },
-            expected,
+            format!("an export of `{PACKAGE}handler@{CONTRACT_VERSION}`"),
             "Use an SDK (`wasmill new` writes a first transform), or implement the world in `wit/world.wit`.",
         )),
     }
+}
+
+/// An export by name, in any version.
+enum Found<'a> {
+    None,
+    /// A version that this host calls.
+    Ours,
+    Other(&'a str),
+}
+
+fn find_export<'a>(exports: &'a [String], name: &str) -> Found<'a> {
+    let mut found = Found::None;
+    for (_, version) in exports.iter().filter_map(|export| ours(export)).filter(|(known, _)| *known == name) {
+        if version.starts_with(VERSION_PREFIX) {
+            return Found::Ours;
+        }
+        found = Found::Other(version);
+    }
+    found
+}
+
+fn other_version(name: &str, version: &str) -> Refusal {
+    refuse(
+        "export-version",
+        "component.exports",
+        "the component was built for another version of the contract",
+        format!("`{PACKAGE}{name}@{version}`"),
+        format!("an export of `{PACKAGE}{name}@{CONTRACT_VERSION}`"),
+        "Build it with the SDK that belongs to this host, or run a host that knows that version.",
+    )
 }
 
 /// Name and version of an interface of ours.

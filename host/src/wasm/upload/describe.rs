@@ -37,12 +37,15 @@ pub(in crate::wasm) fn describe(program: &Program) -> Result<String, DescribeErr
     let limits = Limits { memory_bytes_max: DESCRIBE_MEMORY_BYTES_MAX, ..Limits::default() };
     let context = Arc::new(GuestContext {
         outputs: Vec::new(),
+        stores: Vec::new(),
+        timers: Vec::new(),
         config: Vec::new(),
         limits,
         schemas: Arc::new(SchemaTable::default()),
         timestamp_shape: ColumnShape::timestamp(),
         headers_shape: ColumnShape::headers(),
     });
+    let _place = program.engine.describing().enter();
     let mut store = new_store(program, &context, GuestLog::new(Arc::new(NoGuestLogs), 0));
     let mut call = || {
         let _running = begin(program, &mut store, DESCRIBE_MS_MAX, Invocation::default());

@@ -9,6 +9,6 @@
 pub mod allow_list;
 pub mod componentize;
 pub mod describe;
-pub mod manifest_text;
+pub mod manifest;
 pub mod refusal;
 pub mod structure;

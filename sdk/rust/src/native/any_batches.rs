@@ -121,9 +121,11 @@ impl Results {
         let stores = harness.declaration.state.as_ref().map_or(0, |state| state.stores.len());
         let state = (0..stores).flat_map(|store| {
             let entries = harness.runner.state().entries(store);
-            entries.map(move |((key, suffix), entry)| {
-                let (key, suffix, body) = (key.clone(), suffix.clone(), entry.body.clone());
-                KeptEntry { store, key, suffix, body }
+            entries.map(move |((key, suffix), entry)| KeptEntry {
+                store,
+                key: key.clone(),
+                suffix: suffix.clone(),
+                body: entry.body.clone(),
             })
         });
         // Across ports and partitions there is no order.

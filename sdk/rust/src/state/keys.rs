@@ -162,11 +162,11 @@ mod tests {
         keys.begin(3);
         let longest = vec![7; STATE_KEY_BYTES_MAX - 2];
         keys.push(&longest);
-        keys.push(&vec![7; STATE_KEY_BYTES_MAX - 1]);
+        keys.push(&[7; STATE_KEY_BYTES_MAX - 1]);
         assert_eq!((keys.slot(0), keys.slot(1)), (0, LONG));
         assert_eq!(keys.state_key(0).len(), STATE_KEY_BYTES_MAX);
         assert_eq!(keys.key(0), longest);
-        keys.push(&vec![9; 200]);
+        keys.push(&[9; 200]);
         assert_eq!(split(keys.state_key(1)), (vec![9; 200].as_slice(), [].as_slice()));
     }
 }

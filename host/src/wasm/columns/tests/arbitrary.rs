@@ -1,25 +1,16 @@
 //! Columns of arbitrary and of damaged bytes.
 
-use arrow_array::Array;
 use proptest::prelude::*;
 
-use crate::wasm::columns::lift::lift;
+use crate::wasm::columns::fuzz;
+use crate::wasm::columns::fuzz::Damage;
+use crate::wasm::columns::fuzz::RawColumn;
+use crate::wasm::columns::fuzz::lower;
+use crate::wasm::columns::fuzz::valid_or_refused;
 use crate::wasm::columns::shape::ColumnShape;
-use crate::wasm::columns::tests::Raw;
-use crate::wasm::columns::tests::arena;
-use crate::wasm::columns::tests::every_type;
-use crate::wasm::columns::tests::lower;
+use crate::wasm::columns::specimens::every_type;
 
-/// Whatever comes out is valid, whatever went in.
-fn valid_or_refused(shape: &ColumnShape, columns: &[Raw], len: usize) {
-    if let Ok(array) = lift(&mut arena(columns), shape, 0, len) {
-        assert_eq!(array.len(), len);
-        assert_eq!(array.data_type(), shape.data_type());
-        array.to_data().validate_full().expect("valid");
-    }
-}
-
-fn raw_columns() -> impl Strategy<Value = Vec<Raw>> {
+fn raw_columns() -> impl Strategy<Value = Vec<RawColumn>> {
     let buffer = prop_oneof![
         Just(Vec::new()),
         proptest::collection::vec(0_u8..3, 0..40),
@@ -35,16 +26,8 @@ fn raw_columns() -> impl Strategy<Value = Vec<Raw>> {
         proptest::collection::vec(0_u32..12, 0..4),
         prop_oneof![4 => Just(0_u32), 1 => 0_u32..4, 1 => any::<u32>()],
     )
-        .prop_map(|(buffers, children, null_count)| Raw { buffers, children, null_count });
+        .prop_map(|(buffers, children, null_count)| RawColumn { buffers, children, null_count });
     proptest::collection::vec(column, 0..10)
-}
-
-#[derive(Debug, Clone)]
-enum Damage {
-    Byte { column: usize, buffer: usize, at: usize, to: u8 },
-    Cut { column: usize, buffer: usize, to: usize },
-    Child { column: usize, child: usize, to: u32 },
-    NullCount { column: usize, to: u32 },
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
@@ -60,33 +43,6 @@ fn damage() -> impl Strategy<Value = Damage> {
         }),
         (c, any::<u32>()).prop_map(|(column, to)| Damage::NullCount { column, to }),
     ]
-}
-
-impl Damage {
-    fn apply(&self, columns: &mut [Raw]) {
-        let count = columns.len();
-        match *self {
-            Self::Byte { column, buffer, at, to } => {
-                if let Some(bytes) = columns[column % count].buffers.get_mut(buffer)
-                    && !bytes.is_empty()
-                {
-                    let at = at % bytes.len();
-                    bytes[at] = to;
-                }
-            }
-            Self::Cut { column, buffer, to } => {
-                if let Some(bytes) = columns[column % count].buffers.get_mut(buffer) {
-                    bytes.truncate(to);
-                }
-            }
-            Self::Child { column, child, to } => {
-                if let Some(index) = columns[column % count].children.get_mut(child) {
-                    *index = to;
-                }
-            }
-            Self::NullCount { column, to } => columns[column % count].null_count = to,
-        }
-    }
 }
 
 proptest! {
@@ -115,5 +71,10 @@ proptest! {
             valid_or_refused(&shape, &columns, array.len());
             valid_or_refused(&shape, &columns, len);
         }
+    }
+
+    #[test]
+    fn any_bytes_never_panic_and_never_make_an_invalid_array(data in proptest::collection::vec(any::<u8>(), 0..120)) {
+        fuzz::columns(&data);
     }
 }

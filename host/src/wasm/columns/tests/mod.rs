@@ -6,79 +6,16 @@ use std::sync::Arc;
 
 use arrow_array::Array;
 use arrow_array::ArrayRef;
-use arrow_array::BinaryArray;
-use arrow_array::BooleanArray;
-use arrow_array::Date32Array;
-use arrow_array::Decimal128Array;
-use arrow_array::Decimal256Array;
-use arrow_array::FixedSizeBinaryArray;
-use arrow_array::Float32Array;
-use arrow_array::Float64Array;
-use arrow_array::Int32Array;
-use arrow_array::Int64Array;
-use arrow_array::IntervalMonthDayNanoArray;
-use arrow_array::ListArray;
-use arrow_array::MapArray;
 use arrow_array::NullArray;
 use arrow_array::StringArray;
-use arrow_array::StructArray;
-use arrow_array::Time32MillisecondArray;
-use arrow_array::Time64MicrosecondArray;
-use arrow_array::TimestampMicrosecondArray;
-use arrow_array::TimestampNanosecondArray;
-use arrow_array::UnionArray;
-use arrow_buffer::IntervalMonthDayNano;
-use arrow_buffer::NullBuffer;
-use arrow_buffer::OffsetBuffer;
-use arrow_buffer::i256;
-use arrow_schema::DataType;
-use arrow_schema::Field;
-use arrow_schema::Fields;
-use arrow_schema::UnionFields;
 
 use crate::model::avro_type::AvroType;
-use crate::model::record_batch::Rows;
-use crate::wasm::columns::arena::Arena;
-use crate::wasm::columns::arena::ArenaBuilder;
+use crate::wasm::columns::fuzz::RawColumn;
+use crate::wasm::columns::fuzz::arena;
+use crate::wasm::columns::fuzz::lower;
 use crate::wasm::columns::lift::lift;
-use crate::wasm::columns::lower::Lowered;
 use crate::wasm::columns::shape::ColumnShape;
-
-/// A column as a guest would hand it over.
-#[derive(Debug, Clone)]
-struct Raw {
-    buffers: Vec<Vec<u8>>,
-    children: Vec<u32>,
-    null_count: u32,
-}
-
-fn lower(array: &ArrayRef) -> Vec<Raw> {
-    let rows = Rows { count: array.len(), value: Some(Arc::clone(array)), ..Rows::default() };
-    let lowered = Lowered::new(&rows).expect("carried");
-    assert_eq!(lowered.value, Some(0));
-    lowered
-        .columns
-        .iter()
-        .map(|column| Raw {
-            buffers: lowered.buffers[column.buffers.0..column.buffers.1]
-                .iter()
-                .map(|buffer| buffer.as_slice().to_vec())
-                .collect(),
-            children: lowered.children[column.children.0..column.children.1].to_vec(),
-            null_count: column.null_count,
-        })
-        .collect()
-}
-
-fn arena(columns: &[Raw]) -> Arena {
-    let mut builder = ArenaBuilder::new(0, 0);
-    for column in columns {
-        column.buffers.iter().for_each(|buffer| builder.buffer(buffer));
-        column.children.iter().for_each(|child| builder.child(*child));
-        builder.end_column(column.null_count);
-    }
-    builder.finish()
-}
+use crate::wasm::columns::specimens::every_type;
 
 fn there_and_back(array: &ArrayRef) {
     let shape = ColumnShape::untyped(array.data_type()).expect("a shape");
@@ -88,111 +25,21 @@ fn there_and_back(array: &ArrayRef) {
     back.to_data().validate_full().expect("valid");
 }
 
-fn lifted(avro: &str, columns: &[Raw], len: usize) -> Result<ArrayRef, String> {
+fn lifted(avro: &str, columns: &[RawColumn], len: usize) -> Result<ArrayRef, String> {
     let shape = ColumnShape::typed(&AvroType::parse(avro, &[]).expect("a schema")).expect("a shape");
     lift(&mut arena(columns), &shape, 0, len).map_err(|error| error.to_string())
 }
 
-fn leaf(validity: &[u8], values: &[u8], null_count: u32) -> Raw {
-    Raw { buffers: vec![validity.to_vec(), values.to_vec()], children: Vec::new(), null_count }
+fn leaf(validity: &[u8], values: &[u8], null_count: u32) -> RawColumn {
+    RawColumn { buffers: vec![validity.to_vec(), values.to_vec()], children: Vec::new(), null_count }
 }
 
-fn parent(buffers: &[&[u8]], children: &[u32], null_count: u32) -> Raw {
-    Raw { buffers: buffers.iter().map(|b| b.to_vec()).collect(), children: children.to_vec(), null_count }
-}
-
-/// 20 rows of every type, with nulls here and there.
-fn every_type() -> Vec<ArrayRef> {
-    const ROWS: i32 = 20;
-    let some = |row: &i32| row % 3 != 1;
-    let rows = || 0..ROWS;
-    let strings =
-        StringArray::from_iter(rows().map(|r| some(&r).then(|| format!("ö{r}").repeat(r as usize % 4))));
-    let ints = Int32Array::from_iter(rows().map(|r| some(&r).then_some(r)));
-    let mut all: Vec<ArrayRef> = vec![
-        Arc::new(NullArray::new(ROWS as usize)),
-        Arc::new(BooleanArray::from_iter(rows().map(|r| some(&r).then_some(r % 2 == 0)))),
-        Arc::new(ints.clone()),
-        Arc::new(Int64Array::from_iter(rows().map(|r| some(&r).then_some(i64::from(r) << 40)))),
-        Arc::new(Float32Array::from_iter(rows().map(|r| some(&r).then_some(r as f32)))),
-        Arc::new(Float64Array::from_iter_values(rows().map(f64::from))),
-        Arc::new(BinaryArray::from_iter(rows().map(|r| some(&r).then(|| vec![0xff; r as usize])))),
-        Arc::new(strings.clone()),
-        Arc::new(
-            FixedSizeBinaryArray::try_from_sparse_iter_with_size(
-                rows().map(|r| some(&r).then_some([r as u8; 3])),
-                3,
-            )
-            .expect("fixed"),
-        ),
-        Arc::new(Date32Array::from_iter_values(rows())),
-        Arc::new(Time32MillisecondArray::from_iter_values(rows())),
-        Arc::new(Time64MicrosecondArray::from_iter_values(rows().map(i64::from))),
-        Arc::new(TimestampMicrosecondArray::from_iter_values(rows().map(i64::from)).with_timezone("+00:00")),
-        Arc::new(TimestampNanosecondArray::from_iter_values(rows().map(i64::from))),
-        Arc::new(IntervalMonthDayNanoArray::from_iter_values(
-            rows().map(|r| IntervalMonthDayNano::new(r, r + 1, 1_000_000)),
-        )),
-        Arc::new(
-            Decimal128Array::from_iter(rows().map(|r| some(&r).then_some(i128::from(r))))
-                .with_precision_and_scale(9, 2)
-                .expect("decimal"),
-        ),
-        Arc::new(
-            Decimal256Array::from_iter_values(rows().map(|r| i256::from(i64::from(r))))
-                .with_precision_and_scale(50, 0)
-                .expect("decimal"),
-        ),
-    ];
-    let lengths = || rows().map(|r| if some(&r) { r as usize % 4 } else { 0 });
-    let total: usize = lengths().sum();
-    let nulls = NullBuffer::from_iter(rows().map(|r| some(&r)));
-    let items = Int64Array::from_iter((0..total as i64).map(|n| (n % 5 != 0).then_some(n)));
-    all.push(Arc::new(ListArray::new(
-        Arc::new(Field::new("item", DataType::Int64, true)),
-        OffsetBuffer::from_lengths(lengths()),
-        Arc::new(items.clone()),
-        Some(nulls.clone()),
-    )));
-    let entries = StructArray::new(
-        Fields::from(vec![
-            Field::new("key", DataType::Utf8, false),
-            Field::new("value", DataType::Int64, true),
-        ]),
-        vec![
-            Arc::new(StringArray::from_iter_values((0..total).map(|n| n.to_string()))) as ArrayRef,
-            Arc::new(items),
-        ],
-        None,
-    );
-    all.push(Arc::new(MapArray::new(
-        Arc::new(Field::new("entries", entries.data_type().clone(), false)),
-        OffsetBuffer::from_lengths(lengths()),
-        entries,
-        Some(nulls.clone()),
-        false,
-    )));
-    let fields = UnionFields::try_new(
-        [0, 1],
-        [Field::new("int", DataType::Int32, true), Field::new("string", DataType::Utf8, true)],
-    )
-    .expect("fields");
-    all.push(Arc::new(
-        UnionArray::try_new(
-            fields,
-            rows().map(|r| (r % 2) as i8).collect(),
-            Some(rows().collect()),
-            vec![Arc::new(ints), Arc::new(strings)],
-        )
-        .expect("a union"),
-    ));
-    let fields: Fields = all
-        .iter()
-        .enumerate()
-        .map(|(index, array)| Field::new(format!("f{index}"), array.data_type().clone(), true))
-        .collect();
-    all.push(Arc::new(StructArray::new(fields, all.clone(), Some(nulls))));
-    all
+fn parent(buffers: &[&[u8]], children: &[u32], null_count: u32) -> RawColumn {
+    RawColumn {
+        buffers: buffers.iter().map(|b| b.to_vec()).collect(),
+        children: children.to_vec(),
+        null_count,
+    }
 }
 
 #[test]
@@ -212,6 +59,19 @@ fn a_slice_takes_no_more_than_its_own_bytes_along() {
     let columns = lower(&strings.slice(500, 2));
     assert_eq!(columns[0].buffers[1], [0_u32, 150, 300].map(u32::to_le_bytes).concat());
     assert_eq!(columns[0].buffers[2].len(), 300);
+}
+
+#[test]
+fn columns_without_validity_count_no_nulls() {
+    let nulls: ArrayRef = Arc::new(NullArray::new(3));
+    let columns = lower(&nulls);
+    assert_eq!((columns[0].null_count, columns[0].buffers.len()), (0, 0));
+    assert_eq!(lifted("\"null\"", &columns, 3).expect("good").len(), 3);
+    let error = lifted("\"null\"", &[parent(&[], &[], 3)], 3).expect_err("counted");
+    assert!(error.starts_with("`null-count` is 3; expected 0"), "{error}");
+    let union = [parent(&[&[0], &[0; 4]], &[1], 1), leaf(&[], &[0; 4], 0)];
+    let error = lifted(r#"["int"]"#, &union, 1).expect_err("counted");
+    assert!(error.starts_with("`null-count` is 1; expected 0"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,15 @@
+;; manifest: timers
+;; The source is a timer beyond those that fired.
+(data (i32.const 9000) "\00\00\00\00\01\00\00\00")
+(data (i32.const 9100) "\02\00\00\00")
+(func (export "wasmill:transform/timer-handler@0.1.0#on-timers") (param $fired i32) (result i32)
+  (memory.fill (i32.const 800) (i32.const 0) (i32.const 24))
+  (i32.store (i32.const 808) (i32.const 9000))
+  (i32.store (i32.const 812) (i32.const 8))
+  (i32.store (i32.const 816) (i32.const 9200))
+  (i32.store (i32.const 820) (i32.const 1))
+  (call $prepare_column (i32.const 1) (i32.const 800) (i32.const 3))
+  (i32.store (i32.const 320) (i32.const 9100))
+  (i32.store (i32.const 324) (i32.const 4))
+  (call $call_emit)
+  (call $answer_with_emit))

@@ -1,0 +1,5 @@
+;; manifest: state
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (call $one (i32.const 8192) (i32.const 9000) (i32.const 4097))
+  (call $get (i32.const 0) (i32.const 8192))
+  (call $answer_with_state))

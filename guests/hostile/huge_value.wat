@@ -1,0 +1,6 @@
+;; manifest: state
+(func (export "wasmill:transform/handler@0.1.0#process") (param $batch i32) (result i32)
+  (call $one (i32.const 8192) (i32.const 9000) (i32.const 1))
+  (call $one (i32.const 8256) (call $alloc (i32.const 1) (i32.const 1048576)) (i32.const 1048576))
+  (call $put (i32.const 0) (i32.const 8192) (i32.const 8256))
+  (call $answer_with_state))

@@ -1,0 +1,92 @@
+//! What the tasks of a process share: the data folder, the byte budget, background threads, time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use crate::model::ids::PipelineId;
+use crate::model::manifest::Manifest;
+use crate::model::pipeline_spec::Delivery;
+use crate::model::position::Partition;
+use crate::pipeline::state_ports::ValueSchemas;
+use crate::state::background::Background;
+use crate::state::memory::Memory;
+
+/// Settings of the process.
+#[derive(Debug, Clone)]
+pub struct StateSettings {
+    /// Where tasks have their folders.
+    pub folder: PathBuf,
+    /// Bytes for the state of all tasks: entries, block cache, memtables. Default 256 MiB.
+    pub memory_bytes: u64,
+    /// What is committed reaches the disk after so long at the latest. Default 10 s.
+    pub flush_age: Duration,
+}
+
+impl StateSettings {
+    /// The defaults, in a folder.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, memory_bytes: 256 << 20, flush_age: Duration::from_secs(10) }
+    }
+}
+
+/// Time, so that tests can set it.
+pub trait StateClock: Send + Sync {
+    fn now(&self) -> Instant;
+
+    /// Milliseconds since the Unix epoch.
+    fn unix_ms(&self) -> i64;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemStateClock;
+
+impl StateClock for SystemStateClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn unix_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// Whose state it is, and what it consists of.
+#[derive(Clone)]
+pub struct TaskSpec {
+    pub pipeline: PipelineId,
+    pub partition: Partition,
+    pub manifest: Arc<Manifest>,
+    pub delivery: Delivery,
+    pub schemas: Arc<dyn ValueSchemas>,
+}
+
+/// See the module. One for the process.
+pub struct StateHost {
+    pub(super) settings: StateSettings,
+    pub(super) memory: Arc<Memory>,
+    pub(super) clock: Arc<dyn StateClock>,
+    /// Writes caches to disk. Its jobs hold no host: the last one would wait for itself.
+    pub(super) flushing: Background,
+}
+
+/// Threads that flush. A flush mostly waits for the disk.
+const FLUSH_THREADS: usize = 3;
+
+impl StateHost {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the machine gives no thread.
+    pub fn start(settings: StateSettings, clock: Arc<dyn StateClock>) -> std::io::Result<Arc<Self>> {
+        let memory = Arc::new(Memory::new(settings.memory_bytes));
+        let flushing = Background::start("state-flush", FLUSH_THREADS)?;
+        Ok(Arc::new(Self { settings, memory, clock, flushing }))
+    }
+}

@@ -1,0 +1,5 @@
+//! What the state of a task promises, through its ports.
+
+mod golden;
+mod model;
+mod task;

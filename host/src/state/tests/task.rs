@@ -1,0 +1,223 @@
+//! One behaviour a test.
+
+use serde_json::json;
+
+use crate::model::binaries::BinariesBuf;
+use crate::model::ids::PortIndex;
+use crate::model::state::EventClock;
+use crate::model::state::Scan;
+use crate::model::state::StateTimes;
+use crate::model::state::StoreIndex;
+use crate::model::state::TimeDomain;
+use crate::pipeline::state_ports::ChangelogIndex;
+use crate::pipeline::state_ports::StateFailure;
+use crate::pipeline::state_ports::TaskState;
+use crate::state::restore::RestoreSource;
+use crate::state::testing::Rig;
+use crate::state::testing::binaries;
+use crate::state::testing::manifest;
+use crate::state::testing::state_key;
+
+fn rig() -> Rig {
+    Rig::new(
+        manifest(json!([
+            { "name": "plain", "value": { "v": 1 } },
+            { "name": "scanned", "value": { "v": 1 }, "scan": true },
+            { "name": "short", "value": { "v": 1 }, "ttl": { "ms": 1000, "time": "event" } },
+            { "name": "whole", "value": { "v": 1 }, "scope": "partition" },
+        ])),
+        32 << 20,
+    )
+}
+
+#[test]
+fn what_an_invocation_wrote_is_kept_or_undone_as_a_whole() {
+    let mut rig = rig();
+    let key = state_key(b"k", b"");
+    rig.begin(None);
+    rig.put(0, &key, b"one");
+    assert_eq!(rig.get(0, &key).as_deref(), Some(&b"one"[..]));
+    rig.state().keep();
+    rig.begin(None);
+    rig.put(0, &key, b"two");
+    rig.put(0, &key, b"three");
+    rig.delete(0, &state_key(b"other", b""));
+    assert_eq!(rig.get(0, &key).as_deref(), Some(&b"three"[..]));
+    rig.state().undo();
+    assert_eq!(rig.get(0, &key).as_deref(), Some(&b"one"[..]));
+    let changes = rig.changes();
+    assert_eq!(changes[0].len(), 1, "the undone deletion is no change");
+    rig.state().aborted();
+    assert_eq!(rig.get(0, &key), None);
+    assert!(rig.changes().iter().all(Vec::is_empty));
+    assert_eq!(rig.state().overlay_bytes(), 0);
+}
+
+#[test]
+fn a_cycle_has_one_change_a_key() {
+    let mut rig = rig();
+    let (a, b) = (state_key(b"a", b""), state_key(b"b", b""));
+    for round in [b"1", b"2", b"3"] {
+        rig.begin(None);
+        rig.put(0, &a, round);
+        rig.put(0, &b, round);
+        rig.state().keep();
+    }
+    let changes = rig.changes();
+    assert_eq!(changes[0].len(), 2);
+    assert!(changes[0].iter().all(|(_, value)| value.as_ref().is_some_and(|value| value.ends_with(b"3"))));
+    assert_eq!(changes[5].len(), 1, "the schema of the values is new too");
+    rig.commit();
+    rig.begin(None);
+    rig.put(0, &a, b"4");
+    rig.delete(0, &state_key(b"never", b""));
+    rig.state().keep();
+    let changes = rig.changes();
+    assert_eq!((changes[0].len(), changes[5].len()), (2, 0), "what disk may hold is deleted there");
+    rig.commit();
+    rig.begin(None);
+    rig.delete(0, &state_key(b"never", b""));
+    rig.state().keep();
+    assert!(rig.changes()[0].is_empty(), "it is known not to be there");
+}
+
+#[test]
+fn what_is_not_the_manifests_is_refused_and_nothing_of_the_call_is_done() {
+    let mut rig = rig();
+    rig.begin(None);
+    let (good, whole) = (state_key(b"k", b""), state_key(b"", b"k"));
+    let mut put = |store: u32, keys: &[&[u8]], values: &[&[u8]]| {
+        rig.state().put_many(StoreIndex(store), binaries(keys).as_ref(), binaries(values).as_ref())
+    };
+    assert!(matches!(put(4, &[&good], &[b"v"]), Err(StateFailure::UnknownStore(4))));
+    assert!(matches!(put(5, &[&good], &[b"v"]), Err(StateFailure::UnknownStore(5))), "timers are no store");
+    assert!(
+        matches!(put(0, &[&good, &[9, 1]], &[b"v", b"v"]), Err(StateFailure::Keys(why)) if why.starts_with("key 1 is malformed"))
+    );
+    assert!(
+        matches!(put(0, &[&good, &good], &[b"v", b"!"]), Err(StateFailure::Values(why)) if why.starts_with("value 1 is refused: found `!`"))
+    );
+    assert!(matches!(put(0, &[&good], &[b"v", b"v"]), Err(StateFailure::Values(_))));
+    assert!(matches!(put(0, &[&good], &[&vec![0; 1 << 20]]), Err(StateFailure::Values(_))));
+    assert!(
+        matches!(put(3, &[&good], &[b"v"]), Err(StateFailure::Keys(why)) if why.contains("partition as a whole"))
+    );
+    put(3, &[&whole], &[b"v"]).expect("the partition's own");
+    let absent: BinariesBuf = [Some(&good[..]), None].into_iter().collect();
+    let mut values = BinariesBuf::default();
+    let read = rig.state().get_many(StoreIndex(0), absent.as_ref(), &mut values);
+    assert!(matches!(read, Err(StateFailure::Keys(why)) if why == "key 1 is absent"));
+    assert_eq!(rig.get(0, &good), None);
+    rig.state().undo();
+    assert!(rig.changes().iter().all(Vec::is_empty));
+}
+
+#[test]
+fn an_invocation_writes_no_more_than_its_limit() {
+    let mut rig = rig();
+    rig.state().begin(StateTimes::default(), 10);
+    let key = state_key(b"k", b"");
+    rig.put(0, &key, b"12345");
+    let (keys, values) = (binaries([&key]), binaries([b"1234"]));
+    let refused = rig.state().put_many(StoreIndex(0), keys.as_ref(), values.as_ref());
+    assert!(matches!(refused, Err(StateFailure::Limit { limit_bytes: 10 })), "{refused:?}");
+    let keys = binaries([b"k"]);
+    let refused = rig.state().register_timers(TimeDomain::Event, keys.as_ref(), keys.as_ref(), &[1]);
+    assert!(matches!(refused, Err(StateFailure::Limit { limit_bytes: 10 })), "{refused:?}");
+    rig.state().keep();
+    rig.state().begin(StateTimes::default(), 10);
+    rig.put(0, &key, b"12345678");
+}
+
+#[test]
+fn scans_are_refused_without_a_limit_or_a_declaration() {
+    let mut rig = rig();
+    rig.begin(None);
+    let mut scan = |store, scan| {
+        rig.state().scan(StoreIndex(store), &scan, &mut crate::model::state::ScanPage::default())
+    };
+    for bad in [
+        (1, Scan { key: b"k", limit: 0, ..Scan::default() }),
+        (1, Scan { key: b"k", limit: 10_001, ..Scan::default() }),
+        (0, Scan { key: b"k", limit: 1, ..Scan::default() }),
+        (1, Scan { key: b"k", limit: 1, start: Some(b"b"), end: Some(b"a"), ..Scan::default() }),
+        (1, Scan { key: b"k", limit: 1, prefix: b"p", cursor: Some(b"q"), ..Scan::default() }),
+    ] {
+        assert!(matches!(scan(bad.0, bad.1), Err(StateFailure::Scan(_))), "{bad:?}");
+    }
+    scan(1, Scan { key: b"k", limit: 1, ..Scan::default() }).expect("fine");
+}
+
+#[test]
+fn state_comes_back_from_the_folder_and_from_the_changelogs_alone() {
+    let mut rig = rig();
+    let key = state_key(b"k", b"");
+    let clock = EventClock { event_time_max: Some(9), event_watermark: Some(5) };
+    rig.begin(None);
+    rig.put(0, &key, b"committed");
+    rig.register(TimeDomain::Processing, b"k", b"t", 77);
+    rig.state().keep();
+    rig.state().set_event_clock(PortIndex(1), clock);
+    rig.commit();
+    rig.begin(None);
+    rig.put(0, &key, b"not committed");
+    rig.state().keep();
+    rig.state().set_event_clock(PortIndex(1), EventClock::default());
+    rig.close();
+    for wiped in [false, true] {
+        if wiped {
+            std::fs::remove_dir_all(rig.folder.path()).expect("removed");
+        }
+        let (source, read) = rig.open();
+        let expected = if wiped { (RestoreSource::Empty, 4) } else { (RestoreSource::Folder, 0) };
+        assert_eq!((source, read), expected);
+        rig.begin(None);
+        assert_eq!(rig.get(0, &key).as_deref(), Some(&b"committed"[..]));
+        assert_eq!(rig.state().event_clock(PortIndex(1)), clock);
+        assert_eq!(rig.state().event_clock(PortIndex(0)), EventClock::default());
+        assert_eq!(rig.state().next_due(TimeDomain::Processing), Some(77));
+        assert_eq!(rig.state().next_due(TimeDomain::Event), None);
+        assert_eq!(rig.take_due(TimeDomain::Processing, 77), [(77, b"k".to_vec(), b"t".to_vec())]);
+        rig.state().undo();
+        rig.close();
+    }
+}
+
+#[test]
+fn values_are_given_out_in_the_schema_of_the_manifest() {
+    let mut rig = rig();
+    let (a, b) = (state_key(b"k", b"a"), state_key(b"k", b"b"));
+    rig.begin(None);
+    rig.put(1, &a, b"old");
+    rig.state().keep();
+    rig.commit();
+    rig.close();
+    rig.manifest = manifest(json!([
+        { "name": "plain", "value": { "v": 1 } },
+        { "name": "scanned", "value": { "v": 3 }, "scan": true },
+    ]));
+    let meta = rig.logs.pop().expect("meta");
+    rig.logs.truncate(2);
+    rig.logs.extend([Vec::new(), meta]);
+    rig.open();
+    rig.begin(None);
+    let whole = Scan { key: b"k", limit: 10, ..Scan::default() };
+    let expected = vec![(b"a".to_vec(), b"old++".to_vec())];
+    assert_eq!(rig.scan(1, whole), expected, "straight from disk");
+    assert_eq!(rig.get(1, &a).as_deref(), Some(&b"old++"[..]));
+    rig.put(1, &b, b"new");
+    rig.state().keep();
+    rig.commit();
+    rig.close();
+    // The version before cannot read what the new one wrote.
+    rig.manifest.state[1].value = json!({ "v": 2 });
+    let mut target = rig.target().expect("opened");
+    for (index, log) in rig.logs.iter().enumerate() {
+        target
+            .apply(ChangelogIndex(index as u32), [], crate::model::position::Offset(log.len() as i64))
+            .expect("level");
+    }
+    let Err(StateFailure::Stop(stop)) = target.finish() else { panic!("it was opened") };
+    assert_eq!(stop.code.0, "state-schema-unresolvable");
+    assert!(stop.message.contains("`scanned`") && stop.message.contains("3 is newer than 2"), "{stop}");
+}
