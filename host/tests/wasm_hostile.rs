@@ -204,8 +204,7 @@ fn uploads_are_refused_with_a_stable_code() {
 #[test]
 fn every_hostile_guest_is_tested() {
     let tests = [include_str!("wasm_hostile.rs"), include_str!("wasm_hostile_state.rs")];
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../guests/hostile");
-    for entry in std::fs::read_dir(folder).expect("the folder") {
+    for entry in std::fs::read_dir(wasm_guests::repository().join("guests/hostile")).expect("the folder") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
         if let Some(guest) = name.strip_suffix(".wat")
             && guest != "prelude"

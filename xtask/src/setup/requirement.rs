@@ -210,6 +210,21 @@ mod tests {
         assert!(super::holds_libclang(root, 3));
     }
 
+    /// No container engine builds it in the tests.
+    #[test]
+    fn the_image_is_built_with_what_the_build_needs() {
+        let file =
+            std::fs::read_to_string(crate::checkout::root().join("deploy/Dockerfile")).expect("a file");
+        let installs = file.lines().find(|line| line.contains("apt-get install")).expect("a line");
+        // The first stage is made from the image of Rust, which brings these.
+        let brought = ["gcc", "libc6-dev"];
+        for requirement in ALL.iter().filter(|requirement| requirement.only_for.is_none()) {
+            for name in requirement.debian.iter().filter(|name| !brought.contains(name)) {
+                assert!(installs.split_whitespace().any(|word| word == *name), "{name}: {installs}");
+            }
+        }
+    }
+
     #[test]
     fn packages_follow_the_system_and_come_once() {
         let all: Vec<_> = ALL.iter().chain(ALL).copied().collect();
