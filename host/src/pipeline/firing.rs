@@ -19,6 +19,7 @@ use crate::pipeline::cohort::Cohort;
 use crate::pipeline::dead_letter::TimerAside;
 use crate::pipeline::emit_order::emit_order;
 use crate::pipeline::observer::BatchFigures;
+use crate::pipeline::outputs::BadEmittedRow;
 use crate::pipeline::ports::EncodeFailure;
 use crate::pipeline::ports::SendFailure;
 use crate::pipeline::ports::Sink;
@@ -203,12 +204,16 @@ impl<K: Sink> Lane<K> {
             },
         }
         let invoked_at = self.clock.now();
-        let bad_rows = match self.outputs.encode(&invoked.emissions) {
+        // The call gets its number when something is sent for it.
+        let sources = TimerSources { fired: &fired, call: 0 };
+        let bad_rows = match self.outputs.encode(&invoked.emissions, &sources) {
             Ok(bad_rows) => bad_rows,
             Err(EncodeFailure::Stop(stop)) => return Err(stop.into()),
             Err(EncodeFailure::Outage(outage)) => {
                 return Ok(Call::Wait(cohort.timers(domain).attempts.wait_for(&outage)));
             }
+            Err(EncodeFailure::TooLarge(_)) if count > 1 => return Ok(cohort.timers(domain).halve(count)),
+            Err(EncodeFailure::TooLarge(cause)) => vec![BadEmittedRow::of_lone_source(cause)],
         };
         let encoded_at = self.clock.now();
 

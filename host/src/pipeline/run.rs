@@ -218,10 +218,16 @@ impl<K: Sink> Lane<K> {
             return Ok(Attempt::Again);
         }
         let invoked_at = self.clock.now();
-        let bad_rows = match self.outputs.encode(&invoked.emissions) {
+        let sources = RecordSources { records: &run.records, decoded: &batch.decoded };
+        let bad_rows = match self.outputs.encode(&invoked.emissions, &sources) {
             Ok(bad_rows) => bad_rows,
             Err(EncodeFailure::Stop(stop)) => return Err(stop.into()),
             Err(EncodeFailure::Outage(outage)) => return Ok(Attempt::Wait(run.attempts.wait_for(&outage))),
+            Err(EncodeFailure::TooLarge(_)) if batch.decoded.rows.count > 1 => {
+                run.attempts.split(batch.middle());
+                return Ok(Attempt::Again);
+            }
+            Err(EncodeFailure::TooLarge(cause)) => vec![BadEmittedRow::of_lone_source(cause)],
         };
         let encoded_at = self.clock.now();
 
