@@ -4,6 +4,7 @@ use std::time::Instant;
 use std::time::SystemTime;
 
 use crate::model::binaries::BinariesBuf;
+use crate::model::fail_point::FailPoint;
 use crate::model::failure::Stage;
 use crate::model::pipeline_spec::RetryPolicy;
 use crate::model::record_batch::Emission;
@@ -180,6 +181,7 @@ impl<K: Sink> Lane<K> {
         if count == 0 {
             return Ok(Call::NoneDue);
         }
+        FailPoint::TimersTaken.reach();
         let mut aside = Vec::new();
         let mut invoked = Invoked::default();
         match cohort.fired.first_poisoned(&fired) {
@@ -250,6 +252,7 @@ impl<K: Sink> Lane<K> {
         if !invoked.emissions.is_empty() || !aside.is_empty() {
             self.send_fired(cohort, fired, &invoked.emissions, &rows, &aside, &mut figures)?;
         }
+        FailPoint::TimersSent.reach();
         self.observer.batch(&figures);
         self.observer.fired(count as u64);
         let isolated = cohort.fired.is_isolated();
