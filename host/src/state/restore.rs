@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::model::fail_point::FailPoint;
 use crate::model::failure::Stop;
 use crate::model::position::Offset;
 use crate::model::status::RestoreSource;
@@ -158,6 +159,7 @@ impl RestoreTarget {
         tracing::info!(
             pipeline = %task.pipeline, partition = %task.partition, ?source, checkpoint, "restoring state"
         );
+        FailPoint::FolderOpened.reach();
         let host = host.clone();
         Ok(Self { host, task, layout, bounds, source, origin, meter, swept, record, disk, folder })
     }
@@ -210,6 +212,7 @@ impl RestoreTarget {
         self.record.changelogs.insert(name, ChangelogPosition { topic_id, next });
         self.record.write(&mut batch);
         batch.write().map_err(|error| self.storage(error))?;
+        FailPoint::ChangelogApplied.reach();
         self.meter.add(count, bytes as u64);
         Ok(())
     }
@@ -257,7 +260,10 @@ impl RestoreTarget {
         self.record.level_at = Some(now_ms);
         let mut batch = self.disk.batch();
         self.record.write(&mut batch);
-        batch.write().and_then(|()| self.disk.flush()).map_err(|error| self.storage(error))?;
+        batch.write().map_err(|error| self.storage(error))?;
+        FailPoint::RestoreApplied.reach();
+        self.disk.flush().map_err(|error| self.storage(error))?;
+        FailPoint::Restored.reach();
         let progress = self.meter.progress();
         let Self { host, task, layout, swept, record, origin, disk, folder, .. } = self;
         TaskStore::open(Restored { host, task, layout, swept, record, origin, progress, disk, folder })

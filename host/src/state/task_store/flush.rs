@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use rocksdb::WriteBatch;
 
+use crate::model::fail_point::FailPoint;
 use crate::pipeline::backoff::Backoff;
 use crate::pipeline::state_ports::StateFailure;
 use crate::state::background::Pending;
@@ -230,6 +231,7 @@ impl TaskStore {
         self.flush.dirty_since = None;
         self.flush.phase =
             Phase::Draining(Draining { writes: WriteBatch::default(), job: None, places, record });
+        FailPoint::FlushFrozen.reach();
     }
 
     /// Takes the flush that runs as far as the effort goes.
@@ -316,8 +318,11 @@ impl TaskStore {
             let mut batch = Batch::of(&disk, writes);
             places.write(&mut batch);
             written.write(&mut batch);
+            FailPoint::FlushEnding.reach();
             batch.write()?;
+            FailPoint::FlushWritten.reach();
             disk.flush()?;
+            FailPoint::FlushDurable.reach();
             Ok(disk.bytes())
         };
         match self.host.flushing.run(job) {
@@ -386,6 +391,7 @@ impl TaskStore {
     /// Writes everything that is committed, and that the state is level with its changelogs now.
     pub(super) fn close_folder(mut self: Box<Self>) -> Result<(), StateFailure> {
         self.abort_cycle();
+        FailPoint::Closing.reach();
         // What runs first, then what has become dirty meanwhile; and once more if the first failed.
         for _ in 0..3 {
             self.advance_flush(Effort::All);
@@ -393,6 +399,7 @@ impl TaskStore {
             self.flush_soon();
             self.advance_flush(Effort::All);
             if self.flush.count > flushes && !self.is_dirty() {
+                FailPoint::Closed.reach();
                 return Ok(());
             }
         }
