@@ -12,6 +12,7 @@ pub mod contract_state;
 pub mod deploy;
 pub mod dev;
 pub mod factory;
+mod group;
 pub mod guest_log_sink;
 pub mod host_id;
 pub mod instances;

@@ -64,7 +64,8 @@ pub const INSTANCES: MetricName =
     metric("wasmill.instances", "{instance}", "Instances of the transform created.");
 pub const LAG_RECORDS: MetricName =
     metric("wasmill.lag.records", "{record}", "Records not yet read, up to the last stable one.");
-pub const LAG_SECONDS: MetricName = metric("wasmill.lag.age", "s", "Age of the next record to read.");
+pub const LAG_SECONDS: MetricName =
+    metric("wasmill.lag.age", "s", "Age of the last record dealt with, while there is lag; else 0.");
 pub const GUEST_MEMORY: MetricName =
     metric("wasmill.guest.memory", "By", "Memory of the transform's instance.");
 pub const STATE: MetricName =

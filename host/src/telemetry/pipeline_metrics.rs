@@ -24,8 +24,8 @@ use crate::telemetry::metric_names;
 pub struct Lag {
     /// Records up to the last stable offset.
     pub records: u64,
-    /// Age of the next record; 0 when there is none.
-    pub seconds: f64,
+    /// Age of the last record dealt with, while there is lag; else 0. None while no record was.
+    pub seconds: Option<f64>,
 }
 
 /// Sums since the start of the host, for the status of a pipeline.
@@ -237,7 +237,7 @@ impl PipelineMetrics {
             retries: numbers.retries.load(Relaxed),
             rebalances: numbers.rebalances.load(Relaxed),
             lag_records: lags.values().map(|lag| lag.records).sum(),
-            lag_seconds: lags.values().map(|lag| lag.seconds).fold(0.0, f64::max),
+            lag_seconds: lags.values().filter_map(|lag| lag.seconds).fold(0.0, f64::max),
         }
     }
 }
