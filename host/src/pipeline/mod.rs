@@ -51,7 +51,7 @@ mod driver_tests;
 #[cfg(test)]
 mod event_time_tests;
 #[cfg(test)]
-mod fakes;
+pub(crate) mod fakes;
 #[cfg(test)]
 mod state_tests;
 #[cfg(test)]
