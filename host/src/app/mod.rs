@@ -11,6 +11,7 @@ pub mod contract;
 pub mod contract_state;
 pub mod deploy;
 pub mod dev;
+pub mod drop_notices;
 pub mod factory;
 pub mod guest_log_sink;
 pub mod host_id;
