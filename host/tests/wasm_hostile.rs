@@ -63,7 +63,14 @@ fn growth_meets_the_memory_limit() {
 #[test]
 fn floods_meet_the_output_limit() {
     let mut host = Host::new();
-    for name in ["emit_flood", "emit_overlap", "emit_weightless", "reject_flood"] {
+    for name in [
+        "emit_flood",
+        "emit_overlap",
+        "emit_weightless",
+        "emit_weightless_items",
+        "emit_empty_columns",
+        "reject_flood",
+    ] {
         let failure = host.attack(name, limits(|l| l.output_bytes_per_batch_max = 1 << 20));
         let InvokeFailure::Output { limit_bytes } = failure else { panic!("{name}: {failure:?}") };
         assert_eq!(limit_bytes, 1 << 20, "{name}");

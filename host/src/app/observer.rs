@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
 
-use crate::app::drop_notices::DropNotices;
+use crate::app::notices::Notices;
 use crate::model::failure::Code;
 use crate::model::ids::WorkerIndex;
 use crate::pipeline::observer::BatchFigures;
@@ -18,7 +18,7 @@ use crate::telemetry::pipeline_metrics::PipelineMetrics;
 /// What the failures of guests are called. Their waits are no outage: nothing is away.
 const OF_GUESTS: &str = "guest-";
 
-/// Feeds a pipeline's metrics, and tells the log of what is dropped.
+/// Feeds a pipeline's metrics, and tells the log of what is dropped and what is waited for.
 ///
 /// Records are counted when the cycle that dealt with them is committed: work that is undone and done
 /// again counts once.
@@ -30,7 +30,8 @@ pub struct MetricsObserver {
     instances: Cell<u64>,
     /// What the open cycle has done.
     open: RefCell<Cycle>,
-    drops: RefCell<DropNotices>,
+    drops: RefCell<Notices>,
+    outages: RefCell<Notices>,
 }
 
 #[derive(Debug, Default)]
@@ -52,13 +53,20 @@ impl MetricsObserver {
             instances: Cell::default(),
             open: RefCell::default(),
             drops: RefCell::default(),
+            outages: RefCell::default(),
         }
     }
 }
 
-fn tell(dropped: Vec<(Code, u64)>) {
+fn tell_dropped(dropped: Vec<(Code, u64)>) {
     for (code, records) in dropped {
         tracing::warn!(%code, records, "bad records dropped, as on_bad_record says");
+    }
+}
+
+fn tell_waits(waits: Vec<(Code, u64)>) {
+    for (code, waits) in waits {
+        tracing::warn!(%code, waits, "work waits and is tried again; the status has the reason");
     }
 }
 
@@ -98,7 +106,9 @@ impl Observer for MetricsObserver {
         for _ in self.instances.replace(figures.instances_made)..figures.instances_made {
             self.metrics.instance_created();
         }
-        tell(self.drops.borrow_mut().due(Instant::now()));
+        let now = Instant::now();
+        tell_dropped(self.drops.borrow_mut().due(now));
+        tell_waits(self.outages.borrow_mut().due(now));
     }
 
     fn commit(&self, took: Duration) {
@@ -114,7 +124,7 @@ impl Observer for MetricsObserver {
             self.metrics.dropped(Code(code), records);
             drops.add(Code(code), records);
         }
-        tell(drops.due(Instant::now()));
+        tell_dropped(drops.due(Instant::now()));
     }
 
     fn abort(&self) {
@@ -129,13 +139,16 @@ impl Observer for MetricsObserver {
     fn waiting(&self, code: Code) {
         if code.0 != "schema-pending" && !code.0.starts_with(OF_GUESTS) {
             self.metrics.outage(code);
+            let mut outages = self.outages.borrow_mut();
+            outages.add(code, 1);
+            tell_waits(outages.due(Instant::now()));
         }
     }
 }
 
 impl Drop for MetricsObserver {
     fn drop(&mut self) {
-        tell(self.drops.get_mut().rest());
+        tell_dropped(self.drops.get_mut().rest());
     }
 }
 
@@ -214,6 +227,20 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         assert!(!text.contains("wasmill_outages_total{code=\"guest-"), "nothing was away:\n{text}");
+    }
+
+    #[test]
+    fn a_wait_is_logged_by_its_code_and_not_each_time() {
+        let (metrics, log) = (Metrics::new().expect("metrics"), CapturedLog::default());
+        log.during(LogOutput::Json, "info", || {
+            let observer = observer(&metrics);
+            for code in ["registry-unavailable", "schema-pending", "guest-retry", "registry-unavailable"] {
+                observer.waiting(Code(code));
+            }
+        });
+        let events = log.events();
+        let [event] = events.as_slice() else { panic!("one event, got {events:?}") };
+        assert_eq!((&event["code"], &event["waits"]), (&"registry-unavailable".into(), &1.into()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the log says of records that a pipeline drops by its policy.
+//! What the log says of things that come in floods: records dropped by policy, waits for what is away.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::model::failure::Code;
 /// How often the log tells of one code.
 pub const NOTICE_EVERY: Duration = Duration::from_secs(10);
 
-/// Counts dropped records by code, and says when it is time to tell of them: the first of a code at
-/// once, the others summed up, so that a flood of them is no flood of the log.
+/// Counts by code, and says when it is time to tell: the first of a code at once, the others summed up,
+/// so that a flood of them is no flood of the log.
 #[derive(Debug, Default)]
-pub struct DropNotices {
+pub struct Notices {
     // Codes are names in the program, so that there are few.
     by_code: BTreeMap<&'static str, Notice>,
 }
@@ -23,12 +23,12 @@ struct Notice {
     told_at: Option<Instant>,
 }
 
-impl DropNotices {
-    pub fn add(&mut self, code: Code, records: u64) {
-        self.by_code.entry(code.0).or_default().untold += records;
+impl Notices {
+    pub fn add(&mut self, code: Code, count: u64) {
+        self.by_code.entry(code.0).or_default().untold += count;
     }
 
-    /// What to tell now: codes, and records since that code was last told of.
+    /// What to tell now: codes, and how many since that code was last told of.
     pub fn due(&mut self, now: Instant) -> Vec<(Code, u64)> {
         let is_due = |notice: &Notice| {
             notice.told_at.is_none_or(|told_at| now.saturating_duration_since(told_at) >= NOTICE_EVERY)
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_first_of_a_code_is_told_at_once_and_the_others_together() {
-        let (mut notices, start) = (DropNotices::default(), Instant::now());
+        let (mut notices, start) = (Notices::default(), Instant::now());
         notices.add(TRAP, 2);
         assert_eq!(notices.due(start), [(TRAP, 2)]);
         notices.add(TRAP, 1);
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn what_was_not_told_is_left_for_the_end() {
-        let (mut notices, start) = (DropNotices::default(), Instant::now());
+        let (mut notices, start) = (Notices::default(), Instant::now());
         notices.add(TRAP, 1);
         let _ = notices.due(start);
         notices.add(TRAP, 7);
