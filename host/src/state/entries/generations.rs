@@ -1,5 +1,6 @@
 //! From the overlay to the committed value, and from there to disk.
 
+use crate::state::entries::ENTRY_BYTES;
 use crate::state::entries::Entries;
 use crate::state::entries::Id;
 use crate::state::entries::Slot;
@@ -74,14 +75,14 @@ impl Entries {
         self.touched = touched;
     }
 
-    /// Bytes of keys and values that disk does not have.
+    /// About the memory of what disk does not have.
     pub(in crate::state) fn unflushed_bytes(&self) -> usize {
-        self.dirty_bytes + self.frozen_bytes
+        self.dirty_bytes() + self.frozen_bytes + self.frozen.len() * ENTRY_BYTES
     }
 
     /// The same without those that are being flushed.
     pub(in crate::state) fn dirty_bytes(&self) -> usize {
-        self.dirty_bytes
+        self.dirty_bytes + self.dirty.len() * ENTRY_BYTES
     }
 
     pub(in crate::state) fn has_dirty(&self) -> bool {
