@@ -339,6 +339,7 @@ impl RestoreTarget {
     }
 
     fn storage(&self, error: DiskError) -> StateFailure {
+        self.folder.failed(&error);
         StateFailure::Storage { partition: self.task.partition, outage: error.into() }
     }
 }

@@ -125,7 +125,10 @@ impl TaskStore {
     /// Reads what a task needs at once: schemas, clocks, where timers begin.
     pub(super) fn open(restored: Restored) -> Result<Self, StateFailure> {
         let Restored { host, task, layout, swept, record, disk, folder } = restored;
-        let failed = |error: DiskError| storage(&task, error);
+        let failed = |error: DiskError| {
+            folder.failed(&error);
+            storage(&task, error)
+        };
         let seen = meta::read(&disk, &layout).map_err(failed)?;
         let mut stores = Vec::with_capacity(layout.stores.len());
         for (index, (store, swept)) in layout.stores.iter().zip(swept).enumerate() {
@@ -188,11 +191,8 @@ impl TaskStore {
         }
     }
 
-    /// What lies on disk cannot be trusted once a part of it was found damaged.
     fn disk_failed(&self, error: DiskError) -> StateFailure {
-        if matches!(error, DiskError::Corrupt(_)) {
-            self.folder.distrust();
-        }
+        self.folder.failed(&error);
         storage(&self.task, error)
     }
 
