@@ -20,7 +20,6 @@ use crate::model::status::RestoreSource;
 use crate::pipeline::state_ports::ChangelogIndex;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
-use crate::state::checkpoint::CheckpointName;
 use crate::state::directory::ChangelogBounds;
 use crate::state::directory::TaskFolder;
 use crate::state::directory::is_young;
@@ -49,6 +48,8 @@ use crate::state::ttl::SweptUntil;
 
 /// A batch is written when it has grown to this.
 const BATCH_BYTES: usize = 1 << 20;
+/// From so many records of changelogs on, the database is opened for them alone first.
+const FILL_RECORDS_MIN: i64 = 20_000;
 
 /// A record of a changelog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +66,11 @@ pub struct RestoreTarget {
     layout: Arc<Layout>,
     bounds: Vec<ChangelogBounds>,
     source: RestoreSource,
-    /// The checkpoint that it began with, if it did.
-    origin: Option<CheckpointName>,
     meter: Arc<RestoreMeter>,
     swept: Vec<SweptUntil>,
     record: LocalRecord,
+    /// Whether the database takes writes alone, and is opened anew in the end.
+    fills: bool,
     // Before the folder, whose lock must outlive it.
     disk: Disk,
     folder: TaskFolder,
@@ -120,7 +121,7 @@ impl RestoreTarget {
             Err(why) => distrusted(&task, &meter, &why),
         };
         let (source, origin, disk, mut record) = match trusted {
-            Some((disk, record)) => (RestoreSource::Folder, folder.origin(), disk, record),
+            Some((disk, record)) => (RestoreSource::Folder, None, disk, record),
             None => {
                 folder.wipe()?;
                 let (layout, bounds) = (&layout, &*bounds);
@@ -155,13 +156,20 @@ impl RestoreTarget {
                 swept.set(*until);
             }
         }
-        let checkpoint = origin.filter(|_| source == RestoreSource::Checkpoint).map(tracing::field::display);
+        let checkpoint = origin.map(tracing::field::display);
         tracing::info!(
             pipeline = %task.pipeline, partition = %task.partition, ?source, checkpoint, "restoring state"
         );
+        let fills = records_behind(&record, &layout, &bounds) >= FILL_RECORDS_MIN;
+        let disk = if fills {
+            drop(disk);
+            Disk::open_to_fill(&folder.database(), &layout, &host.memory, &swept)?
+        } else {
+            disk
+        };
         FailPoint::FolderOpened.reach();
         let host = host.clone();
-        Ok(Self { host, task, layout, bounds, source, origin, meter, swept, record, disk, folder })
+        Ok(Self { host, task, layout, bounds, source, meter, swept, record, fills, disk, folder })
     }
 
     /// Where the restore began.
@@ -264,9 +272,22 @@ impl RestoreTarget {
         FailPoint::RestoreApplied.reach();
         self.disk.flush().map_err(|error| self.storage(error))?;
         FailPoint::Restored.reach();
+        if self.fills {
+            self = self.reopened()?;
+        }
         let progress = self.meter.progress();
-        let Self { host, task, layout, swept, record, origin, disk, folder, .. } = self;
-        TaskStore::open(Restored { host, task, layout, swept, record, origin, progress, disk, folder })
+        let Self { host, task, layout, swept, record, disk, folder, .. } = self;
+        TaskStore::open(Restored { host, task, layout, swept, record, progress, disk, folder })
+    }
+
+    /// With a database for reads too, which sees what has reached the disk.
+    fn reopened(self) -> Result<Self, StateFailure> {
+        let Self { host, task, layout, swept, disk, folder, .. } = self;
+        drop(disk);
+        let disk = Disk::open(&folder.database(), &layout, &host.memory, &swept);
+        let partition = task.partition;
+        let disk = disk.map_err(|error| StateFailure::Storage { partition, outage: error.into() })?;
+        Ok(Self { host, task, layout, swept, disk, folder, ..self })
     }
 
     /// Keeps what was applied, so that a later restore goes on from there.
@@ -278,8 +299,20 @@ impl RestoreTarget {
     }
 
     fn storage(&self, error: DiskError) -> StateFailure {
+        self.folder.failed(&error);
         StateFailure::Storage { partition: self.task.partition, outage: error.into() }
     }
+}
+
+/// About how many records of the changelogs a database has not seen.
+fn records_behind(record: &LocalRecord, layout: &Layout, bounds: &[ChangelogBounds]) -> i64 {
+    let behind = |bound: &ChangelogBounds| {
+        let store = layout.stores.get(bound.changelog.0 as usize);
+        let known = store.and_then(|store| record.changelogs.get(&store.name));
+        let next = known.map_or(bound.start, |position| position.next);
+        bound.end.0.saturating_sub(next.0).max(0)
+    };
+    bounds.iter().map(behind).fold(0, i64::saturating_add)
 }
 
 fn unknown_record(of: &str, why: &str) -> Stop {

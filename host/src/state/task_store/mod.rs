@@ -43,7 +43,6 @@ use crate::model::status::StateFigures;
 use crate::pipeline::state_ports::Change;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
-use crate::state::checkpoint::CheckpointName;
 use crate::state::directory::TaskFolder;
 use crate::state::disk::Disk;
 use crate::state::disk::DiskError;
@@ -81,8 +80,6 @@ pub(super) struct TaskStore {
     flush: FlushState,
     /// None on a host without an object store.
     checkpoints: Option<Checkpoints>,
-    /// The checkpoint that the folder was filled from, if it was.
-    origin: Option<CheckpointName>,
     restored: Arc<RestoreProgress>,
     share: Share,
     scratch: Scratch,
@@ -114,6 +111,9 @@ struct Undo {
 #[derive(Default)]
 struct Scratch {
     ids: Vec<Id>,
+    /// Entries of the keys that were read last, and the store that they are of.
+    read: Vec<Id>,
+    read_of: usize,
     unknown: Vec<Id>,
     key: Vec<u8>,
 }
@@ -125,7 +125,6 @@ pub(super) struct Restored {
     pub(super) layout: Arc<Layout>,
     pub(super) swept: Vec<SweptUntil>,
     pub(super) record: LocalRecord,
-    pub(super) origin: Option<CheckpointName>,
     pub(super) progress: RestoreProgress,
     pub(super) disk: Disk,
     pub(super) folder: TaskFolder,
@@ -134,8 +133,11 @@ pub(super) struct Restored {
 impl TaskStore {
     /// Reads what a task needs at once: schemas, clocks, where timers begin.
     pub(super) fn open(restored: Restored) -> Result<Self, StateFailure> {
-        let Restored { host, task, layout, swept, record, origin, progress, disk, folder } = restored;
-        let failed = |error: DiskError| storage(&task, error);
+        let Restored { host, task, layout, swept, record, progress, disk, folder } = restored;
+        let failed = |error: DiskError| {
+            folder.failed(&error);
+            storage(&task, error)
+        };
         let seen = meta::read(&disk, &layout).map_err(failed)?;
         let mut stores = Vec::with_capacity(layout.stores.len());
         for (index, (store, swept)) in layout.stores.iter().zip(swept).enumerate() {
@@ -165,7 +167,6 @@ impl TaskStore {
             overlay_bytes: 0,
             flush,
             checkpoints,
-            origin,
             restored: Arc::new(progress),
             share,
             scratch: Scratch::default(),
@@ -206,14 +207,8 @@ impl TaskStore {
         }
     }
 
-    /// What lies on disk cannot be trusted once a part of it was found damaged.
     fn disk_failed(&self, error: DiskError) -> StateFailure {
-        if matches!(error, DiskError::Corrupt(_)) {
-            self.folder.distrust();
-            if let Some(name) = self.origin {
-                self.host.suspect(&self.task, name);
-            }
-        }
+        self.folder.failed(&error);
         storage(&self.task, error)
     }
 
