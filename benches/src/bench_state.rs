@@ -55,6 +55,7 @@ impl BenchState {
             delivery: Delivery::ExactlyOnce,
             checkpoint_interval: Duration::from_secs(60),
             schemas: Arc::new(StateValues),
+            checkpoint_interval: Duration::from_secs(600),
         };
         // The stores, timers, meta.
         let changelogs = 0..manifest.state.len() as u32 + 2;

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::model::status::CheckpointFigures;
 use crate::model::status::CheckpointInfo;
 use crate::model::status::RestoreProgress;
+use crate::model::status::RestoreSource;
 use crate::model::status::StateFigures;
 
 /// The keyed state of a task. Inputs of the same partition share it.
@@ -95,7 +96,7 @@ pub(crate) struct RestoreView {
 impl RestoreView {
     pub(crate) fn new(progress: &RestoreProgress) -> Self {
         Self {
-            source: progress.source.map(|source| source.as_str()),
+            source: progress.source.map(RestoreSource::as_str),
             checkpoint: progress.checkpoint.clone(),
             checkpoint_bytes: progress.checkpoint_bytes,
             checkpoint_bytes_left: progress.checkpoint_bytes_left,

@@ -163,7 +163,7 @@ mod tests {
             let partition = TopicPartition { topic: "t".into(), partition: Partition(0) };
             let (position, committed) = (Offset(0), Offset(0));
             let phase = TaskPhase::Running;
-            let (waiting, restore) = (None, None);
+            let (waiting, restore, state, event_watermark) = (None, None, None, None);
             TaskStatus {
                 partition,
                 phase,
@@ -173,8 +173,8 @@ mod tests {
                 last_timestamp,
                 waiting,
                 restore,
-                state: None,
-                event_watermark: None,
+                state,
+                event_watermark,
             }
             .lag_age_ms(1_000)
         };

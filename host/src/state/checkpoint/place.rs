@@ -89,7 +89,7 @@ impl CheckpointStore {
         let incarnation = if incarnation.is_empty() { "unknown" } else { incarnation };
         [pipeline.tenant.as_str(), pipeline.pipeline.as_str(), incarnation]
             .into_iter()
-            .fold(self.prefix.clone(), |key, part| key.join(part))
+            .fold(self.prefix.clone(), Key::join)
     }
 
     /// The place of a task.

@@ -225,7 +225,7 @@ impl TaskStore {
         let Some(uploads) = host.checkpoints.as_ref().map(|parts| &parts.uploads) else { return };
         let now = self.host.clock.now();
         match std::mem::replace(&mut checkpoints.phase, Phase::Idle) {
-            Phase::Idle if now < checkpoints.due => return,
+            Phase::Idle if now < checkpoints.due => {}
             // What is committed since the last flush belongs into it too.
             Phase::Idle => {
                 let flushes = self.flush.count + u64::from(self.is_dirty() || !self.flush.is_idle());
