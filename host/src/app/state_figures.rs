@@ -37,3 +37,47 @@ fn of_task(task: &TaskStatus, now_ms: i64) -> StateGauges {
         checkpoints_failed: checkpoints.map_or(0, |checkpoints| checkpoints.failed),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::position::Offset;
+    use crate::model::position::Partition;
+    use crate::model::position::TopicPartition;
+    use crate::model::status::CheckpointFigures;
+    use crate::model::status::CheckpointInfo;
+    use crate::model::status::RestoreProgress;
+    use crate::model::status::StateFigures;
+    use crate::model::task_phase::TaskPhase;
+
+    fn task(topic: &str, partition: i32) -> TaskStatus {
+        TaskStatus {
+            partition: TopicPartition { topic: topic.into(), partition: Partition(partition) },
+            phase: TaskPhase::Running,
+            position: Offset(0),
+            committed: Offset(0),
+            lag: None,
+            last_timestamp: None,
+            waiting: None,
+            restore: None,
+            state: None,
+            event_watermark: None,
+        }
+    }
+
+    #[test]
+    fn inputs_of_a_partition_count_once_and_what_is_not_known_has_no_value() {
+        let last = CheckpointInfo { name: "1-1".into(), taken_at: 4_000, bytes: 7, bytes_sent: 3 };
+        let checkpoint = CheckpointFigures { written: 2, last: Some(last), ..CheckpointFigures::default() };
+        let state = StateFigures { memory_bytes: 5, checkpoint: Some(checkpoint), ..StateFigures::default() };
+        let running = |topic| TaskStatus { state: Some(state.clone()), ..task(topic, 0) };
+        let progress = RestoreProgress { checkpoint_bytes_left: 9, ..RestoreProgress::default() };
+        let restoring = TaskStatus { restore: Some(progress), ..task("a", 1) };
+        let gauges = state_gauges(&[running("a"), running("b"), restoring, task("a", 2)], 10_000);
+        assert_eq!(gauges.keys().copied().collect::<Vec<_>>(), [0, 1], "a task without state has no figures");
+        assert_eq!((gauges[&0].memory_bytes, gauges[&0].checkpoint_age_seconds), (Some(5.0), Some(6.0)));
+        assert_eq!((gauges[&0].checkpoints_written, gauges[&0].restore_bytes_left), (2, None));
+        assert_eq!((gauges[&1].memory_bytes, gauges[&1].restore_bytes_left), (None, Some(9.0)));
+        assert_eq!(gauges[&1].restore_records_left, None);
+    }
+}
