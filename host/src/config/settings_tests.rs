@@ -263,7 +263,10 @@ workers: 17
 #[test]
 fn the_page_of_settings_is_the_reference() {
     let page = include_str!("../../../docs/settings.md");
-    assert!(page.contains(&reference()), "put what `wasmill config --reference` prints into docs/settings.md");
+    assert!(
+        page.contains(&reference()),
+        "put what `wasmill config --reference` prints into docs/settings.md"
+    );
 }
 
 #[test]
