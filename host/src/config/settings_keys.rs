@@ -97,7 +97,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("drain.deadline_ms", Kind::Integer, "25000", "How long a stop may take to finish and commit."),
     key("compile.deadline_ms", Kind::Integer, "60000", "Wall time of compiling one component."),
-    key("compile.memory_bytes_max", Kind::Bytes, "1GiB", "Memory of the compiling process."),
+    key(
+        "compile.memory_bytes_max",
+        Kind::Bytes,
+        "2GiB",
+        "Address space of the compiling process, at least 512MiB.",
+    ),
     key("compile.component_bytes_max", Kind::Bytes, "50MiB", "Largest component that is taken."),
     key(
         "limits.memory_bytes_max",
@@ -179,9 +184,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("state.object_store.secret_file", Kind::Path, "", "File with that secret."),
 ];
 
+/// Where tests let the process die: `offsets-sent:3`. For nobody else.
+pub(crate) const FAIL_POINT_VARIABLE: &str = "WASMILL_FAIL_POINT";
+
 /// Variables that are no settings of the host but are read by the command line.
 pub(crate) const OTHER_VARIABLES: &[&str] =
-    &["WASMILL_CONFIG", "WASMILL_URL", "WASMILL_TOKEN", "WASMILL_TOKEN_FILE"];
+    &["WASMILL_CONFIG", "WASMILL_URL", "WASMILL_TOKEN", "WASMILL_TOKEN_FILE", FAIL_POINT_VARIABLE];
 
 impl Key {
     /// `WASMILL_KAFKA_BROKERS` for `kafka.brokers`.

@@ -4,6 +4,7 @@ use std::time::Instant;
 use std::time::SystemTime;
 
 use crate::model::binaries::BinariesBuf;
+use crate::model::fail_point::FailPoint;
 use crate::model::failure::Stage;
 use crate::model::pipeline_spec::RetryPolicy;
 use crate::model::record_batch::Emission;
@@ -180,15 +181,21 @@ impl<K: Sink> Lane<K> {
         if count == 0 {
             return Ok(Call::NoneDue);
         }
+        FailPoint::TimersTaken.reach();
         let mut aside = Vec::new();
         let mut invoked = Invoked::default();
+        let mut is_called = false;
         match cohort.fired.first_poisoned(&fired) {
             Some((0, cause)) if count == 1 => aside.push(TimerAside { index: 0, cause }),
             Some((index, _)) => return Ok(cohort.timers(domain).isolate(index)),
             None => match self.guest.fire(&fired, &mut cohort.state) {
-                Ok(answer) => invoked = answer,
+                Ok(answer) => {
+                    invoked = answer;
+                    is_called = true;
+                }
                 Err(failure) => {
-                    self.observer.invocation_failed(failure_code(&failure));
+                    let took = self.clock.now().saturating_duration_since(began);
+                    self.observer.invocation_failed(failure_code(&failure), took);
                     let place =
                         || format!("timers of partition {} that were due at {until} ms", fired.partition);
                     let attempts = &mut cohort.timers(domain).attempts;
@@ -243,13 +250,14 @@ impl<K: Sink> Lane<K> {
         self.policy.check_timers(&fired, &aside)?;
 
         let mut figures = BatchFigures {
-            invoke: invoked_at.saturating_duration_since(began),
+            invoke: is_called.then(|| invoked_at.saturating_duration_since(began)),
             encode: encoded_at.saturating_duration_since(invoked_at),
             ..BatchFigures::default()
         };
         if !invoked.emissions.is_empty() || !aside.is_empty() {
             self.send_fired(cohort, fired, &invoked.emissions, &rows, &aside, &mut figures)?;
         }
+        FailPoint::TimersSent.reach();
         self.observer.batch(&figures);
         self.observer.fired(count as u64);
         let isolated = cohort.fired.is_isolated();

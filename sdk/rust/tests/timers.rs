@@ -2,6 +2,7 @@
 
 use wasmill_sdk::TimeDomain;
 use wasmill_sdk::Transform;
+use wasmill_sdk::native::BatchSize;
 use wasmill_sdk::native::same_in_any_batches;
 use wasmill_sdk::prelude::*;
 
@@ -58,6 +59,8 @@ impl OnTimer for Alarms {
         ))?;
         match timer.tag() {
             "again" => self.alarms.register_event(timer.time() + 100, "again"),
+            "cut" => self.alarms.cancel_event("t1"),
+            "shove" => self.alarms.register_event(timer.time() + 70, "t2"),
             "reject" => {
                 self.alarms.register_event(timer.time() + 100, "never")?;
                 reject!("no such timer")
@@ -195,23 +198,78 @@ fn tags_have_a_limit() {
 }
 
 #[test]
-#[ignore = "fails: timers of the test kit, in batches of one, against the records around them; still to be mended"]
 fn batches_make_no_difference() {
     let harness = same_in_any_batches::<Alarms>(&[], |harness| {
         let calls = (0..3000_i64).map(|n| {
-            let at = n * 13 + n * 7919 % 700;
-            let what = match n % 5 {
-                0 => format!("+t{}@{}", n % 3, at + n * 31 % 2000),
-                1 => format!("-t{}", n % 3),
-                2 => "!+tq@0".to_owned(),
+            // Time leaps now and then, so that many timers are due at once.
+            let at = n * 13 + n * 7919 % 700 + n / 250 * 5000;
+            let later = at + n * 31 % 2000;
+            let what = match n * 7 % 11 {
+                0 | 1 => format!("+t{}@{later}", n % 3),
+                2 => format!("-t{}", n % 3),
+                3 => "!+tq@0".to_owned(),
+                4 => format!("+cut@{later}"),
+                5 => format!("+shove@{later}"),
+                6 => format!("+again@{later} -again"),
+                7 if n > 2500 => format!("+again@{later}"),
                 _ => String::new(),
             };
             call(&format!("key-{}", n * n % 17), &what, at)
         });
         harness.send_all(calls.collect::<Vec<_>>());
-        harness.advance_event_time(100_000);
+        harness.advance_event_time(110_000);
     });
-    assert!(log(&harness).iter().filter(|line| line.contains('/')).count() > 100);
+    let fired = |tag: &str| log(&harness).iter().filter(|line| line.contains(tag)).count();
+    for tag in ["/t0 ", "/t1 ", "/t2 ", "/cut ", "/shove ", "/again "] {
+        assert!(fired(tag) > 20, "{} of {tag}", fired(tag));
+    }
+}
+
+#[test]
+fn a_timer_that_another_of_its_key_cancels_or_moves_does_not_fire() {
+    for size in [BatchSize::Whole, BatchSize::Fixed(1)] {
+        let mut harness = TestHarness::new::<Alarms>();
+        harness.set_batch_size(size);
+        harness.send_all([call("a", "+cut@100 +t1@200", 0), call("c", "+t1@100", 0)]);
+        harness.advance_event_time(200);
+        assert_eq!(
+            log(&harness)[2..],
+            ["a/cut at 100 is 1 of Event", "c/t1 at 100 is 1 of Event"],
+            "{size:?}"
+        );
+        harness.send(call("b", "+shove@300 +t2@310 +t3@350", 250));
+        harness.advance_event_time(1000);
+        let expected =
+            ["b/shove at 300 is 1 of Event", "b/t3 at 350 is 2 of Event", "b/t2 at 370 is 3 of Event"];
+        assert_eq!(log(&harness)[5..], expected, "{size:?}");
+    }
+}
+
+#[test]
+fn a_timer_for_a_time_that_has_passed_fires_before_the_next_record_whatever_that_does() {
+    for size in [BatchSize::Whole, BatchSize::Fixed(1)] {
+        let mut harness = TestHarness::new::<Alarms>();
+        harness.set_batch_size(size);
+        harness.send(call("x", "", 1000));
+        harness.send_all([
+            call("a", "+t1@100", 1000),
+            call("a", "-t1", 1000),
+            call("b", "+t1@100 -t1", 1000),
+            call("b", "+t1@300 +t1@200", 1000),
+            call("b", "+t1@5000", 1000),
+        ]);
+        let fired: Vec<_> = log(&harness).into_iter().filter(|line| !line.starts_with("record  ")).collect();
+        let expected = [
+            "record +t1@100 at Some(1000)",
+            "a/t1 at 100 is 1 of Event",
+            "record -t1 at Some(1000)",
+            "record +t1@100 -t1 at Some(1000)",
+            "record +t1@300 +t1@200 at Some(1000)",
+            "b/t1 at 200 is 1 of Event",
+            "record +t1@5000 at Some(1000)",
+        ];
+        assert_eq!(fired, expected, "{size:?}");
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Record)]

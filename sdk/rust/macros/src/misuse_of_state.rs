@@ -46,6 +46,27 @@ fn fields_of_state_say_what_they_can_be() {
 }
 
 #[test]
+fn a_transform_has_as_many_stores_as_hosts_take() {
+    let states = |count: usize| {
+        let fields = (0..count).map(|index| {
+            let field = quote::format_ident!("state_{index}");
+            quote!(#field: Value<i64>)
+        });
+        quote!(
+            #[input(a, key = String)]
+            struct A {
+                #(#fields,)*
+            }
+        )
+    };
+    assert_eq!(
+        crate::transform::expand(TokenStream::new(), states(64)).err().map(|error| error.to_string()),
+        None
+    );
+    refused(states(65), "this is field 65 of state; 64 are the most");
+}
+
+#[test]
 fn state_by_key_needs_a_key() {
     for field in
         [quote!(seen: Value<i64>), quote!(seen: Map<String, i64>), quote!(seen: Timers<ProcessingTime>)]

@@ -146,7 +146,16 @@ impl Stateful {
     }
 }
 
+/// Most state stores of one transform, as hosts have it.
+const STORES_MAX: usize = 64;
+
 fn check_states(inputs: &[InputPort], states: &[StateField]) -> syn::Result<()> {
+    if let Some(state) = states.get(STORES_MAX) {
+        return Err(syn::Error::new(
+            state.ident.span(),
+            format!("this is field {} of state; {STORES_MAX} are the most", STORES_MAX + 1),
+        ));
+    }
     for (index, state) in states.iter().enumerate() {
         let name = state.name.value();
         if states.iter().take(index).any(|other| other.name.value() == name) {
@@ -223,19 +232,22 @@ fn checks(inputs: &[InputPort], keyed: bool, timer: Option<&TimersField>) -> Tok
     checks
 }
 
-/// For each input the statement that gives the scope the keys of its batch.
+/// For each input the statements that give the scope the keys and the watermark of its batch.
 fn prepare(inputs: &[InputPort], keyed: bool) -> Vec<TokenStream> {
-    let statement = |(index, input): (usize, &InputPort)| match input.key().filter(|_| keyed) {
-        Some(key) => {
-            let port = format_ident!("INPUT_{index}");
-            quote!(__sdk::scope_batch::<#key>(scope_of(self), batch, &#port)?;)
-        }
-        None => {
-            let name = &input.name;
-            quote!(scope_of(self).without_keys(#name);)
-        }
+    let statements = |(index, input): (usize, &InputPort)| {
+        let keys = match input.key().filter(|_| keyed) {
+            Some(key) => {
+                let port = format_ident!("INPUT_{index}");
+                quote!(__sdk::scope_batch::<#key>(scope_of(self), batch, &#port)?;)
+            }
+            None => {
+                let name = &input.name;
+                quote!(scope_of(self).without_keys(#name);)
+            }
+        };
+        quote!(scope_of(self).at_watermark(batch.watermark); #keys)
     };
-    inputs.iter().enumerate().map(statement).collect()
+    inputs.iter().enumerate().map(statements).collect()
 }
 
 /// The method that gives the transform as one with timers, and the impl that it then has.

@@ -19,7 +19,7 @@ use crate::native::test_state::PendingTimer;
 use crate::schema::Schema;
 use crate::transform::Transform;
 
-/// How many records a batch of a test has at most.
+/// How many records a batch of a test has at most, and how many timers fire in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchSize {
     /// All that are sent at once.

@@ -93,7 +93,7 @@ impl Runner {
         let (watermark, several) = (batch.watermark, batch.rows.count > 1);
         self.model.begin(watermark, self.host.processing_time);
         let processed = self.invoke(|instance, host| instance.process(batch, host))?;
-        if several && watermark.is_some_and(|watermark| self.model.is_due(TimeDomain::Event, watermark)) {
+        if several && self.model.has_registered_until(watermark) {
             self.model.undo();
             return Ok(None);
         }
@@ -101,7 +101,8 @@ impl Runner {
         Ok(Some(processed))
     }
 
-    /// One invocation with timers that are due at `until`, if there are any: at most 1000.
+    /// One invocation with timers that are due at `until`, if there are any: at most 1000, and fewer
+    /// where one of them registers a timer that comes before others of them.
     ///
     /// # Errors
     /// As [`process`](Self::process). The timers are registered again.
@@ -112,17 +113,38 @@ impl Runner {
         partition: u32,
         watermark: Option<i64>,
     ) -> Result<Option<(Fired, Processed)>, Failure> {
-        self.model.begin(watermark, self.host.processing_time);
-        let Some(fired) = self.model.take_due(domain, until, partition) else {
-            return Ok(None);
-        };
-        let given = fired.clone();
-        let processed = self.invoke(|instance, host| match instance.timed() {
-            Some(timed) => timed.fire(given, host),
-            None => Err(Failure::Fatal("the transform has no timers".to_owned())),
-        })?;
-        self.model.keep();
-        Ok(Some((fired, processed)))
+        self.fire_at_most(usize::MAX, domain, until, partition, watermark)
+    }
+
+    /// As [`fire`](Self::fire), with at most so many timers.
+    pub(crate) fn fire_at_most(
+        &mut self,
+        mut max: usize,
+        domain: TimeDomain,
+        until: i64,
+        partition: u32,
+        watermark: Option<i64>,
+    ) -> Result<Option<(Fired, Processed)>, Failure> {
+        loop {
+            self.model.begin(watermark, self.host.processing_time);
+            let Some(fired) = self.model.take_due(domain, until, partition, max) else {
+                return Ok(None);
+            };
+            let given = fired.clone();
+            let processed = self.invoke(|instance, host| match instance.timed() {
+                Some(timed) => timed.fire(given, host),
+                None => Err(Failure::Fatal("the transform has no timers".to_owned())),
+            })?;
+            let times = fired.times.as_chunks::<8>().0;
+            let last = times.last().map(|time| i64::from_le_bytes(*time));
+            if domain == TimeDomain::Event && times.len() > 1 && self.model.has_registered_until(last) {
+                max = times.len() / 2;
+                self.model.undo();
+                continue;
+            }
+            self.model.keep();
+            return Ok(Some((fired, processed)));
+        }
     }
 
     /// What it wrote to state is undone if it fails, else still to be kept.

@@ -41,6 +41,9 @@ pub(crate) struct StateModel {
     processing_time: i64,
     /// What the invocation has written.
     bytes: u64,
+    /// The earliest time for which the invocation has registered an event timer, be it moved or
+    /// cancelled since.
+    registered_event_min: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,7 @@ impl StateModel {
         self.first_watermark = self.first_watermark.or(watermark);
         self.processing_time = processing_time;
         self.bytes = 0;
+        self.registered_event_min = None;
     }
 
     /// Counts what the invocation writes.
@@ -265,7 +269,12 @@ impl StateModel {
         }
         self.count(keys.data.len() + tags.data.len())?;
         for (timer, time) in timers.into_iter().zip(times) {
-            let old = self.timers.insert(timer.clone(), i64::from_le_bytes(*time));
+            let time = i64::from_le_bytes(*time);
+            if domain == TimeDomain::Event {
+                let earliest = self.registered_event_min.map_or(time, |earliest| earliest.min(time));
+                self.registered_event_min = Some(earliest);
+            }
+            let old = self.timers.insert(timer.clone(), time);
             self.undo.push(Undo::Timer(timer, old));
         }
         Ok(())
@@ -284,19 +293,25 @@ impl StateModel {
         Ok(())
     }
 
-    /// Whether a timer of a domain is due at `until`.
-    pub(crate) fn is_due(&self, domain: TimeDomain, until: i64) -> bool {
-        self.timers.iter().any(|((of, ..), time)| *of == domain && *time <= until)
+    /// Whether the invocation has registered an event timer for a time up to this.
+    pub(crate) fn has_registered_until(&self, time: Option<i64>) -> bool {
+        self.registered_event_min.is_some() && self.registered_event_min <= time
     }
 
-    /// Takes the timers of a domain that are due at `until`, ordered by time, key and tag, as many as one
-    /// invocation gets. To be called after [`Self::begin`].
-    pub(crate) fn take_due(&mut self, domain: TimeDomain, until: i64, partition: u32) -> Option<Fired> {
+    /// Takes the timers of a domain that are due at `until`, ordered by time, key and tag: at most `max`,
+    /// and as many as one invocation gets. To be called after [`Self::begin`].
+    pub(crate) fn take_due(
+        &mut self,
+        domain: TimeDomain,
+        until: i64,
+        partition: u32,
+        max: usize,
+    ) -> Option<Fired> {
         let of_domain = self.timers.iter().filter(|((of, ..), time)| *of == domain && **time <= until);
         let mut due: Vec<_> =
             of_domain.map(|((_, key, tag), time)| (*time, key.clone(), tag.clone())).collect();
         due.sort_unstable();
-        due.truncate(TIMERS_PER_CALL_MAX);
+        due.truncate(max.min(TIMERS_PER_CALL_MAX));
         let mut fired = Fired {
             partition,
             watermark: self.watermark,
@@ -425,14 +440,14 @@ mod tests {
         }
         model.register(TimeDomain::Event, &one(b"c"), &one(b"x"), &3_i64.to_le_bytes()).expect("moved");
         model.begin(Some(5), 0);
-        let fired = model.take_due(TimeDomain::Event, 5, 0).expect("some are due");
+        let fired = model.take_due(TimeDomain::Event, 5, 0, 9).expect("some are due");
         assert_eq!(
             (fired.keys.data.as_slice(), fired.tags.data.as_slice()),
             (b"caab".as_slice(), b"xxyx".as_slice())
         );
-        assert!(model.take_due(TimeDomain::Event, 5, 0).is_none());
+        assert!(model.take_due(TimeDomain::Event, 5, 0, 9).is_none());
         model.undo();
-        assert!(model.take_due(TimeDomain::Event, 5, 0).is_some(), "they are registered again");
+        assert!(model.take_due(TimeDomain::Event, 5, 0, 9).is_some(), "they are registered again");
     }
 
     #[test]

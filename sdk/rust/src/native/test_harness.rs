@@ -66,7 +66,7 @@ pub struct TestHarness {
     pub(crate) declaration: Declaration,
     pub(crate) partition: u32,
     pub(crate) clocks: EventClocks,
-    batch_size: BatchSize,
+    pub(crate) batch_size: BatchSize,
     next_offset: i64,
     /// Every batch sent, with all roots, and of timers what stands for them.
     pub(crate) inputs: Vec<Input>,
@@ -416,7 +416,8 @@ impl TestHarness {
         self.partition = partition;
     }
 
-    /// Sets how many records a batch has at most. At first, what is sent at once is one batch.
+    /// Sets how many records a batch has at most, and how many timers fire in one call. At first, what is
+    /// sent at once is one batch.
     pub fn set_batch_size(&mut self, size: BatchSize) {
         self.batch_size = size;
     }

@@ -69,7 +69,9 @@ impl TestHarness {
     /// Fires timers that are due. Says whether there were any.
     fn fire(&mut self, domain: TimeDomain, until: i64) -> Result<bool, Failure> {
         let watermark = self.clocks.watermark();
-        let Some((fired, processed)) = self.runner.fire(domain, until, self.partition, watermark)? else {
+        let max = self.batch_size.next(usize::MAX);
+        let fired = self.runner.fire_at_most(max, domain, until, self.partition, watermark)?;
+        let Some((fired, processed)) = fired else {
             return Ok(false);
         };
         // What the host copies to a record that sets no key and no timestamp of its own.

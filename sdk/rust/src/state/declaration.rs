@@ -8,6 +8,7 @@ use crate::schema_writer;
 use crate::schema_writer::SchemaWriter;
 use crate::state::scope::Scope;
 use crate::timers::TimeDomain;
+use crate::timers::Timer;
 use crate::timers::TimerKeys;
 
 /// A store, as the manifest lists it.
@@ -132,6 +133,16 @@ pub trait Keep {
     /// Undoes what the row at hand has written.
     #[doc(hidden)]
     fn undo(&mut self);
+
+    /// Whether the invocation has changed this timer of the key at hand.
+    ///
+    /// # Errors
+    /// When there is no key.
+    #[doc(hidden)]
+    fn has_changed(&self, timer: Timer<'_>) -> Result<bool> {
+        let _ = timer;
+        Ok(false)
+    }
 
     /// Hands everything that was written over to the host.
     ///

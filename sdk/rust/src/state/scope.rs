@@ -20,6 +20,7 @@ pub struct Scope {
     row: Cell<u32>,
     keys: RefCell<Keys>,
     keyless: Cell<Keyless>,
+    watermark: Cell<Option<i64>>,
 }
 
 /// What has no key, if it has none.
@@ -45,6 +46,16 @@ impl Scope {
     #[inline(always)]
     pub fn at(&self, row: u32) {
         self.row.set(row);
+    }
+
+    /// Tells the event watermark of the invocation.
+    pub fn at_watermark(&self, watermark: Option<i64>) {
+        self.watermark.set(watermark);
+    }
+
+    /// The event watermark of the invocation.
+    pub(crate) fn watermark(&self) -> Option<i64> {
+        self.watermark.get()
     }
 
     /// The row at hand, or [`NO_ROW`].

@@ -79,6 +79,7 @@ fn pass<S: OnTimer>(
         return Err(Error::fatal("the host gave timers of which each part is of another length"));
     }
     let mut rows = Rows { count: count as u32, ..Rows::default() };
+    scope(transform).at_watermark(watermark);
     let port = match &keys {
         Some(keys) => {
             scope(transform).fill(count, |scoped| {
@@ -93,6 +94,9 @@ fn pass<S: OnTimer>(
             &PARTITION_TIMERS
         }
     };
+    // Only timers of one key can get at each other.
+    let distinct = scope(transform).keys().len();
+    let related = distinct < count && count > 1;
     let batch = Batch { port: u32::MAX, partition, watermark, schema: None, rows };
     let mut ctx = Context::of_rows(&batch, port, host);
     for (row, time) in (0_u32..).zip(times) {
@@ -101,6 +105,9 @@ fn pass<S: OnTimer>(
         let tag = std::str::from_utf8(tags.get(row as usize).unwrap_or_default());
         let tag = tag.map_err(|_| Error::fatal("the tag of a timer is no text"))?;
         let timer = Timer { time: i64::from_le_bytes(*time), tag, domain };
+        if related && is_replaced(transform, timer)? {
+            continue;
+        }
         if let Err(error) = transform.on_timer(timer, &mut ctx) {
             if error.outcome() != Outcome::Reject {
                 return Err(error);
@@ -112,6 +119,17 @@ fn pass<S: OnTimer>(
         }
     }
     ctx.finish()
+}
+
+/// Whether a timer before this one has moved or cancelled it: then it does not fire, as it would not have
+/// if the two were not due at once.
+fn is_replaced<S: OnTimer>(transform: &mut S, timer: Timer<'_>) -> Result<bool> {
+    let mut replaced = false;
+    transform.states(&mut |state| {
+        replaced |= state.has_changed(timer)?;
+        Ok(())
+    })?;
+    Ok(replaced)
 }
 
 /// What stands for the input port of timers of the partition.

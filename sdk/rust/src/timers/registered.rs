@@ -15,6 +15,7 @@ use crate::state::link;
 use crate::state::scope::NO_ROW;
 use crate::state::scope::Scope;
 use crate::timers::timer::TimeDomain;
+use crate::timers::timer::Timer;
 
 /// Timers by event time: the default.
 #[derive(Debug, Clone, Copy)]
@@ -159,6 +160,8 @@ pub struct Timers<D: TimerDomain = EventTime> {
 #[derive(Debug, Clone, Copy)]
 struct Change {
     domain: TimeDomain,
+    /// What made the change.
+    row: u32,
     /// The slot of its key.
     slot: u32,
     tag_start: usize,
@@ -207,24 +210,40 @@ impl<D: TimerDomain> Timers<D> {
         if tag.len() > TIMER_TAG_BYTES_MAX {
             return Err(too_long(tag.len()));
         }
-        let slot = if self.partition { 0 } else { self.scope.slot(NAME)? };
+        let slot = self.slot()?;
         let row = self.scope.row();
         if self.undo.row != row {
             self.undo = Undo { row, changes: self.changes.len(), tags: self.tags.len() };
         }
         let tag_start = self.tags.len();
         self.tags.extend_from_slice(tag.as_bytes());
-        self.changes.push(Change { domain, slot, tag_start, tag_len: tag.len(), time });
+        self.changes.push(Change { domain, row, slot, tag_start, tag_len: tag.len(), time });
         Ok(())
+    }
+
+    /// The slot of the key at hand.
+    fn slot(&self) -> Result<u32> {
+        if self.partition { Ok(0) } else { self.scope.slot(NAME) }
     }
 
     fn tag(&self, change: &Change) -> &[u8] {
         self.tags.get(change.tag_start..change.tag_start + change.tag_len).unwrap_or_default()
     }
 
+    /// Whether the host has to know of a registration although a later row has moved or cancelled it:
+    /// the timer was due at once, so that it was to fire before that row. The host finds out by it
+    /// that these rows belong into invocations of their own.
+    fn is_to_be_seen(&self, change: &Change, later: &Change) -> bool {
+        change.domain == TimeDomain::Event
+            && change.row != later.row
+            && change.time.is_some()
+            && change.time <= self.scope.watermark()
+    }
+
     /// Sends the changes of a domain: of those of one timer, only the last.
     fn send(&self, domain: TimeDomain) -> Result<()> {
         let mut last: Vec<&Change> = Vec::new();
+        let mut replaced: Vec<&Change> = Vec::new();
         let mut places = Index::default();
         places.begin(self.changes.len());
         for change in self.changes.iter().filter(|change| change.domain == domain) {
@@ -237,6 +256,9 @@ impl<D: TimerDomain> Timers<D> {
             match places.find(hash, same) {
                 Ok(number) => {
                     if let Some(earlier) = last.get_mut(number as usize) {
+                        if self.is_to_be_seen(earlier, change) {
+                            replaced.push(earlier);
+                        }
                         *earlier = change;
                     }
                 }
@@ -248,7 +270,7 @@ impl<D: TimerDomain> Timers<D> {
         }
         let (mut registered, mut cancelled) = (Call::default(), Call::default());
         let scoped = self.scope.keys();
-        for change in last {
+        for change in replaced.into_iter().chain(last) {
             let key = if self.partition { &[] } else { scoped.key(change.slot) };
             let call = if change.time.is_some() { &mut registered } else { &mut cancelled };
             call.keys.push(Some(key));
@@ -332,6 +354,17 @@ impl<D: TimerDomain> Keep for Timers<D> {
             self.changes.truncate(self.undo.changes);
             self.tags.truncate(self.undo.tags);
         }
+    }
+
+    fn has_changed(&self, timer: Timer<'_>) -> Result<bool> {
+        if self.changes.is_empty() {
+            return Ok(false);
+        }
+        let slot = self.slot()?;
+        let is_it = |change: &Change| {
+            change.slot == slot && change.domain == timer.domain && self.tag(change) == timer.tag.as_bytes()
+        };
+        Ok(self.changes.iter().any(is_it))
     }
 
     fn finish(&mut self) -> Result<()> {
