@@ -6,6 +6,7 @@ pub mod changelog_reader;
 pub mod flow_control;
 pub mod kafka_source;
 mod lag;
+mod last_records;
 mod partitions;
 pub mod source_settings;
 mod topic_check;
