@@ -5,10 +5,14 @@ use std::time::Duration;
 use crate::figure::Figure;
 use crate::figures::boundary;
 use crate::figures::codec;
+use crate::figures::count;
 use crate::figures::idle;
 use crate::figures::inprocess;
+use crate::figures::large_state;
 use crate::figures::latency;
+use crate::figures::state_update;
 use crate::figures::throughput;
+use crate::figures::timers;
 use crate::figures::upload;
 use crate::servers::Servers;
 
@@ -19,6 +23,10 @@ pub struct Extent {
     pub records: u64,
     /// How often each loop does that work.
     pub rounds: usize,
+    /// Input records of the work with state on Kafka.
+    pub state_records: u64,
+    /// Keys of the state that is larger than memory.
+    pub state_keys: u32,
     /// How long records are sent to measure their latency.
     pub latency: Duration,
     /// How long an idle pipeline is watched.
@@ -86,9 +94,26 @@ pub const BENCHES: &[Bench] = &[
         },
     },
     Bench {
+        figures: &["state_ns_per_update"],
+        run: |_, _| {
+            let state_update::Comparison { stateful_ns, stateless_ns, update_ns } = state_update::compare()?;
+            eprintln!("state: {stateful_ns:.1} ns a record with state, {stateless_ns:.1} ns without");
+            Ok(vec![Figure::new("state_ns_per_update", update_ns, "ns")])
+        },
+    },
+    Bench {
         figures: throughput::FIGURES,
         run: |extent, wanted| throughput::run(&Servers::find()?, extent, wanted),
     },
+    Bench { figures: count::FIGURES, run: |extent, wanted| count::run(&Servers::find()?, extent, wanted) },
+    Bench {
+        figures: &["timers_ns_per_record_sparse"],
+        run: |_, _| {
+            let value = timers::ns_per_record_sparse(&Servers::find()?)?;
+            Ok(vec![Figure::new("timers_ns_per_record_sparse", value, "ns")])
+        },
+    },
+    Bench { figures: large_state::FIGURES, run: |extent, _| large_state::run(&Servers::find()?, extent) },
     Bench {
         figures: &["latency_p99_ms_alo"],
         run: |extent, _| {
@@ -143,7 +168,14 @@ mod tests {
 
     #[test]
     fn a_name_that_no_figure_has_is_refused_with_those_that_there_are() {
-        let extent = Extent { records: 1, rounds: 1, latency: Duration::ZERO, idle: Duration::ZERO };
+        let extent = Extent {
+            records: 1,
+            rounds: 1,
+            state_records: 1,
+            state_keys: 1,
+            latency: Duration::ZERO,
+            idle: Duration::ZERO,
+        };
         let names = ["boundary_ns".to_owned()];
         let error = run(&extent, &Wanted(&names), |_| ()).expect_err("no such figure");
         assert!(error.to_string().contains("boundary_ns_per_record, sdk_ns_per_record"), "{error}");

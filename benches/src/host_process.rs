@@ -84,6 +84,7 @@ impl HostProcess {
             .env("WASMILL_REGISTRY_URLS", servers.registry.url())
             .env("WASMILL_DATA_DIR", dir.path().join("data"))
             .env("WASMILL_LISTEN", &address)
+            .env("WASMILL_LOG_FORMAT", "json")
             .current_dir(dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -114,6 +115,14 @@ impl HostProcess {
             None => Ok(()),
             Some(status) => anyhow::bail!("the host ended by itself, {status}:\n{}", self.log_tail()),
         }
+    }
+
+    /// What it has logged with this message.
+    #[must_use]
+    pub fn events(&self, message: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(log(self.dir.path())).unwrap_or_default();
+        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event.get("message").and_then(Value::as_str) == Some(message)).collect()
     }
 
     /// The last lines of its log.

@@ -24,6 +24,12 @@ struct Arguments {
     /// How often each loop does the work on Kafka; the median counts.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Input records of the work with state on Kafka.
+    #[arg(long, default_value_t = 2_000_000)]
+    state_records: u64,
+    /// Keys of the state that is larger than memory.
+    #[arg(long, default_value_t = 10_000_000)]
+    state_keys: u32,
     /// How long records are sent to measure their latency.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     latency_s: u64,
@@ -37,6 +43,8 @@ fn main() -> anyhow::Result<()> {
     let extent = Extent {
         records: arguments.records,
         rounds: arguments.rounds.max(1),
+        state_records: arguments.state_records,
+        state_keys: arguments.state_keys,
         latency: Duration::from_secs(arguments.latency_s.max(1)),
         idle: Duration::from_secs(arguments.idle_s.max(1)),
     };

@@ -95,7 +95,7 @@ fn source(settings: &Settings) -> anyhow::Result<KafkaSource> {
 ///
 /// # Errors
 /// When the broker is away, a topic missing, or a value malformed.
-pub fn run(settings: &Settings) -> anyhow::Result<Report> {
+pub fn run(settings: &Settings, output_schema: u32) -> anyhow::Result<Report> {
     let (cpu, begin) = (cpu_seconds(), Instant::now());
     let mut source = source(settings)?;
     let mut sink = KafkaSink::new(SinkSettings {
@@ -121,7 +121,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
                         Payment::decode(payload).ok_or_else(|| anyhow::anyhow!("a malformed value"))?;
                     if payment.amount > THRESHOLD {
                         value.clear();
-                        payment.encode(settings.output_schema, &mut value);
+                        payment.encode(output_schema, &mut value);
                         let key = records.key(index);
                         anyhow::ensure!(!records.has_headers(index), "a record with headers");
                         let record = OutputRecord {

@@ -10,11 +10,11 @@ use rdkafka::util::Timeout;
 use crate::native_workload::Payments;
 use crate::native_workload::partition;
 
-/// Writes `records` payments of one seed to a topic that exists, lz4, in batches of 1,000.
+/// Writes `records` payments to a topic that exists, lz4, in batches of 1,000.
 ///
 /// # Errors
 /// When the broker is away or the topic missing.
-pub fn generate(brokers: &str, topic: &str, records: u64, seed: u64, schema: u32) -> anyhow::Result<()> {
+pub fn generate(brokers: &str, topic: &str, records: u64, mut payments: Payments) -> anyhow::Result<()> {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("enable.idempotence", "true")
@@ -25,7 +25,6 @@ pub fn generate(brokers: &str, topic: &str, records: u64, seed: u64, schema: u32
     let metadata = producer.client().fetch_metadata(Some(topic), std::time::Duration::from_secs(10))?;
     let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
     anyhow::ensure!(count > 0, "the topic {topic} does not exist");
-    let mut payments = Payments::new(seed, schema);
     let (mut key, mut value) = (Vec::new(), Vec::new());
     for number in 0..records {
         payments.write_next(&mut key, &mut value);

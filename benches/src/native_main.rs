@@ -2,15 +2,20 @@
 
 use clap::Parser;
 use clap::Subcommand;
+use wasmill::kafka::allocator::keep_memory;
 use wasmill_benches::native_adapters;
+use wasmill_benches::native_count::Count;
 use wasmill_benches::native_generator;
 use wasmill_benches::native_raw;
+use wasmill_benches::native_raw::Filter;
 use wasmill_benches::native_raw::Route;
 use wasmill_benches::native_safe;
 use wasmill_benches::native_verifier;
+use wasmill_benches::native_verifier::Task;
+use wasmill_benches::native_workload::Payments;
 use wasmill_benches::native_workload::Settings;
 
-/// The `stateless` work by hand, and its input and check.
+/// The `stateless` and the `count` work by hand, and their input and check.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Brokers, as host:port.
@@ -40,6 +45,14 @@ enum Command {
     RawSingle(Loop),
     /// The safe calls of the rdkafka crate.
     Safe(Loop),
+    /// The `count` work: totals in RocksDB, written at every commit.
+    Count {
+        #[command(flatten)]
+        of: Loop,
+        /// Topic of the changed totals.
+        #[arg(long)]
+        changelog: String,
+    },
     /// The host's source and sink.
     Adapters(Loop),
     /// The CPU time of an idle source.
@@ -59,6 +72,9 @@ enum Command {
         seed: u64,
         #[arg(long, default_value_t = 2)]
         output_schema: u32,
+        /// Of the `count` work.
+        #[arg(long)]
+        count: bool,
     },
 }
 
@@ -80,32 +96,45 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> anyhow::Result<()> {
     let Arguments { brokers, command } = Arguments::parse();
-    let settings = |of: Loop| Settings {
+    // As the host does.
+    keep_memory();
+    let settings = |of: &Loop| Settings {
         brokers: brokers.clone(),
-        input: of.input,
-        output: of.output,
-        group: of.group,
-        output_schema: of.output_schema,
+        input: of.input.clone(),
+        output: of.output.clone(),
+        group: of.group.clone(),
+        changelog: None,
     };
     let report = match command {
         Command::Generate { topic, records, seed, schema } => {
-            return native_generator::generate(&brokers, &topic, records, seed, schema);
+            return native_generator::generate(&brokers, &topic, records, Payments::new(seed, schema));
         }
-        Command::Verify { topic, records, seed, output_schema } => {
+        Command::Verify { topic, records, seed, output_schema, count } => {
+            let task = if count { Task::Count } else { Task::Filter };
             let found = native_verifier::found(&brokers, &topic)?;
-            let expected = native_verifier::expected(records, seed, output_schema, found.len());
+            let expected = native_verifier::expected(task, records, seed, output_schema, found.len());
             anyhow::ensure!(found == expected, "found {found:?}, expected {expected:?}");
             println!("verified {} records", found.iter().map(|sum| sum.records).sum::<u64>());
             return Ok(());
         }
         Command::Idle { of, seconds } => {
-            println!("{:.2} % of one core", native_adapters::idle_percent(&settings(of), seconds)?);
+            println!("{:.2} % of one core", native_adapters::idle_percent(&settings(&of), seconds)?);
             return Ok(());
         }
-        Command::Raw(of) => native_raw::run(&settings(of), Route::Batch)?,
-        Command::RawSingle(of) => native_raw::run(&settings(of), Route::Single)?,
-        Command::Safe(of) => native_safe::run(&settings(of))?,
-        Command::Adapters(of) => native_adapters::run(&settings(of))?,
+        Command::Raw(of) => {
+            native_raw::run(&settings(&of), Route::Batch, &mut Filter::new(of.output_schema))?
+        }
+        Command::RawSingle(of) => {
+            native_raw::run(&settings(&of), Route::Single, &mut Filter::new(of.output_schema))?
+        }
+        Command::Safe(of) => native_safe::run(&settings(&of), of.output_schema)?,
+        Command::Count { of, changelog } => {
+            let folder = tempfile::tempdir()?;
+            let mut count = Count::open(folder.path(), of.output_schema)?;
+            let settings = Settings { changelog: Some(changelog), ..settings(&of) };
+            native_raw::run(&settings, Route::Batch, &mut count)?
+        }
+        Command::Adapters(of) => native_adapters::run(&settings(&of), of.output_schema)?,
     };
     println!("{}", report.to_json());
     Ok(())

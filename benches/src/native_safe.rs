@@ -29,7 +29,7 @@ const WAIT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// When the broker is away, a topic missing, or a value malformed.
-pub fn run(settings: &Settings) -> anyhow::Result<Report> {
+pub fn run(settings: &Settings, output_schema: u32) -> anyhow::Result<Report> {
     let (cpu, begin) = (cpu_seconds(), Instant::now());
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &settings.brokers).set("group.id", &settings.group);
@@ -72,7 +72,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Report> {
             let payment = Payment::decode(payload).ok_or_else(|| anyhow::anyhow!("a malformed value"))?;
             if payment.amount > THRESHOLD {
                 value.clear();
-                payment.encode(settings.output_schema, &mut value);
+                payment.encode(output_schema, &mut value);
                 let key = message.key().unwrap_or_default();
                 let mut record = BaseRecord::to(&settings.output).key(key).payload(&value);
                 while let Err((error, back)) = producer.send(record) {

@@ -1,5 +1,6 @@
-//! Checks every byte of an output topic against what the work must give.
+//! Checks every byte of an output topic against what a work must give.
 
+use std::collections::HashMap;
 use std::hash::Hasher as _;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use rdkafka::error::KafkaError;
 
 use crate::native_workload::Payment;
 use crate::native_workload::Payments;
+use crate::native_workload::RunningTotal;
 use crate::native_workload::THRESHOLD;
 use crate::native_workload::partition;
 
@@ -37,11 +39,21 @@ impl Sum {
     }
 }
 
-/// What the output of the work must be, by partition. Input and output have equal partition counts
+/// What is done with payments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// The `stateless` work.
+    Filter,
+    /// The `count` work.
+    Count,
+}
+
+/// What the output of a work must be, by partition. Input and output have equal partition counts
 /// and equal keys, so the order within a partition is that of the input.
 #[must_use]
-pub fn expected(records: u64, seed: u64, output_schema: u32, partitions: usize) -> Vec<Sum> {
+pub fn expected(task: Task, records: u64, seed: u64, output_schema: u32, partitions: usize) -> Vec<Sum> {
     let mut sums = vec![Sum::default(); partitions];
+    let mut totals: HashMap<Vec<u8>, (f64, i64)> = HashMap::new();
     let mut payments = Payments::new(seed, 1);
     let (mut key, mut value, mut out) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..records {
@@ -49,11 +61,22 @@ pub fn expected(records: u64, seed: u64, output_schema: u32, partitions: usize) 
         let Some(payment) = Payment::decode(&value) else {
             continue;
         };
-        if payment.amount > THRESHOLD
-            && let Some(sum) = sums.get_mut(partition(&key, partitions))
-        {
-            out.clear();
-            payment.encode(output_schema, &mut out);
+        out.clear();
+        match task {
+            Task::Filter if payment.amount > THRESHOLD => payment.encode(output_schema, &mut out),
+            Task::Filter => continue,
+            Task::Count => {
+                if !totals.contains_key(&key) {
+                    totals.insert(key.clone(), (0.0, 0));
+                }
+                let Some((total, count)) = totals.get_mut(&key) else { continue };
+                *total += payment.amount;
+                *count += 1;
+                let total = RunningTotal { account: payment.account, total: *total, count: *count };
+                total.encode(output_schema, &mut out);
+            }
+        }
+        if let Some(sum) = sums.get_mut(partition(&key, partitions)) {
             sum.add(&key, &out);
         }
     }

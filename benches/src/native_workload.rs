@@ -1,4 +1,4 @@
-//! The `stateless` work, by hand: what every loop that is compared does with a record.
+//! The `stateless` and the `count` work, by hand: what every loop that is compared does with a record.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub const COMMIT_INTERVAL: Duration = Duration::from_millis(100);
 /// Timestamp of the first payment; each later one is a millisecond after the one before it.
 pub const FIRST_TS: i64 = 1_760_000_000_000;
 /// Accounts, and so keys.
-const ACCOUNTS: u32 = 100_000;
+pub const ACCOUNTS: u32 = 100_000;
 
 /// Where a loop runs, and on what.
 #[derive(Debug, Clone)]
@@ -27,8 +27,8 @@ pub struct Settings {
     pub output: String,
     /// Consumer group, and prefix of the transactional id.
     pub group: String,
-    /// Schema id in front of every output value.
-    pub output_schema: u32,
+    /// Topic of the state's changes, with as many partitions as the input; none without state.
+    pub changelog: Option<String>,
 }
 
 /// What a loop did.
@@ -105,12 +105,19 @@ pub struct Payments {
     random: SmallRng,
     next: i64,
     schema: u32,
+    accounts: u32,
 }
 
 impl Payments {
     #[must_use]
     pub fn new(seed: u64, schema: u32) -> Self {
-        Self { random: SmallRng::seed_from_u64(seed), next: 0, schema }
+        Self { random: SmallRng::seed_from_u64(seed), next: 0, schema, accounts: ACCOUNTS }
+    }
+
+    /// Of so many accounts, each of which pays once before any pays twice.
+    #[must_use]
+    pub fn of_accounts(seed: u64, schema: u32, accounts: u32) -> Self {
+        Self { accounts, ..Self::new(seed, schema) }
     }
 
     /// How many were written.
@@ -119,11 +126,23 @@ impl Payments {
         self.next.cast_unsigned()
     }
 
+    fn account(&mut self) -> u32 {
+        let random = self.random.random_range(0..self.accounts);
+        match u32::try_from(self.next) {
+            // A prime that divides no number of accounts met here: every account in turn, none beside
+            // the one before it.
+            Ok(next) if self.accounts > ACCOUNTS && next < self.accounts => {
+                (u64::from(next) * 2_147_483_647 % u64::from(self.accounts)) as u32
+            }
+            _ => random,
+        }
+    }
+
     /// Writes the next record: the key, and the value as Confluent-framed Avro.
     pub fn write_next(&mut self, key: &mut Vec<u8>, value: &mut Vec<u8>) {
         use std::io::Write as _;
         const COUNTRIES: [&str; 8] = ["DE", "FR", "US", "GB", "IT", "ES", "PL", "SE"];
-        let account = self.random.random_range(0..ACCOUNTS);
+        let account = self.account();
         let amount = self.random.random_range(0..100_000_u32);
         let country = COUNTRIES[self.random.random_range(0..COUNTRIES.len())];
         let present: bool = self.random.random();
@@ -196,6 +215,37 @@ impl<'a> LargePayment<'a> {
         rest = after;
         let ts = read_long(&mut rest)?;
         rest.is_empty().then_some(Self { account, amount: f64::from_le_bytes(*amount), ts })
+    }
+}
+
+/// An output of the `count` work: what an account has paid with this payment and all before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RunningTotal<'a> {
+    pub account: &'a [u8],
+    pub total: f64,
+    pub count: i64,
+}
+
+impl<'a> RunningTotal<'a> {
+    /// Appends the Confluent-framed value.
+    #[inline]
+    pub fn encode(&self, schema: u32, out: &mut Vec<u8>) {
+        out.push(0);
+        out.extend_from_slice(&schema.to_be_bytes());
+        write_bytes(out, self.account);
+        out.extend_from_slice(&self.total.to_le_bytes());
+        write_long(out, self.count);
+    }
+
+    /// Decodes a Confluent-framed value; none when it is malformed.
+    #[must_use]
+    pub fn decode(value: &'a [u8]) -> Option<Self> {
+        let mut rest = value.strip_prefix(&[0])?.get(4..)?;
+        let account = read_bytes(&mut rest)?;
+        let (total, after) = rest.split_first_chunk::<8>()?;
+        rest = after;
+        let count = read_long(&mut rest)?;
+        rest.is_empty().then_some(Self { account, total: f64::from_le_bytes(*total), count })
     }
 }
 

@@ -30,27 +30,49 @@ pub const INPUT_SCHEMA: u32 = 1;
 /// Id in front of the output's values.
 pub const OUTPUT_SCHEMA: u32 = 2;
 
-/// A run of Confluent-framed payments, without keys.
+/// A run of Confluent-framed payments, with or without keys.
 #[derive(Debug)]
 pub struct PaymentBytes {
     at: TopicPartition,
+    values: Entries,
+    /// Empty without keys.
+    keys: Entries,
+}
+
+/// Byte strings, one after another.
+#[derive(Debug, Default)]
+struct Entries {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
+impl Entries {
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn get(&self, index: usize) -> Option<&[u8]> {
+        let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? };
+        self.bytes.get(start..*self.ends.get(index)?)
+    }
+}
+
 impl PaymentBytes {
-    /// The next `count` payments.
+    /// The next `count` payments, without keys.
     pub fn next(payments: &mut Payments, count: usize) -> Self {
+        Self { keys: Entries::default(), ..Self::next_with_keys(payments, count) }
+    }
+
+    /// The next `count` payments, keyed by their accounts.
+    pub fn next_with_keys(payments: &mut Payments, count: usize) -> Self {
         let (mut key, mut value) = (Vec::new(), Vec::new());
-        let mut run = Self {
-            at: TopicPartition { topic: "payments".into(), partition: Partition(0) },
-            bytes: Vec::new(),
-            ends: Vec::with_capacity(count),
-        };
+        let at = TopicPartition { topic: "payments".into(), partition: Partition(0) };
+        let mut run = Self { at, values: Entries::default(), keys: Entries::default() };
         for _ in 0..count {
             payments.write_next(&mut key, &mut value);
-            run.bytes.extend_from_slice(&value);
-            run.ends.push(run.bytes.len());
+            run.values.push(&value);
+            run.keys.push(&key);
         }
         run
     }
@@ -61,17 +83,16 @@ impl RawRecords for PaymentBytes {
         &self.at
     }
     fn len(&self) -> usize {
-        self.ends.len()
+        self.values.ends.len()
     }
     fn offset(&self, index: usize) -> Offset {
         Offset(index as i64)
     }
-    fn key(&self, _: usize) -> Option<&[u8]> {
-        None
+    fn key(&self, index: usize) -> Option<&[u8]> {
+        self.keys.get(index)
     }
     fn value(&self, index: usize) -> Option<&[u8]> {
-        let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? };
-        self.bytes.get(start..*self.ends.get(index)?)
+        self.values.get(index)
     }
     fn timestamp(&self, _: usize) -> Option<i64> {
         None
@@ -99,7 +120,9 @@ impl WriterSchemas for Known {
 pub fn decoder(manifest: &Manifest) -> anyhow::Result<InputDecoder> {
     let port: &InputPort = manifest.inputs.first().context("a transform without inputs")?;
     let part = |format| PartBinding { format, subject: None };
-    let binding = InputBinding::stream("payments", part(Format::Raw), part(Format::Avro));
+    // Where the transform reads keys, they are accounts.
+    let key = if port.key.is_some() { Format::Text } else { Format::Raw };
+    let binding = InputBinding::stream("payments", part(key), part(Format::Avro));
     let text = WriterText { text: PAYMENT_SCHEMA.to_owned(), references: Vec::new() };
     let schemas: Arc<dyn WriterSchemas> = Arc::new(Known(Arc::new(text)));
     InputDecoder::new(port, &binding, &schemas, &Arc::new(SchemaTable::default()))

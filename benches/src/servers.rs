@@ -1,14 +1,12 @@
 //! Kafka and the schema registry that the benches run beside, and what is set up there.
 
 use std::time::Duration;
-use std::time::Instant;
 
 use anyhow::Context as _;
 use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaError;
 use serde_json::Value;
 use serde_json::json;
 use wasmill_test_support::KafkaClient;
@@ -63,6 +61,16 @@ impl Servers {
         Ok(name)
     }
 
+    /// An empty topic of its own name for the changes of a state.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub fn changelog(&self) -> anyhow::Result<String> {
+        let name = unique_name("changelog");
+        self.kafka.create_topic(&name, PARTITIONS, &[("cleanup.policy", "compact")])?;
+        Ok(name)
+    }
+
     /// Id of the newest schema of a topic's values.
     ///
     /// # Errors
@@ -96,78 +104,17 @@ impl Servers {
     }
 }
 
-/// Watches how far a consumer group has come.
-pub struct Progress {
-    consumer: BaseConsumer,
-    list: TopicPartitionList,
-    ends: Vec<i64>,
-}
-
-impl Progress {
-    /// Of this group in this topic, as long as the topic is now.
-    ///
-    /// # Errors
-    /// When the broker does not answer.
-    pub fn of(servers: &Servers, group: &str, topic: &str) -> anyhow::Result<Self> {
-        let consumer: BaseConsumer =
-            servers.kafka.settings().set("group.id", group).set("enable.auto.commit", "false").create()?;
-        let mut list = TopicPartitionList::new();
-        let mut ends = Vec::new();
-        for partition in 0..PARTITIONS {
-            let (_, end) = consumer.fetch_watermarks(topic, partition, REQUEST_MAX)?;
-            list.add_partition(topic, partition);
-            ends.push(end);
-        }
-        Ok(Self { consumer, list, ends })
-    }
-
-    /// Whether every partition is committed to its end.
-    fn is_done(&self) -> Result<bool, KafkaError> {
-        let committed = self.consumer.committed_offsets(self.list.clone(), REQUEST_MAX)?;
-        let committed = committed.elements();
-        let offsets = committed.iter().map(|element| match element.offset() {
-            Offset::Offset(offset) => offset,
-            _ => 0,
-        });
-        Ok(offsets.zip(&self.ends).all(|(offset, end)| offset >= *end))
-    }
-
-    /// Waits until every partition is committed to its end, looking after `is_alive` meanwhile.
-    ///
-    /// # Errors
-    /// When it takes longer than `limit`, or `is_alive` fails.
-    pub fn wait(
-        &self,
-        limit: Duration,
-        mut is_alive: impl FnMut() -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        let until = Instant::now() + limit;
-        loop {
-            // A broker that has just started has no coordinator for a moment.
-            let answer = self.is_done();
-            if let Ok(true) = answer {
-                return Ok(());
-            }
-            is_alive()?;
-            if Instant::now() > until {
-                answer.context("the broker does not tell the group's offsets")?;
-                anyhow::bail!("the group has not read its topic within {limit:?}");
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-/// The pipeline that filters payments, as its file has it. `transform` is `{ "file": ... }` or
-/// `{ "name": ... }`.
+/// A pipeline that reads payments, as its file has it. `transform` is `{ "file": ... }` or
+/// `{ "name": ... }`; the output is a port and its topic.
 #[must_use]
-pub fn pipeline(name: &str, transform: Value, input: &str, output: &str, more: Value) -> Value {
+pub fn pipeline(name: &str, transform: Value, input: &str, output: (&str, &str), more: Value) -> Value {
+    let (port, topic) = output;
     let mut document = json!({
         "version": 1,
         "name": name,
         "transform": transform,
         "inputs": { "payments": { "topic": input, "key": "text", "value": "avro" } },
-        "outputs": { "large_payments": { "topic": output, "key": "text", "value": "avro" } },
+        "outputs": { port: { "topic": topic, "key": "text", "value": "avro" } },
     });
     if let (Some(document), Value::Object(more)) = (document.as_object_mut(), more) {
         document.extend(more);

@@ -63,7 +63,14 @@ fn growth_meets_the_memory_limit() {
 #[test]
 fn floods_meet_the_output_limit() {
     let mut host = Host::new();
-    for name in ["emit_flood", "emit_overlap", "emit_weightless", "reject_flood"] {
+    for name in [
+        "emit_flood",
+        "emit_overlap",
+        "emit_weightless",
+        "emit_weightless_items",
+        "emit_empty_columns",
+        "reject_flood",
+    ] {
         let failure = host.attack(name, limits(|l| l.output_bytes_per_batch_max = 1 << 20));
         let InvokeFailure::Output { limit_bytes } = failure else { panic!("{name}: {failure:?}") };
         assert_eq!(limit_bytes, 1 << 20, "{name}");
@@ -197,8 +204,7 @@ fn uploads_are_refused_with_a_stable_code() {
 #[test]
 fn every_hostile_guest_is_tested() {
     let tests = [include_str!("wasm_hostile.rs"), include_str!("wasm_hostile_state.rs")];
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../guests/hostile");
-    for entry in std::fs::read_dir(folder).expect("the folder") {
+    for entry in std::fs::read_dir(wasm_guests::repository().join("guests/hostile")).expect("the folder") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
         if let Some(guest) = name.strip_suffix(".wat")
             && guest != "prelude"

@@ -85,7 +85,15 @@ impl RegistryClient {
             return Ok(Registration::Found(found.id));
         }
         self.require_compatible(subject, schema).await?;
-        let id = self.register(subject, schema).await?;
+        let id = match self.register(subject, schema).await {
+            // A rival has come between: some registries then say that the subject exists, and mean a
+            // conflict between writers. Asked again, they say how things stand.
+            Err(RegistryError::Incompatible { .. }) => match self.find(subject, schema).await? {
+                Some(found) => return Ok(Registration::Found(found.id)),
+                None => self.register(subject, schema).await?,
+            },
+            answer => answer?,
+        };
         info!(subject, id, "schema registered");
         Ok(Registration::Created(id))
     }

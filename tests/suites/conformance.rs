@@ -23,7 +23,7 @@ use wasmill_test_support::seed;
 const COUNT: usize = 300;
 
 fn peer() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("suites/conformance/fastavro_peer.py")
+    xtask::checkout::root().join("tests/suites/conformance/fastavro_peer.py")
 }
 
 /// Equal to the bit: NaN is NaN of the same payload, and zero has its sign.

@@ -13,7 +13,7 @@ const COUNT: i64 = 2000;
 const KEPT: i64 = COUNT - 1001;
 
 fn script(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("suites/interop").join(name)
+    xtask::checkout::root().join("tests/suites/interop").join(name)
 }
 
 #[test]

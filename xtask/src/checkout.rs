@@ -2,11 +2,20 @@
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// The folder of the root `Cargo.toml`.
+///
+/// Cargo tells it to what it runs. What it told the compiler is second best: checkouts that share one
+/// build folder also share what was compiled in another of them.
 pub fn root() -> &'static Path {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package)
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let package = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = package.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+        root.unwrap_or(&package).to_owned()
+    });
+    &ROOT
 }
 
 /// Cargo's build folder: `CARGO_TARGET_DIR`, else `target` in the checkout.

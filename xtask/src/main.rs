@@ -73,6 +73,12 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Let hosts die at every step while records flow, and compare outputs and state with a model.
+    Soak {
+        /// How many times, in all.
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+        deaths: u32,
+    },
     /// Measure, beside a real Kafka and a real registry.
     Bench {
         /// Passed on to the benches.
@@ -106,8 +112,13 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Tidy => task::tidy()?,
         Task::Fmt => task::fmt()?,
         Task::Doc => task::doc()?,
-        Task::Demo { arguments } => task::demo(&arguments)?,
+        Task::Demo { arguments } => {
+            let status = task::demo(&arguments)?;
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            return Ok(code.map_or(ExitCode::FAILURE, ExitCode::from));
+        }
         Task::Fuzz { only, seconds } => task::fuzz(only.as_deref(), seconds)?,
+        Task::Soak { deaths } => task::soak(deaths)?,
         Task::Bench { arguments } => task::bench(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -10,7 +10,8 @@ use wasmill_test_support::unique_name;
 use crate::cpu_clock::process_cpu_seconds;
 use crate::host_process::HostProcess;
 use crate::native_generator;
-use crate::servers::Progress;
+use crate::native_workload::Payments;
+use crate::progress::Progress;
 use crate::servers::Servers;
 use crate::servers::pipeline;
 
@@ -27,10 +28,11 @@ const SETTLE: Duration = Duration::from_secs(15);
 pub fn cpu_percent(servers: &Servers, length: Duration) -> anyhow::Result<f64> {
     let input = servers.payments_topic()?;
     let output = servers.topic("large-payments")?;
-    native_generator::generate(servers.kafka.address(), &input.name, RECORDS, 1, input.schema)?;
+    let payments = Payments::new(1, input.schema);
+    native_generator::generate(servers.kafka.address(), &input.name, RECORDS, payments)?;
     let name = unique_name("idle");
     let transform = json!({ "file": guest("payments-filter")? });
-    let document = pipeline(&name, transform, &input.name, &output, json!({}));
+    let document = pipeline(&name, transform, &input.name, ("large_payments", &output), json!({}));
     let progress = Progress::of(servers, &format!("wasmill.default.{name}"), &input.name)?;
     let mut host = HostProcess::run(servers, &document)?;
     progress.wait(READ_MAX, || host.check())?;

@@ -46,7 +46,7 @@ pub fn p99_ms(servers: &Servers, length: Duration) -> anyhow::Result<f64> {
         &unique_name("latency"),
         json!({ "file": guest("payments-filter")? }),
         &input.name,
-        &output,
+        ("large_payments", &output),
         json!({ "delivery": "at-least-once" }),
     );
     let mut host = HostProcess::run(servers, &document)?;

@@ -47,7 +47,9 @@ fn round(servers: &Servers, host: &mut HostProcess, component: &[u8], name: &str
         TestRecord::new(key, value)
     });
     servers.kafka.produce(&input.name, records)?;
-    let document = pipeline(name, json!({ "name": name }), &input.name, &output, json!({})).to_string();
+    let document =
+        pipeline(name, json!({ "name": name }), &input.name, ("large_payments", &output), json!({}))
+            .to_string();
     let reader = servers.reader(&output)?;
 
     let begin = Instant::now();

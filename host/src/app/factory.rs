@@ -228,7 +228,7 @@ impl PipelineFactory {
                 .map_err(refused)?;
             outputs.push(Output { topic: *topic, key, value: Box::new(value) });
         }
-        Ok(Outputs::new(outputs))
+        Ok(Outputs::new(outputs, self.spec.limits.output_bytes_per_batch_max))
     }
 
     /// Registration of the schemas that a guest declares while it runs, on dynamic ports.

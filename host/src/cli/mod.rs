@@ -28,6 +28,10 @@ use clap::Parser;
 use clap::Subcommand;
 
 use crate::cli::exit::Failure;
+use crate::config::settings::FAIL_POINT_VARIABLE;
+use crate::model::fail_point;
+use crate::model::failure::Code;
+use crate::model::failure::Refusal;
 
 /// Runs transforms, compiled to WebAssembly components, on Kafka streams.
 #[derive(Debug, Parser)]
@@ -71,6 +75,9 @@ pub fn main() -> ExitCode {
     // One TLS implementation for every client of the process; only a second call could fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = Arguments::parse();
+    if let Err(failure) = arm_fail_point() {
+        return failure.report();
+    }
     let result = match arguments.command {
         Command::Serve(command) => command.execute(),
         Command::Run(command) => command.execute(),
@@ -86,6 +93,24 @@ pub fn main() -> ExitCode {
         Command::Demo(command) => command.execute(),
     };
     result.unwrap_or_else(|failure: Failure| failure.report())
+}
+
+/// Tests say where the process is to die.
+fn arm_fail_point() -> Result<(), Failure> {
+    let Some(text) = std::env::var_os(FAIL_POINT_VARIABLE) else {
+        return Ok(());
+    };
+    fail_point::arm(&text.to_string_lossy()).map_err(|why| {
+        let refusal = Refusal {
+            code: Code("fail-point-unknown"),
+            field: FAIL_POINT_VARIABLE.to_owned(),
+            message: "it names no place at which to die".to_owned(),
+            found: why,
+            expected: "a place and a number, such as `offsets-sent:3`".to_owned(),
+            remedy: "Unset the variable: it is for the tests of Wasmill alone.".to_owned(),
+        };
+        Failure::refused("the environment is wrong", vec![refusal])
+    })
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ faults! {
     EncodeDuration => "encode-duration", "found a duration that is negative or no whole number of milliseconds";
     EncodeUnion => "encode-union", "found a union type id past the schema's branches";
     EncodeRange => "encode-range", "found a number that the topic's format cannot hold";
-    EncodeTooLarge => "encode-too-large", "the encoded rows would take more than 4 GiB";
+    EncodeTooLarge => "encode-too-large", "what was emitted for one batch would take more than 64 MiB in the topic's format";
     EncodeTime => "encode-time", "found a time that has no text form";
     /// A column index or shape that compilation should have made impossible.
     Internal => "codec-internal", "the codec's plan does not fit its columns";
@@ -129,6 +129,13 @@ impl Trail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::limits::ENCODED_BYTES_PER_BATCH_MAX;
+
+    #[test]
+    fn the_text_names_the_bound() {
+        let mib = ENCODED_BYTES_PER_BATCH_MAX >> 20;
+        assert!(Fault::EncodeTooLarge.text().contains(&format!(" {mib} MiB ")));
+    }
 
     #[test]
     fn every_kind_has_its_own_code() {

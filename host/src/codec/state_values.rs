@@ -69,8 +69,19 @@ impl Reading {
         if self.bytes > COLUMNS_BYTES {
             self.clear();
         }
-        let read = datum(&self.plan, body, &mut self.columns, Utf8::EachValue, &mut self.trail);
+        let read = match self.datum(body) {
+            // It may be too large for what is left by those before it.
+            Err((Fault::TooLarge, _)) => {
+                self.clear();
+                self.datum(body)
+            }
+            read => read,
+        };
         read.map_err(|(fault, at)| self.fault(fault, Some(at)))
+    }
+
+    fn datum(&mut self, body: &[u8]) -> Result<(), (Fault, usize)> {
+        datum(&self.plan, body, &mut self.columns, Utf8::EachValue, &mut self.trail)
     }
 
     fn clear(&mut self) {
@@ -169,6 +180,17 @@ mod tests {
         }
         for _ in 0..100_000 {
             check.check(&[6, 4, b'a', b'b']).expect("3, ab");
+        }
+    }
+
+    #[test]
+    fn values_of_nulls_do_not_use_up_each_others_room() {
+        let fields = (0..1000).map(|n| json!({ "name": format!("f{n}"), "type": "long" }));
+        let wide = json!({ "type": "record", "name": "Wide", "fields": fields.collect::<Json>() });
+        let text = StateValues.canonical(&json!(["null", wide])).expect("a schema");
+        let mut check = StateValues.check(&text).expect("a check");
+        for n in 0..10_000 {
+            check.check(&[0]).unwrap_or_else(|why| panic!("value {n}: {why}"));
         }
     }
 

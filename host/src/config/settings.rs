@@ -15,6 +15,7 @@ use crate::model::limits::COMPONENT_BYTES_MAX;
 use crate::model::limits::Limits;
 use crate::model::pipeline_spec::PipelineSpec;
 
+pub(crate) use crate::config::settings_keys::FAIL_POINT_VARIABLE;
 pub use crate::config::settings_keys::reference;
 pub use crate::config::settings_layers::Input;
 pub use crate::config::settings_layers::load;

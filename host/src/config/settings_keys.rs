@@ -179,9 +179,12 @@ pub(crate) const KEYS: &[Key] = &[
     key("state.object_store.secret_file", Kind::Path, "", "File with that secret."),
 ];
 
+/// Where tests let the process die: `offsets-sent:3`. For nobody else.
+pub(crate) const FAIL_POINT_VARIABLE: &str = "WASMILL_FAIL_POINT";
+
 /// Variables that are no settings of the host but are read by the command line.
 pub(crate) const OTHER_VARIABLES: &[&str] =
-    &["WASMILL_CONFIG", "WASMILL_URL", "WASMILL_TOKEN", "WASMILL_TOKEN_FILE"];
+    &["WASMILL_CONFIG", "WASMILL_URL", "WASMILL_TOKEN", "WASMILL_TOKEN_FILE", FAIL_POINT_VARIABLE];
 
 impl Key {
     /// `WASMILL_KAFKA_BROKERS` for `kafka.brokers`.

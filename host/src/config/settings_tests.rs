@@ -261,6 +261,15 @@ workers: 17
 }
 
 #[test]
+fn the_page_of_settings_is_the_reference() {
+    let page = include_str!("../../../docs/settings.md");
+    assert!(
+        page.contains(&reference()),
+        "put what `wasmill config --reference` prints into docs/settings.md"
+    );
+}
+
+#[test]
 fn the_reference_names_every_key_and_variable() {
     let reference = reference();
     for key in KEYS {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rdkafka_sys::bindings as sys;
 use rdkafka_sys::bindings::rd_kafka_type_t as ClientType;
 
+use crate::kafka::allocator;
 use crate::kafka::config::ClientConfig;
 use crate::kafka::config::ErrorText;
 use crate::kafka::error::ErrorCode;
@@ -46,6 +47,7 @@ impl Client {
         name: String,
         config: ClientConfig,
     ) -> Result<Self, KafkaError> {
+        allocator::keep_memory();
         let events = Box::new(Events::new(name, config.token_file.clone()));
         let has_token = config.token_file.is_some();
         let conf = config.as_ptr();

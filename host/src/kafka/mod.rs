@@ -14,6 +14,7 @@
 pub mod admin;
 pub mod admin_offsets;
 pub mod admin_topics;
+pub mod allocator;
 mod bucket;
 mod client;
 pub mod config;

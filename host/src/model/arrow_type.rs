@@ -87,6 +87,17 @@ pub fn field(name: &str, avro: &AvroType) -> Result<FieldRef, SchemaError> {
     Ok(Arc::new(Field::new(name, data_type(avro)?, nullable(avro))))
 }
 
+/// How many columns a type has, itself included.
+#[must_use]
+pub fn columns(data_type: &DataType) -> usize {
+    1 + match data_type {
+        DataType::List(item) | DataType::Map(item, _) => columns(item.data_type()),
+        DataType::Struct(fields) => fields.iter().map(|field| columns(field.data_type())).sum(),
+        DataType::Union(fields, _) => fields.iter().map(|(_, field)| columns(field.data_type())).sum(),
+        _ => 0,
+    }
+}
+
 /// Whether a column of values of `avro` may hold nulls: where a value may be Avro's null.
 #[must_use]
 pub fn nullable(avro: &AvroType) -> bool {

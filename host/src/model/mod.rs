@@ -3,6 +3,7 @@
 pub mod arrow_type;
 pub mod avro_type;
 pub mod binaries;
+pub mod fail_point;
 pub mod failure;
 pub mod ids;
 pub mod limits;

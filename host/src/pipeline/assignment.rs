@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::fail_point::FailPoint;
 use crate::model::position::Partition;
 use crate::model::position::TopicPartition;
 use crate::model::task_phase::TaskEvent;
@@ -49,6 +50,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
 
     pub(super) fn revoked(&mut self, partitions: &[TopicPartition]) -> Result<(), DriverFailure> {
         self.lane.observer.rebalance();
+        FailPoint::Revoked.reach();
         self.commit()?;
         self.give_up(partitions)
     }

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::model::fail_point::FailPoint;
 use crate::model::failure::Code;
 use crate::model::failure::Stop;
 use crate::model::ids::PortIndex;
@@ -51,8 +52,9 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             Err(RunFailure::Stop(stop)) => return Err(stop.into()),
             Err(RunFailure::State(failure)) => return Err(internal(failure.to_string()).into()),
         }
+        FailPoint::ChangesSent.reach();
         match self.lane.sink.commit(&positions, &group) {
-            Ok(()) => {}
+            Ok(()) => FailPoint::TransactionCommitted.reach(),
             Err(CommitFailure::Refused(refused)) => {
                 self.poison(&refused)?;
                 return self.abort();
@@ -76,6 +78,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             }
         }
         self.committed(&positions);
+        FailPoint::StateCommitted.reach();
         self.lane.observer.commit(self.lane.clock.now().saturating_duration_since(began));
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::time::Instant;
 use std::time::SystemTime;
 
 use crate::model::binaries::BinariesBuf;
+use crate::model::fail_point::FailPoint;
 use crate::model::failure::Stage;
 use crate::model::pipeline_spec::RetryPolicy;
 use crate::model::record_batch::Emission;
@@ -19,6 +20,7 @@ use crate::pipeline::cohort::Cohort;
 use crate::pipeline::dead_letter::TimerAside;
 use crate::pipeline::emit_order::emit_order;
 use crate::pipeline::observer::BatchFigures;
+use crate::pipeline::outputs::BadEmittedRow;
 use crate::pipeline::ports::EncodeFailure;
 use crate::pipeline::ports::SendFailure;
 use crate::pipeline::ports::Sink;
@@ -177,6 +179,7 @@ impl<K: Sink> Lane<K> {
         if count == 0 {
             return Ok(Call::NoneDue);
         }
+        FailPoint::TimersTaken.reach();
         let mut aside = Vec::new();
         let mut invoked = Invoked::default();
         match cohort.fired.first_poisoned(&fired) {
@@ -205,13 +208,20 @@ impl<K: Sink> Lane<K> {
             return Ok(cohort.timers(domain).halve(count));
         }
         let invoked_at = self.clock.now();
-        let bad_rows = match self.outputs.encode(&invoked.emissions) {
+        // The call gets its number when something is sent for it.
+        let sources = TimerSources { fired: &fired, call: 0 };
+        let bad_rows = match self.outputs.encode(&invoked.emissions, &sources) {
             Ok(bad_rows) => bad_rows,
             Err(EncodeFailure::Stop(stop)) => return Err(stop.into()),
             Err(EncodeFailure::Outage(outage)) => {
                 self.take_back();
                 return Ok(Call::Wait(cohort.timers(domain).attempts.wait_for(&outage)));
             }
+            Err(EncodeFailure::TooLarge(_)) if count > 1 => {
+                self.take_back();
+                return Ok(cohort.timers(domain).halve(count));
+            }
+            Err(EncodeFailure::TooLarge(cause)) => vec![BadEmittedRow::of_lone_source(cause)],
         };
         let encoded_at = self.clock.now();
 
@@ -252,6 +262,7 @@ impl<K: Sink> Lane<K> {
         if !invoked.emissions.is_empty() || !aside.is_empty() {
             self.send_fired(cohort, fired, &invoked.emissions, &rows, &aside, &mut figures)?;
         }
+        FailPoint::TimersSent.reach();
         self.observer.batch(&figures);
         self.observer.fired(count as u64);
         let isolated = cohort.fired.is_isolated();

@@ -25,6 +25,7 @@ pub mod firing;
 pub mod gap;
 pub mod header_copy;
 pub mod held_run;
+mod inherited;
 mod late;
 mod memory_layers;
 pub mod memory_state;
@@ -52,6 +53,8 @@ mod driver_tests;
 mod event_time_tests;
 #[cfg(test)]
 mod fakes;
+#[cfg(test)]
+mod output_limit_tests;
 #[cfg(test)]
 mod state_tests;
 #[cfg(test)]

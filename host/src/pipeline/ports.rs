@@ -283,6 +283,9 @@ pub enum EncodeFailure {
     Outage(#[from] Outage),
     #[error(transparent)]
     Stop(#[from] Stop),
+    /// There is more than one batch may have, so that no row can be blamed but a batch's only one.
+    #[error("{0}")]
+    TooLarge(BadRecord),
 }
 
 /// Encoded keys or values of a run of rows, one after another in one buffer.
@@ -300,6 +303,12 @@ impl EncodedPart {
         self.bytes.clear();
         self.ends.clear();
         self.nulls.clear();
+    }
+
+    /// What it holds of the host's memory, in bytes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<u32>() + self.nulls.capacity()
     }
 
     /// The bytes of one entry; none when it is null or not there.

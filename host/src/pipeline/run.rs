@@ -3,6 +3,7 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::model::fail_point::FailPoint;
 use crate::model::failure::BadRecord;
 use crate::model::failure::Code;
 use crate::model::failure::Outage;
@@ -162,6 +163,7 @@ impl<K: Sink> Lane<K> {
             if let Some(cohort) = cohort.as_deref_mut() {
                 if matches!(attempt, Ok(Attempt::Passed { .. })) { cohort.keep() } else { cohort.undo() }
             }
+            FailPoint::WindowSent.reach();
             match attempt? {
                 Attempt::Passed { end, bytes } => run.advance(end, bytes),
                 Attempt::Again => {}
@@ -212,6 +214,7 @@ impl<K: Sink> Lane<K> {
                 }
             }
         };
+        FailPoint::Invoked.reach();
         if cohort.as_deref().is_some_and(|cohort| self.has_registered_due(cohort))
             && let Some(end) = batch.end_of_part()
         {
@@ -222,13 +225,20 @@ impl<K: Sink> Lane<K> {
             return Ok(Attempt::Again);
         }
         let invoked_at = self.clock.now();
-        let bad_rows = match self.outputs.encode(&invoked.emissions) {
+        let sources = RecordSources { records: &run.records, decoded: &batch.decoded };
+        let bad_rows = match self.outputs.encode(&invoked.emissions, &sources) {
             Ok(bad_rows) => bad_rows,
             Err(EncodeFailure::Stop(stop)) => return Err(stop.into()),
             Err(EncodeFailure::Outage(outage)) => {
                 self.take_back();
                 return Ok(Attempt::Wait(run.attempts.wait_for(&outage)));
             }
+            Err(EncodeFailure::TooLarge(_)) if batch.decoded.rows.count > 1 => {
+                self.take_back();
+                run.attempts.split(batch.middle());
+                return Ok(Attempt::Again);
+            }
+            Err(EncodeFailure::TooLarge(cause)) => vec![BadEmittedRow::of_lone_source(cause)],
         };
         let encoded_at = self.clock.now();
 

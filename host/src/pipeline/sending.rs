@@ -6,6 +6,8 @@ use arrow_array::ListArray;
 use arrow_array::StringArray;
 use arrow_array::StructArray;
 
+use crate::model::failure::Stage;
+use crate::model::limits::HEADER_BYTES;
 use crate::model::position::Partition;
 use crate::model::record_batch::Emission;
 use crate::model::record_batch::RawRecords;
@@ -69,6 +71,10 @@ pub trait Sources {
     fn timestamp(&self, source: usize) -> Option<i64>;
     /// The headers that an output takes over.
     fn headers(&self, source: usize, copy: &mut HeaderCopy);
+    /// What those count, in bytes.
+    fn header_bytes(&self, source: usize) -> u64;
+    /// What fails when one of these does.
+    fn stage(&self) -> Stage;
     fn origin(&self, source: usize) -> Origin;
     /// Of an output of which only the call is known.
     fn unknown_origin(&self) -> Origin;
@@ -108,6 +114,19 @@ impl<R: RawRecords> Sources for RecordSources<'_, R> {
         }
     }
     #[inline]
+    fn header_bytes(&self, source: usize) -> u64 {
+        let mut bytes = 0_u64;
+        if let Some(index) = self.index(source).filter(|index| self.records.has_headers(*index)) {
+            self.records.headers(index, &mut |name, value| {
+                bytes += HEADER_BYTES + (name.len() + value.map_or(0, <[u8]>::len)) as u64;
+            });
+        }
+        bytes
+    }
+    fn stage(&self) -> Stage {
+        Stage::Transform
+    }
+    #[inline]
     fn origin(&self, source: usize) -> Origin {
         self.index(source)
             .map_or_else(|| self.unknown_origin(), |index| Origin::Record(self.records.offset(index)))
@@ -136,6 +155,12 @@ impl Sources for TimerSources<'_> {
     }
     fn headers(&self, _: usize, copy: &mut HeaderCopy) {
         copy.clear();
+    }
+    fn header_bytes(&self, _: usize) -> u64 {
+        0
+    }
+    fn stage(&self) -> Stage {
+        Stage::Timer
     }
     fn origin(&self, source: usize) -> Origin {
         Origin::Timer(TimerPlace { call: self.call, index: source })

@@ -13,6 +13,7 @@ use crate::kafka::error::KafkaError;
 use crate::kafka::group::GroupMembership;
 use crate::kafka::producer::NotSentError;
 use crate::kafka::producer::Producer;
+use crate::model::fail_point::FailPoint;
 use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
 use crate::pipeline::ports::CommitFailure;
@@ -70,6 +71,7 @@ impl Ready {
 
     pub(in crate::sink) fn begin(mut self) -> Result<Open, KafkaError> {
         self.0.begin_transaction()?;
+        FailPoint::TransactionBegun.reach();
         Ok(Open(self.0))
     }
 }
@@ -113,11 +115,15 @@ impl Open {
         suspects: &mut Suspects,
     ) -> Result<(), CommitFailure> {
         hand_over_all(&mut self.0, suspects)?;
+        FailPoint::RecordsHandedOver.reach();
         // The offsets go while the broker writes the records.
         if !positions.is_empty() {
             self.send_offsets(positions, group, suspects)?;
         }
-        settle_all(&mut self.0, suspects)
+        FailPoint::OffsetsSent.reach();
+        settle_all(&mut self.0, suspects)?;
+        FailPoint::RecordsWritten.reach();
+        Ok(())
     }
 
     fn send_offsets(

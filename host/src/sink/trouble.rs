@@ -28,7 +28,7 @@ fn stop(error: &KafkaError) -> Option<Stop> {
                     "a changelog of the pipeline's state, or a partition of it, does not exist any more: {}",
                     error.message
                 ),
-                "Do not make the topic anew by hand: an empty one would be taken for the state. docs/delivery.md says what can be done",
+                "Bring the topic back if you can, and do not make it anew by hand: an empty one would be taken for the state. `wasmill check` of the pipeline says what is left, and how to start over",
             ))
         }
         ErrorCode::TOPIC_AUTHORIZATION_FAILED if is_changelog => Some(Stop::new(

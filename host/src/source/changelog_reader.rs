@@ -270,7 +270,7 @@ fn failure(error: &KafkaError, partition: Option<&TopicPartition>) -> ChangelogF
             Stop::new(
                 "changelog-missing",
                 format!("a changelog, or the task's partition of it, does not exist: {named}"),
-                "The state cannot be rebuilt without it: see `changelog-missing` in docs/delivery.md",
+                "The state cannot be rebuilt without it. Bring the topic back if you can, and do not make it anew by hand: an empty one would be taken for the state. `wasmill check` of the pipeline says what is left, and how to start over",
             )
             .into()
         }

@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::model::fail_point::FailPoint;
 use crate::model::failure::Stop;
 use crate::model::position::Offset;
 use crate::pipeline::state_ports::ChangelogIndex;
@@ -196,6 +197,7 @@ impl RestoreTarget {
             }
         }
         tracing::info!(pipeline = %task.pipeline, partition = %task.partition, ?source, "restoring state");
+        FailPoint::FolderOpened.reach();
         let host = host.clone();
         Ok(Self { host, task, layout, bounds, source, meter, swept, record, disk, folder })
     }
@@ -248,6 +250,7 @@ impl RestoreTarget {
         self.record.changelogs.insert(name, ChangelogPosition { topic_id, next });
         self.record.write(&mut batch);
         batch.write().map_err(|error| self.storage(error))?;
+        FailPoint::ChangelogApplied.reach();
         self.meter.add(count, bytes as u64);
         Ok(())
     }
@@ -295,7 +298,10 @@ impl RestoreTarget {
         self.record.level_at = Some(now_ms);
         let mut batch = self.disk.batch();
         self.record.write(&mut batch);
-        batch.write().and_then(|()| self.disk.flush()).map_err(|error| self.storage(error))?;
+        batch.write().map_err(|error| self.storage(error))?;
+        FailPoint::RestoreApplied.reach();
+        self.disk.flush().map_err(|error| self.storage(error))?;
+        FailPoint::Restored.reach();
         let Self { host, task, layout, swept, record, disk, folder, .. } = self;
         TaskStore::open(Restored { host, task, layout, swept, record, disk, folder })
     }

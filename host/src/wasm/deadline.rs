@@ -83,7 +83,7 @@ impl Deadline {
             return Err(Expired { by_cpu_time: false });
         };
         // What ran before the first tick is unknown; a tick is granted.
-        let used = cpu.saturating_sub(first.cpu) + first.wall.min(TICK * 2);
+        let used = cpu.saturating_sub(first.cpu) + first.wall.min(TICK);
         if used >= self.limit {
             return Err(Expired { by_cpu_time: true });
         }
@@ -105,7 +105,7 @@ mod tests {
     fn deadline() -> Deadline {
         let mut deadline = Deadline::new();
         deadline.start(ms(200));
-        assert_eq!(deadline.judge(ms(1), Some(ms(5000))), Ok(Verdict::GoOn { ticks: 199 }));
+        assert_eq!(deadline.judge(ms(1), Some(ms(5000))), Ok(Verdict::GoOn { ticks: 39 }));
         deadline
     }
 
@@ -117,14 +117,14 @@ mod tests {
     #[test]
     fn a_guest_that_was_kept_from_the_cpu_goes_on() {
         let mut deadline = deadline();
-        assert_eq!(deadline.judge(ms(200), Some(ms(5100))), Ok(Verdict::GoOn { ticks: 99 }));
+        assert_eq!(deadline.judge(ms(200), Some(ms(5100))), Ok(Verdict::GoOn { ticks: 19 }));
         assert_eq!(deadline.judge(ms(300), Some(ms(5199))), Err(Expired { by_cpu_time: true }));
     }
 
     #[test]
     fn four_times_the_limit_is_the_end_for_everyone() {
         let mut deadline = deadline();
-        assert_eq!(deadline.judge(ms(799), Some(ms(5100))), Ok(Verdict::GoOn { ticks: 99 }));
+        assert_eq!(deadline.judge(ms(799), Some(ms(5100))), Ok(Verdict::GoOn { ticks: 19 }));
         assert_eq!(deadline.judge(ms(800), Some(ms(5100))), Err(Expired { by_cpu_time: false }));
     }
 

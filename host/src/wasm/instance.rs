@@ -212,7 +212,6 @@ pub(in crate::wasm) fn new_store(
             log,
             task_state: None,
             dynamic_shapes: Vec::new(),
-            declared_schemas: 0,
         },
     );
     store.limiter(|state| &mut state.limiter);

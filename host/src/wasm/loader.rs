@@ -14,6 +14,7 @@ use crate::wasm::compile::cache::CompileCache;
 use crate::wasm::compile::compatibility::compatibility_hash;
 use crate::wasm::compile::compiler::CompileError;
 use crate::wasm::compile::compiler::Compiler;
+use crate::wasm::compile::compiler::NATIVE_BYTES_MAX;
 use crate::wasm::compiled::CompiledComponent;
 use crate::wasm::compiled::LinkError;
 use crate::wasm::compiled::Program;
@@ -191,6 +192,9 @@ fn compile_error(error: CompileError) -> LoadError {
         CompileError::Invalid(message) => return structure::invalid(message).into(),
         CompileError::Memory { limit_bytes } => ("compile-memory", format!("at most {limit_bytes} bytes")),
         CompileError::Cpu { limit_s } => ("compile-timeout", format!("at most {limit_s} s of CPU time")),
+        CompileError::Native { .. } => {
+            ("component-too-complex", format!("at most {NATIVE_BYTES_MAX} bytes of native code"))
+        }
         CompileError::Wall { limit_ms } => ("compile-timeout", format!("at most {limit_ms} ms")),
         CompileError::Crashed(_) => ("compile-crashed", "a component that the compiler takes".to_owned()),
     };

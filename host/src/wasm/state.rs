@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::ids::SchemaId;
+use crate::model::limits::HEADER_BYTES;
 use crate::model::limits::Limits;
 use crate::model::manifest::Manifest;
 use crate::model::record_batch::Emission;
@@ -22,6 +23,8 @@ use crate::wasm::output_shape::OutputShape;
 const CALL_BYTES: u64 = 256;
 /// Bytes that every emitted row counts beside its columns, so that rows without bytes are bounded.
 const ROW_BYTES: u64 = 8;
+/// Bytes that every row of a column without bytes counts: encoding it takes as long as a byte.
+const WEIGHTLESS_BYTES: u64 = 1;
 /// Bytes that every rejected row counts.
 const REJECTED_ROW_BYTES: u64 = 4;
 /// Bytes that every entry written to the state counts beside its key and value: about what it takes
@@ -39,8 +42,6 @@ pub(in crate::wasm) struct GuestState {
     pub(in crate::wasm) task_state: StateSlot,
     /// Shapes of the schemas that the guest has emitted by so far.
     pub(in crate::wasm) dynamic_shapes: Vec<(SchemaId, Arc<ColumnShape>)>,
-    /// Schemas that the guest has declared so far.
-    pub(in crate::wasm) declared_schemas: usize,
 }
 
 /// What all instances of one guest share.
@@ -150,6 +151,17 @@ impl Invocation {
     pub(in crate::wasm) fn take_output(&mut self, rows: usize, bytes: u64) -> Result<(), OutputExceeded> {
         let rows = (rows as u64).saturating_mul(ROW_BYTES);
         self.take(bytes.saturating_add(rows).saturating_add(CALL_BYTES))
+    }
+
+    /// Takes the room for what an emission turned out to have: rows of columns without bytes, and
+    /// headers.
+    pub(in crate::wasm) fn take_contents(
+        &mut self,
+        weightless_rows: usize,
+        headers: usize,
+    ) -> Result<(), OutputExceeded> {
+        let headers = (headers as u64).saturating_mul(HEADER_BYTES);
+        self.take((weightless_rows as u64).saturating_mul(WEIGHTLESS_BYTES).saturating_add(headers))
     }
 
     /// Takes the room for a rejection.

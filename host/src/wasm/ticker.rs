@@ -1,4 +1,4 @@
-//! The clock behind deadlines: advances the engine's epoch every millisecond while a guest runs.
+//! The clock behind deadlines: advances the engine's epoch every few milliseconds while a guest runs.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,12 +10,13 @@ use std::time::Duration;
 use wasmtime::Engine;
 use wasmtime::EngineWeak;
 
-/// Length of a tick.
-pub(in crate::wasm) const TICK: Duration = Duration::from_millis(1);
+/// Length of a tick, by which a deadline may be late. Waking a thread takes 15 µs: at a tick a
+/// millisecond that would be more than a hundredth of what a busy worker costs.
+pub(in crate::wasm) const TICK: Duration = Duration::from_millis(5);
 
 /// Ticks without any invocation after which the thread goes to sleep. A worker that calls in a
 /// loop is between two calls for less than that, and so never pays for waking it.
-const IDLE_TICKS: u32 = 20;
+const IDLE_TICKS: u32 = 4;
 
 /// Owns the ticking thread, which holds the engine weakly and sleeps while nothing runs.
 #[derive(Debug)]

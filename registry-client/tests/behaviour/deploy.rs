@@ -65,6 +65,25 @@ async fn an_incompatible_schema_is_refused_and_nothing_registered() {
 }
 
 #[tokio::test]
+async fn a_rival_that_registers_the_same_at_the_same_time_is_no_conflict() {
+    let server = Server::start().await;
+    let client = server.client();
+    let schema = record("U", r#"{"name":"a","type":"string"}"#);
+    let rival = client.register("s", &schema).await.expect("registers");
+    let not_yet = || Fault::Body(404, r#"{"error_code":40401,"message":"Subject not found"}"#.into());
+    let conflict = || Fault::Body(409, r#"{"error_code":409,"message":"'s' already exists."}"#.into());
+    server.fail([not_yet(), not_yet(), conflict()]);
+    assert_eq!(client.register_if_needed("s", &schema).await, Ok(Registration::Found(rival)));
+
+    // A rival with another schema: asked again, the registry takes this one too.
+    server.fail([not_yet(), not_yet(), conflict()]);
+    assert!(matches!(client.register_if_needed("t", &schema).await, Ok(Registration::Created(_))));
+    server.fail([not_yet(), not_yet(), conflict(), Fault::Pass, conflict()]);
+    let refused = client.register_if_needed("u", &schema).await.expect_err("twice refused");
+    assert!(matches!(refused, RegistryError::Incompatible { .. }), "{refused}");
+}
+
+#[tokio::test]
 async fn a_change_that_matters_makes_a_new_version() {
     let server = Server::start().await;
     let client = server.client();

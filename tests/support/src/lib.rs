@@ -25,6 +25,7 @@ mod kafka_produce;
 mod names;
 pub mod payments;
 mod pipelines;
+pub mod probe;
 mod python;
 mod random_avro;
 mod record;

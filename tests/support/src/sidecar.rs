@@ -284,9 +284,12 @@ pub fn wasmill(arguments: &[&str]) -> (Option<i32>, String) {
 #[expect(unsafe_code, reason = "the standard library has no call for it")]
 fn die_with_parent(command: &mut Command) {
     use std::os::unix::process::CommandExt;
-    // SAFETY: prctl is async-signal-safe, and nothing else is called between fork and exec.
+    // SAFETY: prctl and setrlimit are async-signal-safe, and nothing else is called between fork and exec.
     unsafe {
         command.pre_exec(|| {
+            // Many are killed by design: each would leave its memory on the disk.
+            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
             #[cfg(target_os = "linux")]
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
             Ok(())

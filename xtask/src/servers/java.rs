@@ -11,7 +11,8 @@ use anyhow::Result;
 const HOMEBREW: [&str; 2] = ["/opt/homebrew/opt/openjdk/bin/java", "/usr/local/opt/openjdk/bin/java"];
 
 /// `JAVA_HOME`'s java, else Homebrew's, else the one in `PATH`.
-pub(crate) fn program() -> PathBuf {
+#[must_use]
+pub fn program() -> PathBuf {
     if let Some(home) = std::env::var_os("JAVA_HOME") {
         return Path::new(&home).join("bin/java");
     }

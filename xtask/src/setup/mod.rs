@@ -18,10 +18,18 @@ use system::System;
 pub enum Purpose {
     /// Checking sources: a C and C++ compiler, rustfmt, clippy.
     Lint,
-    /// Building and running: also the Wasm target.
+    /// Building, guests included: also the Wasm target.
+    Guests,
+    /// Running the demo: also Java, Maven and Kafka.
     Demo,
-    /// The whole test suite: also Java, Maven and the test servers.
+    /// The whole test suite: also the schema registry.
     Test,
+}
+
+impl Purpose {
+    fn runs_servers(self) -> bool {
+        matches!(self, Self::Demo | Self::Test)
+    }
 }
 
 /// Checks for everything that `purpose` needs, and installs what is missing where it can: as root on Debian and
@@ -43,8 +51,10 @@ pub fn run(purpose: Purpose) -> Result<()> {
     }
     let route = wasm_route()?;
     eprintln!("Guests: {}", route.describe());
-    if purpose == Purpose::Test {
+    if purpose.runs_servers() {
         crate::servers::install_kafka()?;
+    }
+    if purpose == Purpose::Test {
         crate::servers::install_registry()?;
     }
     Ok(())

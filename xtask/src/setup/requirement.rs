@@ -14,7 +14,7 @@ const JAVA_VERSION_MIN: u32 = 17;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Requirement {
     name: &'static str,
-    only_for: Option<Purpose>,
+    is_for_servers: bool,
     is_there: fn() -> bool,
     debian: &'static [&'static str],
     fedora: &'static [&'static str],
@@ -31,7 +31,7 @@ impl Requirement {
 const ALL: &[Requirement] = &[
     Requirement {
         name: "a C compiler",
-        only_for: None,
+        is_for_servers: false,
         is_there: || succeeds("cc", &["--version"]),
         debian: &["gcc", "libc6-dev"],
         fedora: &["gcc"],
@@ -39,7 +39,7 @@ const ALL: &[Requirement] = &[
     },
     Requirement {
         name: "a C++ compiler",
-        only_for: None,
+        is_for_servers: false,
         is_there: || succeeds("c++", &["--version"]),
         debian: &["g++"],
         fedora: &["gcc-c++"],
@@ -47,7 +47,7 @@ const ALL: &[Requirement] = &[
     },
     Requirement {
         name: "make",
-        only_for: None,
+        is_for_servers: false,
         is_there: || succeeds("make", &["--version"]),
         debian: &["make"],
         fedora: &["make"],
@@ -55,7 +55,7 @@ const ALL: &[Requirement] = &[
     },
     Requirement {
         name: "cmake",
-        only_for: None,
+        is_for_servers: false,
         is_there: || succeeds("cmake", &["--version"]),
         debian: &["cmake"],
         fedora: &["cmake"],
@@ -63,7 +63,7 @@ const ALL: &[Requirement] = &[
     },
     Requirement {
         name: "Perl with its core modules (for OpenSSL)",
-        only_for: None,
+        is_for_servers: false,
         is_there: || {
             succeeds("perl", &["-MFindBin", "-MIPC::Cmd", "-MFile::Compare", "-MTime::Piece", "-e", "1"])
         },
@@ -73,7 +73,7 @@ const ALL: &[Requirement] = &[
     },
     Requirement {
         name: "libclang (for RocksDB)",
-        only_for: None,
+        is_for_servers: false,
         is_there: libclang_is_there,
         debian: &["libclang-dev"],
         fedora: &["clang-devel"],
@@ -81,7 +81,7 @@ const ALL: &[Requirement] = &[
     },
     Requirement {
         name: "Java 17 or newer",
-        only_for: Some(Purpose::Test),
+        is_for_servers: true,
         is_there: java_is_there,
         debian: &["default-jdk-headless"],
         fedora: &["java-latest-openjdk-devel"],
@@ -89,7 +89,7 @@ const ALL: &[Requirement] = &[
     },
     Requirement {
         name: "Maven",
-        only_for: Some(Purpose::Test),
+        is_for_servers: true,
         is_there: || succeeds("mvn", &["--version"]),
         debian: &["maven"],
         fedora: &["maven"],
@@ -100,7 +100,7 @@ const ALL: &[Requirement] = &[
 /// What `purpose` needs and this machine lacks.
 pub(super) fn missing(purpose: Purpose) -> Vec<Requirement> {
     ALL.iter()
-        .filter(|requirement| requirement.only_for.is_none_or(|only| only == purpose))
+        .filter(|requirement| !requirement.is_for_servers || purpose.runs_servers())
         .filter(|requirement| !(requirement.is_there)())
         .copied()
         .collect()
@@ -208,6 +208,21 @@ mod tests {
         assert!(!super::holds_libclang(root, 3), "the C++ interface is another library");
         std::fs::write(folder.join("libclang-14.so.1"), "").expect("a file");
         assert!(super::holds_libclang(root, 3));
+    }
+
+    /// No container engine builds it in the tests.
+    #[test]
+    fn the_image_is_built_with_what_the_build_needs() {
+        let file =
+            std::fs::read_to_string(crate::checkout::root().join("deploy/Dockerfile")).expect("a file");
+        let installs = file.lines().find(|line| line.contains("apt-get install")).expect("a line");
+        // The first stage is made from the image of Rust, which brings these.
+        let brought = ["gcc", "libc6-dev"];
+        for requirement in ALL.iter().filter(|requirement| requirement.only_for.is_none()) {
+            for name in requirement.debian.iter().filter(|name| !brought.contains(name)) {
+                assert!(installs.split_whitespace().any(|word| word == *name), "{name}: {installs}");
+            }
+        }
     }
 
     #[test]

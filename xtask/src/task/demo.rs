@@ -1,5 +1,5 @@
-use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::process::ExitStatus;
 
 use anyhow::Context;
 use anyhow::Result;
@@ -7,25 +7,34 @@ use anyhow::Result;
 use crate::checkout;
 use crate::command;
 use crate::guests;
+use crate::servers::KafkaServer;
 use crate::setup;
 use crate::setup::Purpose;
 use crate::task::optimizing_cargo;
 
-/// The guest that the demo uploads.
+/// The guest of the first part, which the demo uploads.
 const GUEST: &str = "payments-filter";
+/// The guest with keyed state.
+const TOTALS: &str = "running-totals";
 
-/// Builds the host and the payments guest, and becomes `wasmill demo`.
+/// Builds the host and the guests, starts a Kafka, and runs `wasmill demo`. Gives how that ended.
 ///
 /// # Errors
-/// Something does not build. Once the demo runs, its exit code is the task's.
-pub fn demo(arguments: &[String]) -> Result<()> {
+/// Something does not build, or Kafka does not start.
+pub fn demo(arguments: &[String]) -> Result<ExitStatus> {
     setup::run(Purpose::Demo)?;
-    let components = guests::build(Some(GUEST))?;
-    let component = components.first().with_context(|| format!("no component was built of {GUEST}"))?;
+    let component = |guest| {
+        let built = guests::build(Some(guest))?;
+        built.into_iter().next().with_context(|| format!("no component was built of {guest}"))
+    };
+    let (filter, totals) = (component(GUEST)?, component(TOTALS)?);
     eprintln!("Building wasmill");
     command::run(optimizing_cargo().args(["build", "--package", "wasmill", "--bin", "wasmill"]))?;
+    eprintln!("Starting Kafka");
+    let kafka = KafkaServer::start(None)?;
     let mut wasmill = Command::new(checkout::target_dir().join("debug/wasmill"));
-    wasmill.arg("demo").arg("--component").arg(component).args(arguments);
-    // In place of this process: signals and the exit code are the demo's own.
-    Err(wasmill.exec()).with_context(|| format!("start `{}`", command::line(&wasmill)))
+    wasmill.arg("demo").arg("--component").arg(filter);
+    wasmill.arg("--totals").arg(totals).arg("--totals-kafka").arg(kafka.address()).args(arguments);
+    // Ctrl-c reaches both; Kafka ends with this process.
+    wasmill.status().with_context(|| format!("start `{}`", command::line(&wasmill)))
 }

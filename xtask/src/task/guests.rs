@@ -12,7 +12,7 @@ use crate::setup::Purpose;
 /// # Errors
 /// A guest does not build, or cannot be copied.
 pub fn guests(only: Option<&str>, out: Option<&Path>) -> Result<()> {
-    setup::run(Purpose::Demo)?;
+    setup::run(Purpose::Guests)?;
     for component in crate::guests::build(only)? {
         let shown = match (out, component.file_name()) {
             (Some(out), Some(name)) => {

@@ -9,6 +9,7 @@ mod guests;
 mod kafka;
 mod lint;
 mod registry;
+mod soak;
 mod test;
 mod tidy;
 
@@ -21,6 +22,7 @@ pub use guests::guests;
 pub use kafka::kafka;
 pub use lint::lint;
 pub use registry::registry;
+pub use soak::soak;
 pub use test::test;
 pub use tidy::tidy;
 

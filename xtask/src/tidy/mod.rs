@@ -2,6 +2,7 @@
 
 mod data_path;
 mod dependencies;
+mod error_codes;
 mod module_map;
 mod rust_rules;
 mod sources;
@@ -28,6 +29,7 @@ pub fn check(root: &Path) -> Result<Vec<Violation>> {
     }
     found.extend(module_map::check(&files));
     found.extend(data_path::check(&files));
+    found.extend(error_codes::check(&files));
     found.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));
     Ok(found)
 }

@@ -1,6 +1,7 @@
-//! `wasmill demo`: a million payments through a playground, checked record by record.
+//! `wasmill demo`: a million payments through a playground, checked record by record; then keyed totals
+//! on a real Kafka, whose host is killed in the middle.
 //!
-//! A client like any other: it speaks to `wasmill dev` over HTTP and Kafka alone.
+//! A client like any other: it speaks to its hosts over HTTP and Kafka alone.
 
 mod journal;
 mod load;
@@ -8,6 +9,9 @@ mod payments;
 mod playground;
 mod reader;
 mod show;
+mod survival;
+mod totals;
+mod victim;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +34,7 @@ use crate::cli::demo::journal::Journal;
 use crate::cli::demo::payments::Generator;
 use crate::cli::demo::playground::Playground;
 use crate::cli::demo::reader::Reader;
+use crate::cli::demo::survival::Stage;
 use crate::cli::exit::Failure;
 
 pub(super) const INPUT_TOPIC: &str = "payments";
@@ -62,6 +67,12 @@ pub(crate) struct Demo {
     /// Registry to use instead of the in-process one
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
+    /// The transform of the running totals, built: shows that they survive a kill -9
+    #[arg(long, value_name = "FILE", requires = "totals_kafka")]
+    totals: Option<PathBuf>,
+    /// A real Kafka for them, without the topics `payments` and `running-totals`
+    #[arg(long, value_name = "HOST:PORT,...", requires = "totals")]
+    totals_kafka: Option<String>,
 }
 
 impl Demo {
@@ -120,9 +131,15 @@ impl Demo {
         show::samples(&expected, &found);
         show::dead_letters(&found);
         let output_schema = host.latest_schema(&format!("{OUTPUT_TOPIC}-value"))?;
-        let problems = journal::compare(&expected, &found, output_schema);
+        let mut problems = journal::compare(&expected, &found, output_schema);
         show::outcome(self.records, took, &expected, &problems);
+        if let (Some(component), Some(kafka)) = (&self.totals, &self.totals_kafka) {
+            let registry = &addresses.registry;
+            let stage = Stage { kafka, registry, schema_id, component, seed: self.seed };
+            problems.extend(survival::run(&stage)?);
+        }
         playground.stop();
+        show::next_steps();
         Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -4,6 +4,7 @@
 pub(super) const PAYMENT_SCHEMA: &str = r#"{"type":"record","name":"Payment","namespace":"com.example.payments","fields":[{"name":"id","type":"long"},{"name":"account","type":"string"},{"name":"amount","type":"double"},{"name":"country","type":"string"},{"name":"ts","type":"long"},{"name":"card_present","type":"boolean"}]}"#;
 /// A payment is kept above this amount.
 pub(super) const THRESHOLD: f64 = 500.0;
+/// Of the first part.
 const ACCOUNTS: u64 = 100_000;
 /// About one record in this many cannot be decoded.
 const POISON_EVERY: u64 = 20_000;
@@ -53,12 +54,18 @@ pub(super) struct Record {
 pub(super) struct Generator {
     random: SplitMix64,
     schema_id: u32,
+    accounts: u64,
     next_id: i64,
 }
 
 impl Generator {
     pub(super) fn new(seed: u64, schema_id: u32) -> Self {
-        Self { random: SplitMix64(seed), schema_id, next_id: 0 }
+        Self::of_accounts(seed, schema_id, ACCOUNTS)
+    }
+
+    /// Payments of so many accounts.
+    pub(super) fn of_accounts(seed: u64, schema_id: u32, accounts: u64) -> Self {
+        Self { random: SplitMix64(seed), schema_id, accounts, next_id: 0 }
     }
 
     pub(super) fn next(&mut self) -> Record {
@@ -70,7 +77,7 @@ impl Generator {
         let country = self.random.below(COUNTRIES.len() as u64) as usize;
         let payment = Payment {
             id,
-            account: format!("acct-{}", self.random.below(ACCOUNTS)),
+            account: format!("acct-{}", self.random.below(self.accounts)),
             amount,
             country: COUNTRIES.get(country).copied().unwrap_or("NO"),
             ts: FIRST_TS + id,
@@ -146,7 +153,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-fn take_long(bytes: &[u8]) -> Option<(i64, &[u8])> {
+pub(super) fn take_long(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let mut value = 0_u64;
     for (index, byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7f) << (7 * index);

@@ -17,6 +17,8 @@ use crate::cli::demo::DEAD_LETTER_TOPIC;
 use crate::cli::demo::INPUT_TOPIC;
 use crate::cli::demo::OUTPUT_TOPIC;
 use crate::cli::demo::PARTITIONS;
+use crate::cli::demo::victim::log_tail;
+use crate::cli::demo::victim::remove_settings;
 
 const START_DEADLINE: Duration = Duration::from_secs(60);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -36,12 +38,7 @@ impl Playground {
         let log = File::create(folder.path().join("dev.log"))?;
         let mut command =
             Command::new(std::env::current_exe().context("the program does not know its own path")?);
-        // The settings of whoever runs the demo are none of its own.
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WASMILL_"))
-        {
-            command.env_remove(name);
-        }
+        remove_settings(&mut command);
         command.current_dir(folder.path()).arg("dev").args([
             "--listen",
             "127.0.0.1:0",
@@ -93,9 +90,7 @@ impl Playground {
     }
 
     fn log_tail(&self) -> String {
-        let log = std::fs::read_to_string(self.folder.path().join("dev.log")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
+        log_tail(&self.folder.path().join("dev.log"))
     }
 
     /// Asks the process to drain and stop, and waits for it.

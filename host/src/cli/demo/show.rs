@@ -7,9 +7,9 @@ use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 
 use crate::app::DevAddresses;
-use crate::cli::demo::PIPELINE;
 use crate::cli::demo::journal::Expected;
 use crate::cli::demo::journal::Found;
+use crate::cli::demo::totals::Totals;
 use crate::cli::show::BOLD;
 use crate::cli::show::CYAN;
 use crate::cli::show::DIM;
@@ -127,7 +127,7 @@ pub(super) fn dead_letters(found: &Found) {
     }
 }
 
-/// The verdict, the figures, and what to do next.
+/// The verdict, and the figures.
 pub(super) fn outcome(records: u64, took: Duration, expected: &Expected, problems: &[String]) {
     let seconds = took.as_secs_f64();
     let rate = number((records as f64 / seconds).round() as u64);
@@ -143,13 +143,46 @@ pub(super) fn outcome(records: u64, took: Duration, expected: &Expected, problem
     for problem in problems {
         item(&format!("{RED}wrong{RED:#}: {problem}"));
     }
+}
+
+/// The verdict of the second part.
+pub(super) fn totals(paid: &Totals, problems: &[String]) {
+    if problems.is_empty() {
+        item(&format!(
+            "{GREEN}ok{GREEN:#}: {} payments of {} accounts, each counted once: no total is off by one payment",
+            number(paid.count),
+            number(paid.accounts.len() as u64)
+        ));
+        for (account, total) in paid.accounts.iter().take(3) {
+            item(&format!("  {account:<9} {:>3} payments {:>10.2}", total.count, total.total));
+        }
+    }
+    for problem in problems {
+        item(&format!("{RED}wrong{RED:#}: {problem}"));
+    }
+}
+
+/// What to do next, as commands that work where the demo was started.
+pub(super) fn next_steps() {
+    let wasmill = program();
     step("Where to look next");
-    item("wasmill dev                      the same playground, for as long as you like");
-    item("wasmill new my-transform         a transform of your own, with its test");
-    item(&format!(
-        "GET /v1/tenants/default/pipelines/{PIPELINE}/status, /metrics    what you just saw, as JSON and metrics"
-    ));
-    item("README.md                        from here to a deployed transform, step by step");
+    for (command, what) in [
+        (format!("{wasmill} dev"), "the same playground, for as long as you like"),
+        (format!("{wasmill} new my-transform"), "a transform of your own, with its test"),
+        ("README.md".to_owned(), "from here to a deployed transform, step by step"),
+        ("docs/state.md".to_owned(), "what state is, and what a crash leaves of it"),
+    ] {
+        item(&format!("{command:<42} {what}"));
+    }
+}
+
+/// How to call this program from the folder at hand: as a newcomer has no `wasmill` on the PATH yet.
+fn program() -> String {
+    let Ok(program) = std::env::current_exe() else {
+        return "wasmill".to_owned();
+    };
+    let folder = std::env::current_dir().unwrap_or_default();
+    program.strip_prefix(folder).unwrap_or(&program).display().to_string()
 }
 
 #[cfg(test)]

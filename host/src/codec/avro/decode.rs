@@ -160,7 +160,10 @@ impl Run<'_> {
     fn rare(&mut self, op: &Op, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         let store = &mut *self.store;
         match op {
-            Op::NullRow(node) => store.placeholder(self.layout, *node)?,
+            Op::NullRow(node) => {
+                store.grow_by_default(0)?;
+                store.placeholder(self.layout, *node)?;
+            }
             Op::IntToLong(column) => slot(&mut store.int64, *column)?.push(cursor.int()?.into()),
             Op::IntToFloat(column) => slot(&mut store.float32, *column)?.push(cursor.int()? as f32),
             Op::IntToDouble(column) => slot(&mut store.float64, *column)?.push(cursor.int()?.into()),
@@ -220,7 +223,7 @@ impl Run<'_> {
             }
             Op::Branch { union, type_id, child } => store.branch(self.layout, *union, *type_id, *child)?,
             Op::Default { plan, bytes } => {
-                store.grow(bytes.len())?;
+                store.grow_by_default(bytes.len())?;
                 self.plan(plan, &mut Cursor::new(bytes))?;
             }
             Op::SkipArray(item) => self.skip_blocks(item, false, cursor)?,

@@ -10,6 +10,7 @@ use arrow_buffer::i256;
 
 use crate::codec::avro::cursor::write_long;
 use crate::codec::fault::Fault;
+use crate::model::limits::ENCODED_BYTES_PER_BATCH_MAX;
 
 /// The values of a column as its Avro type writes them.
 #[derive(Debug)]
@@ -99,6 +100,16 @@ pub(crate) fn at<T: Copy>(values: &[T], row: usize) -> Result<T, Fault> {
     values.get(row).copied().ok_or(Fault::Internal)
 }
 
+/// Whether `more` bytes may follow. To be asked wherever one row can become many times as large as
+/// its columns: rows are only measured when they are done.
+#[inline]
+pub(crate) fn room(out: &[u8], more: usize) -> Result<(), Fault> {
+    match out.len().saturating_add(more) {
+        ..=ENCODED_BYTES_PER_BATCH_MAX => Ok(()),
+        _ => Err(Fault::EncodeTooLarge),
+    }
+}
+
 /// A decimal's bytes, without its needless leading ones, or of a fixed's size.
 fn write_decimal(big_endian: &[u8], size: Option<usize>, out: &mut Vec<u8>) -> Result<(), Fault> {
     let sign = if big_endian.first().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
@@ -112,6 +123,7 @@ fn write_decimal(big_endian: &[u8], size: Option<usize>, out: &mut Vec<u8>) -> R
         None => write_long(digits.len() as i64, out),
         Some(size) => {
             let padding = size.checked_sub(digits.len()).ok_or(Fault::EncodeDecimal)?;
+            room(out, padding)?;
             out.resize(out.len() + padding, sign);
         }
     }
@@ -241,6 +253,7 @@ impl Cells<'_> {
                     write_long((end - start) as i64, out);
                     for child in start..end {
                         item.write_value(child, out)?;
+                        room(out, 0)?;
                     }
                 }
                 out.push(0);
@@ -252,6 +265,7 @@ impl Cells<'_> {
                     for child in start..end {
                         write_bytes(keys.get(child)?, out);
                         item.write_value(child, out)?;
+                        room(out, 0)?;
                     }
                 }
                 out.push(0);

@@ -31,6 +31,10 @@ use crate::model::avro_type::Field;
 use crate::model::avro_type::Name;
 use crate::model::avro_type::RecordType;
 
+/// Most bytes of the defaults in one plan. A record that is referred to often brings its defaults as
+/// often, so that a schema's text does not bound them.
+pub(crate) const DEFAULTS_BYTES_MAX: usize = 16 << 20;
+
 /// Why a writer schema cannot be read as a reader schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at {path}: {rule}")]
@@ -71,7 +75,13 @@ pub(crate) fn compile_at(
     node: NodeId,
     strictness: Strictness,
 ) -> Result<Plan, ResolveError> {
-    let mut compiler = Compiler { layout, strictness, path: Vec::new(), label: "".into() };
+    let mut compiler = Compiler {
+        layout,
+        strictness,
+        path: Vec::new(),
+        label: "".into(),
+        defaults_bytes_left: DEFAULTS_BYTES_MAX,
+    };
     compiler.plan(writer, reader, node)
 }
 
@@ -81,6 +91,7 @@ struct Compiler<'a> {
     path: Vec<String>,
     /// The path as text.
     label: Arc<str>,
+    defaults_bytes_left: usize,
 }
 
 impl<'a> Compiler<'a> {
@@ -118,20 +129,29 @@ impl<'a> Compiler<'a> {
         node: NodeId,
         out: &mut Plan,
     ) -> Result<(), ResolveError> {
+        let mut known = None;
         if let (Some((w_inner, null_branch)), Some((r_inner, _)), Some(nulls)) =
             (w.as_nullable(), r.as_nullable(), self.node(node)?.nulls)
         {
             let mut some = Plan { bytes_min: skip::bytes_min(w_inner), ..Plan::default() };
-            if self.value(w_inner, r_inner, node, &mut some).is_ok() {
-                let null_branch = null_branch as u8;
-                self.push(Op::Nullable { nulls, null_branch, node, some: Box::new(some) }, out);
-                return Ok(());
+            match self.value(w_inner, r_inner, node, &mut some) {
+                Ok(()) => {
+                    let null_branch = null_branch as u8;
+                    self.push(Op::Nullable { nulls, null_branch, node, some: Box::new(some) }, out);
+                    return Ok(());
+                }
+                Err(error) => known = Some((w_inner, error)),
             }
         }
         let mut plans = Vec::with_capacity(branches.len());
         let mut refused = None;
         for branch in branches {
-            match self.plan(branch, r, node) {
+            // Not tried twice: on every level of a deep schema that would double the work below it.
+            let plan = match known.take_if(|(inner, _)| std::ptr::eq(*inner, branch)) {
+                Some((_, error)) => Err(error),
+                None => self.plan(branch, r, node),
+            };
+            match plan {
                 Ok(plan) => plans.push(Some(plan)),
                 Err(error) => {
                     refused.get_or_insert(error);
@@ -267,6 +287,9 @@ impl<'a> Compiler<'a> {
         };
         let bytes = field.ty.encode_default(default).map_err(|why| {
             self.refuse(format!("the writer has no such field, and the reader's default is ill-typed: {why}"))
+        })?;
+        self.defaults_bytes_left = self.defaults_bytes_left.checked_sub(bytes.len()).ok_or_else(|| {
+            self.refuse(format!("with this one, the defaults take more than {DEFAULTS_BYTES_MAX} bytes"))
         })?;
         let plan = self.plan(&field.ty, &field.ty, child)?;
         self.push(Op::Default { plan: Box::new(plan), bytes: bytes.into() }, out);

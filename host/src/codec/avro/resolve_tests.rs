@@ -263,3 +263,32 @@ fn blocks_with_byte_counts_are_read_and_skipped() {
     let array = decode(&avro(&writer), &avro(&writer), &[datum]).expect("reads");
     assert_eq!(to_json(&avro(&writer), &array), [json!({ "a": [1, 2, 3], "b": [1, 2, 3], "c": 5 })]);
 }
+
+#[test]
+fn a_mismatch_deep_in_nullable_records_is_found_once() {
+    let deep = |leaf: Json| {
+        (0..28).fold(json!(["null", leaf]), |inner, level| {
+            let fields = json!([{ "name": "f", "type": inner }]);
+            json!(["null", { "type": "record", "name": format!("R{level}"), "fields": fields }])
+        })
+    };
+    let error = resolve(&deep(json!("int")), &deep(json!("string")), Strictness::Whole).expect_err("no int");
+    assert!(error.path.ends_with("f.f`") && error.rule.contains("cannot be read as"), "{error}");
+}
+
+#[test]
+fn the_defaults_of_a_plan_are_bounded() {
+    let inner = |fields: Json| json!({ "type": "record", "name": "I", "fields": fields });
+    let outer = |inner: Json, count: usize| {
+        let mut fields = vec![json!({ "name": "f0", "type": inner })];
+        fields.extend((1..count).map(|n| json!({ "name": format!("f{n}"), "type": "I" })));
+        record(json!(fields))
+    };
+    let large = json!([{ "name": "s", "type": "string", "default": "x".repeat(100_000) }]);
+    let compiled = |count| {
+        resolve(&outer(inner(json!([])), count), &outer(inner(large.clone()), count), Strictness::Whole)
+    };
+    compiled(100).expect("10 MB");
+    let error = compiled(1000).expect_err("100 MB");
+    assert!(error.rule.contains("the defaults take more than"), "{error}");
+}

@@ -10,6 +10,9 @@ use crate::codec::columns::Store;
 use crate::codec::columns::slot;
 use crate::codec::fault::Fault;
 
+/// What one entry of a column takes, about, in bytes.
+const ENTRY_BYTES: usize = 16;
+
 impl Store {
     /// Appends a null where the column can hold one, else a value that stands for nothing.
     pub(crate) fn placeholder(&mut self, layout: &Layout, id: NodeId) -> Result<(), Fault> {
@@ -36,6 +39,8 @@ impl Store {
             Shape::Decimal256(index) => slot(&mut self.decimal256, *index)?.push(i256::ZERO),
             Shape::Interval(index) => slot(&mut self.interval, *index)?.push(IntervalMonthDayNano::ZERO),
             Shape::Struct { len, children } => {
+                // One byte of a record, or none, can stand for thousands of fields.
+                self.grow(children.len().saturating_mul(ENTRY_BYTES))?;
                 for child in children {
                     self.placeholder(layout, *child)?;
                 }
@@ -78,6 +83,13 @@ impl Store {
         let end = i32::try_from(self.len(layout, child)).map_err(|_| Fault::TooLarge)?;
         slot(&mut self.lists, list)?.push(end);
         Ok(())
+    }
+
+    /// Counts an entry that the record does not have: a default of so many bytes in Avro, where a
+    /// number takes one byte at least.
+    #[inline]
+    pub(crate) fn grow_by_default(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.grow(bytes.saturating_mul(size_of::<i64>()).saturating_add(ENTRY_BYTES))
     }
 
     /// Counts bytes that do not come from the record itself.

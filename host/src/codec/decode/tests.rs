@@ -310,6 +310,34 @@ fn few_bytes_never_become_many() {
     assert_eq!(decoded.bad[0].1.code.0, "avro-count");
 }
 
+/// A null is one byte, and an empty record is none, but each is a row in all of the reader's columns.
+#[test]
+fn nulls_and_absent_fields_count_all_their_columns() {
+    let fields =
+        (0..1000).map(|n| json!({ "name": format!("f{n}"), "type": ["null", "long"], "default": null }));
+    let wide = json!({ "type": "record", "name": "W", "fields": fields.collect::<Json>() });
+    let empty = json!({ "type": "record", "name": "W", "fields": [] });
+    let list = |item: &Json| json!({ "type": "array", "items": item });
+    let datum = |count: i64, bytes: usize| {
+        let mut datum = wire_format::header(RegistryId(1)).to_vec();
+        write_long(count, &mut datum);
+        datum.resize(datum.len() + bytes + 1, 0);
+        datum
+    };
+    let nullable = list(&json!(["null", wide]));
+    for (writer, reader, few, many) in [
+        (&nullable, &nullable, datum(1000, 1000), datum(10_000, 10_000)),
+        (&list(&empty), &list(&wide), datum(1000, 0), datum(10_000, 0)),
+    ] {
+        let mut decoder = value_decoder(reader, Format::Avro, MemorySchemas::default().with(1, writer));
+        let records = MemoryRecords::values([Some(few), Some(many)]);
+        let decoded = all(&mut decoder, &records);
+        assert_eq!((decoded.records, decoded.end), (vec![0], 1), "the second has no room beside the first");
+        let decoded = decoder.decode(&records, 1..2, &[]).expect("the second");
+        assert_eq!(decoded.bad[0].1.code.0, "value-too-large", "nor alone");
+    }
+}
+
 #[test]
 fn a_batch_ends_before_its_placeholders_take_too_much() {
     let fixed = json!({ "type": "fixed", "name": "F", "size": 1 << 20 });

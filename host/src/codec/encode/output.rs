@@ -30,6 +30,7 @@ use crate::model::failure::Stage;
 use crate::model::failure::Stop;
 use crate::model::ids::RegistryId;
 use crate::model::ids::SchemaId;
+use crate::model::limits::ENCODED_BYTES_PER_BATCH_MAX;
 use crate::model::manifest::PartType;
 use crate::model::pipeline_spec::Format;
 use crate::model::schema_table::SchemaTable;
@@ -37,6 +38,10 @@ use crate::model::schema_table::TableEntry;
 use crate::pipeline::ports::EncodeFailure;
 use crate::pipeline::ports::EncodedPart;
 use crate::pipeline::ports::Encoder;
+
+/// Most bad rows of one column that are noted one by one. Each takes a message, so that a guest which
+/// emits nothing else would fill the host's memory with them.
+const BAD_ROWS_MAX: usize = 10_000;
 
 /// Finds the registry's id of a schema that a guest writes on a dynamic port. Called once for
 /// each schema; a failure is asked again at the next batch.
@@ -148,16 +153,15 @@ impl Encoder for PartEncoder {
         let mut rows = Rows { column, out, bad: Vec::new(), stage: *stage, trail };
         let written = match form {
             Form::Raw => cells::bare_root(&AvroType::Bytes, column).map(|cells| {
-                rows.write(&AvroType::Bytes, |row, out| plain::write(Format::Raw, &cells, row, datum, out));
+                rows.write(&AvroType::Bytes, |row, out| plain::write(Format::Raw, &cells, row, datum, out))
             }),
             Form::Avro { ty, header } => avro(&mut rows, ty, *header),
             Form::Json { ty } => cells::bare_root(ty, column).map(|cells| {
                 let inner = ty.as_nullable().map_or(&*ty, |(inner, _)| inner);
-                rows.write(ty, |row, out| json::write(inner, &cells, row, out));
+                rows.write(ty, |row, out| json::write(inner, &cells, row, out))
             }),
-            Form::Plain { ty, format } => cells::bare_root(ty, column).map(|cells| {
-                rows.write(ty, |row, out| plain::write(*format, &cells, row, datum, out));
-            }),
+            Form::Plain { ty, format } => cells::bare_root(ty, column)
+                .map(|cells| rows.write(ty, |row, out| plain::write(*format, &cells, row, datum, out))),
             Form::Dynamic { table, register, known } => {
                 let schema = schema.ok_or_else(|| stop(field, "rows without a schema id, expected one"))?;
                 let known = match known.get(&schema) {
@@ -174,7 +178,8 @@ impl Encoder for PartEncoder {
             }
         };
         match written {
-            Ok(()) => Ok(rows.bad),
+            Ok(Ok(())) => Ok(rows.bad),
+            Ok(Err(cause)) => Err(EncodeFailure::TooLarge(cause)),
             Err(Mismatch { expected, found }) => Err(EncodeFailure::Stop(stop(
                 field,
                 &format!("a column of {found}, expected one of {expected}"),
@@ -192,11 +197,10 @@ fn stop(field: &str, what: &str) -> Stop {
     )
 }
 
-fn avro(rows: &mut Rows<'_>, ty: &AvroType, header: [u8; 5]) -> Result<(), Mismatch> {
+fn avro(rows: &mut Rows<'_>, ty: &AvroType, header: [u8; 5]) -> Result<Result<(), BadRecord>, Mismatch> {
     let column = rows.column;
     let cells = cells::root(ty, column)?;
-    rows.write(ty, |row, out| write_framed(&cells, header, row, out));
-    Ok(())
+    Ok(rows.write(ty, |row, out| write_framed(&cells, header, row, out)))
 }
 
 #[inline]
@@ -215,7 +219,14 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// Writes every row: null rows as null entries, bad ones too.
-    fn write(&mut self, ty: &AvroType, mut write: impl FnMut(usize, &mut Vec<u8>) -> Result<(), Fault>) {
+    ///
+    /// # Errors
+    /// When there are too many bytes, or too many bad rows; what was written is incomplete then.
+    fn write(
+        &mut self,
+        ty: &AvroType,
+        mut write: impl FnMut(usize, &mut Vec<u8>) -> Result<(), Fault>,
+    ) -> Result<(), BadRecord> {
         let nulls = RootNulls::of(ty, self.column);
         for row in 0..self.column.len() {
             if nulls.is_null(row) {
@@ -224,20 +235,30 @@ impl Rows<'_> {
             }
             let start = self.out.bytes.len();
             let result = write(row, &mut self.out.bytes);
-            let fits = u32::try_from(self.out.bytes.len()).is_ok();
+            let fits = self.out.bytes.len() <= ENCODED_BYTES_PER_BATCH_MAX;
             match result {
                 Ok(()) if fits => self.out.end_entry(false),
-                Ok(()) => self.refuse(row, start, Fault::EncodeTooLarge),
-                Err(fault) => self.refuse(row, start, fault),
+                Ok(()) => return Err(self.cause(Fault::EncodeTooLarge)),
+                Err(fault) => self.refuse(row, start, fault)?,
             }
         }
+        Ok(())
     }
 
     #[cold]
-    fn refuse(&mut self, row: usize, start: usize, fault: Fault) {
+    fn refuse(&mut self, row: usize, start: usize, fault: Fault) -> Result<(), BadRecord> {
+        let cause = self.cause(fault);
+        if fault == Fault::EncodeTooLarge || self.bad.len() >= BAD_ROWS_MAX {
+            return Err(cause);
+        }
         self.out.bytes.truncate(start);
         self.out.end_entry(true);
-        self.bad.push((row as u32, self.trail.bad_record(fault, self.stage, None)));
+        self.bad.push((row as u32, cause));
+        Ok(())
+    }
+
+    fn cause(&self, fault: Fault) -> BadRecord {
+        self.trail.bad_record(fault, self.stage, None)
     }
 }
 

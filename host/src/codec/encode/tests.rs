@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use arrow_array::Array;
 use arrow_array::ArrayRef;
 use arrow_array::BinaryArray;
 use arrow_array::BooleanArray;
+use arrow_array::Decimal128Array;
 use arrow_array::Int32Array;
 use arrow_array::Int64Array;
+use arrow_array::ListArray;
 use arrow_array::StringArray;
 use arrow_array::StructArray;
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::DataType;
 use arrow_schema::Field;
 use serde_json::Value as Json;
@@ -159,4 +163,64 @@ fn avro_without_a_schema_id_is_refused() {
     let refusal =
         PartEncoder::new(&part, Format::Avro, Stage::KeyEncode, "outputs.out.key", Registration::None);
     assert_eq!(refusal.expect_err("no id").code.0, "schema-unregistered");
+}
+
+/// What an encoder says of a column that is too large, and how many bytes it had written by then.
+fn too_large(schema: Json, format: Format, column: ArrayRef) -> (&'static str, usize) {
+    let mut out = EncodedPart::default();
+    match encoder(schema, format).encode(&column, None, &mut out) {
+        Err(EncodeFailure::TooLarge(cause)) => (cause.code.0, out.bytes.len()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn list_of(items: ArrayRef) -> ArrayRef {
+    let field = Arc::new(Field::new("item", items.data_type().clone(), false));
+    let offsets = OffsetBuffer::from_lengths([items.len()]);
+    Arc::new(ListArray::new(field, offsets, items, None))
+}
+
+#[test]
+fn a_batch_is_bounded_once_it_is_encoded() {
+    let symbol = "S".repeat(1 << 20);
+    let schema = json!({ "type": "enum", "name": "E", "symbols": [symbol] });
+    let rows = |count| Arc::new(Int32Array::from(vec![0; count]));
+    let (entries, bad) = encode(&mut encoder(schema.clone(), Format::Json), rows(60));
+    assert_eq!((entries.len(), bad.len()), (60, 0));
+    let (code, _) = too_large(schema, Format::Json, rows(70));
+    assert_eq!(code, "encode-too-large");
+}
+
+/// Few bytes of columns become many within one row, which is measured before it is done.
+#[test]
+fn a_row_is_bounded_while_it_is_encoded() {
+    let decimal =
+        json!({ "type": "fixed", "name": "F", "size": 1 << 20, "logicalType": "decimal", "precision": 5 });
+    let decimals = Decimal128Array::from(vec![7; 10_000]).with_precision_and_scale(5, 0).expect("decimals");
+    let name = "n".repeat(1000);
+    let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true; 1 << 20]));
+    let fields = vec![Field::new(&name, DataType::Boolean, false)];
+    let records: ArrayRef = Arc::new(StructArray::new(fields.into(), vec![flags], None));
+    let record = json!({ "type": "record", "name": "R", "fields": [{ "name": name, "type": "boolean" }] });
+    let text: ArrayRef = Arc::new(StringArray::from(vec!["\u{1}".repeat(1 << 20); 80]));
+    for (item, items, format) in [
+        (decimal, Arc::new(decimals) as ArrayRef, Format::Avro),
+        (record, records, Format::Json),
+        (json!("string"), text, Format::Json),
+    ] {
+        let schema = json!({ "type": "array", "items": item });
+        let (code, bytes) = too_large(schema, format, list_of(items));
+        assert_eq!(code, "encode-too-large", "{item}");
+        assert!(bytes < (64 << 20) + (8 << 20), "{item}: {bytes} bytes");
+    }
+}
+
+#[test]
+fn rows_that_cannot_be_encoded_are_noted_up_to_a_bound() {
+    let symbols = json!({ "type": "enum", "name": "E", "symbols": ["A"] });
+    let column = |count| Arc::new(Int32Array::from(vec![1; count]));
+    let (_, bad) = encode(&mut encoder(symbols.clone(), Format::Avro), column(10_000));
+    assert_eq!(bad.len(), 10_000);
+    let (code, _) = too_large(symbols, Format::Avro, column(10_001));
+    assert_eq!(code, "encode-enum", "a batch of one row is set aside for what is wrong with it");
 }

@@ -405,7 +405,7 @@ impl<'de> Visitor<'de> for Value<'_, '_, '_> {
 impl Value<'_, '_, '_> {
     fn missing(&mut self, field: &JsonField) -> Result<(), Fault> {
         let (plan, bytes) = field.default.as_ref().ok_or(Fault::JsonMissing)?;
-        self.run.store.grow(bytes.len())?;
+        self.run.store.grow_by_default(bytes.len())?;
         values(plan, bytes, self.run.layout, self.run.store, Utf8::AtEnd, self.run.trail)
     }
 }

@@ -11,6 +11,7 @@ use crate::codec::avro::encode::Cells;
 use crate::codec::avro::encode::at;
 use crate::codec::avro::encode::duration_parts;
 use crate::codec::avro::encode::range;
+use crate::codec::avro::encode::room;
 use crate::codec::fault::Fault;
 use crate::codec::json::text_form;
 use crate::model::avro_type::AvroType;
@@ -73,7 +74,7 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
             }
         }
         (AvroType::String, Cells::Bytes(values)) => string(values.get(row)?, out)?,
-        (_, Cells::Bytes(values)) => base64(values.get(row)?, out),
+        (_, Cells::Bytes(values)) => base64(values.get(row)?, out)?,
         (AvroType::Uuid(UuidRepr::Fixed { .. }), Cells::Fixed { data, .. }) | (_, Cells::Uuid(data)) => {
             let bytes =
                 data.get(row * 16..).and_then(|rest| rest.first_chunk::<16>()).ok_or(Fault::Internal)?;
@@ -82,7 +83,7 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
         }
         (_, Cells::Fixed { size, data }) => {
             let start = row * size;
-            base64(data.get(start..start + size).ok_or(Fault::Internal)?, out);
+            base64(data.get(start..start + size).ok_or(Fault::Internal)?, out)?;
         }
         (AvroType::Enum(ty), Cells::Enum { values, .. }) => {
             let index = usize::try_from(at(values, row)?).ok();
@@ -117,6 +118,7 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
                 out.extend_from_slice(field.name.as_bytes());
                 out.extend_from_slice(b"\":");
                 write(&field.ty, cells, row, out)?;
+                room(out, 0)?;
             }
             out.push(b'}');
         }
@@ -128,6 +130,7 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
                     out.push(b',');
                 }
                 write(ty, item, child, out)?;
+                room(out, 0)?;
             }
             out.push(b']');
         }
@@ -141,6 +144,7 @@ pub(crate) fn write(ty: &AvroType, cells: &Cells<'_>, row: usize, out: &mut Vec<
                 string(keys.get(child)?, out)?;
                 out.push(b':');
                 write(ty, item, child, out)?;
+                room(out, 0)?;
             }
             out.push(b'}');
         }
@@ -161,6 +165,7 @@ fn json(value: &impl serde::Serialize, out: &mut Vec<u8>) -> Result<(), Fault> {
 }
 
 fn string(value: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+    room(out, value.len())?;
     json(&std::str::from_utf8(value).map_err(|_| Fault::Internal)?, out)
 }
 
@@ -173,10 +178,12 @@ fn text(value: Option<String>, out: &mut Vec<u8>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn base64(value: &[u8], out: &mut Vec<u8>) {
+fn base64(value: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+    room(out, value.len())?;
     out.push(b'"');
     out.extend_from_slice(STANDARD.encode(value).as_bytes());
     out.push(b'"');
+    Ok(())
 }
 
 fn not_finite(value: f64, out: &mut Vec<u8>) {

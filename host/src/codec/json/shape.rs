@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::codec::avro::plan::Plan;
+use crate::codec::avro::resolve::DEFAULTS_BYTES_MAX;
 use crate::codec::avro::resolve::Strictness;
 use crate::codec::avro::resolve::compile_at;
 use crate::codec::columns::Layout;
@@ -126,97 +127,108 @@ pub(super) struct JsonField {
 /// # Errors
 /// When a default is ill-typed.
 pub(super) fn compile(ty: &AvroType, layout: &Layout) -> Result<JsonNode, String> {
-    node(ty, layout, layout.root, "")
+    Compiler { layout, defaults_bytes_left: DEFAULTS_BYTES_MAX }.node(ty, layout.root, "")
 }
 
-fn node(ty: &AvroType, layout: &Layout, id: NodeId, label: &str) -> Result<JsonNode, String> {
-    let inner = ty.as_nullable().map_or(ty, |(inner, _)| inner);
-    let found = layout.node(id).map_err(|fault| fault.text().to_owned())?;
-    let form = form(inner, layout, &found.shape, label)?;
-    let nullable = ty.as_nullable().is_some();
-    Ok(JsonNode { id, nullable, nulls: found.nulls, form, label: label.into() })
+struct Compiler<'a> {
+    layout: &'a Layout,
+    defaults_bytes_left: usize,
 }
 
-fn form(ty: &AvroType, layout: &Layout, shape: &Shape, label: &str) -> Result<Form, String> {
-    Ok(match (ty, shape) {
-        (AvroType::Null, Shape::Null(_)) => Form::Null,
-        (AvroType::Boolean, Shape::Boolean(column)) => Form::Boolean(*column),
-        (AvroType::Int, Shape::Int32(column)) => Form::Int(*column),
-        (AvroType::Long, Shape::Int64(column)) => Form::Long(*column),
-        (AvroType::Float, Shape::Float32(column)) => Form::Float(*column),
-        (AvroType::Double, Shape::Float64(column)) => Form::Double(*column),
-        (AvroType::String, Shape::Bytes(column)) => Form::Text(*column),
-        (AvroType::Bytes, Shape::Bytes(column)) => Form::Bytes(*column),
-        (AvroType::Fixed { .. }, Shape::Fixed(column)) => Form::Fixed(*column),
-        (AvroType::Uuid(_), Shape::Fixed(column)) => Form::Uuid(*column),
-        (AvroType::Enum(ty), Shape::Int32(column)) => {
-            Form::Enum { column: *column, symbols: ty.symbols.iter().cloned().zip(0..).collect() }
-        }
-        (
-            AvroType::Decimal { precision, scale, .. },
-            Shape::Decimal128(column) | Shape::Decimal256(column),
-        ) => {
-            let wide = matches!(shape, Shape::Decimal256(_));
-            Form::Decimal { column: *column, wide, precision: *precision as u8, scale: *scale }
-        }
-        (AvroType::Date, Shape::Int32(column)) => Form::Date(*column),
-        (AvroType::TimeMillis, Shape::Int32(column)) => Form::TimeMillis(*column),
-        (AvroType::TimeMicros, Shape::Int64(column)) => Form::TimeMicros(*column),
-        (AvroType::Timestamp(unit), Shape::Int64(column)) => {
-            Form::Timestamp { column: *column, unit: *unit, local: false }
-        }
-        (AvroType::LocalTimestamp(unit), Shape::Int64(column)) => {
-            Form::Timestamp { column: *column, unit: *unit, local: true }
-        }
-        (AvroType::Duration { .. }, Shape::Interval(column)) => Form::Duration(*column),
-        (AvroType::Record(record), Shape::Struct { len, children }) => {
-            let fields = fields(record, layout, children, label)?;
-            let index = record.fields.iter().map(|field| field.name.clone()).zip(0..).collect();
-            Form::Record { len: *len, fields, index }
-        }
-        (AvroType::Array(item), Shape::List { list, item: child }) => {
-            Form::Array { list: *list, item: Box::new(node(item, layout, *child, &format!("{label}[]"))?) }
-        }
-        (AvroType::Map(item), Shape::Map { list, key, value }) => {
-            let item = Box::new(node(item, layout, *value, &format!("{label}{{}}"))?);
-            Form::Map { list: *list, key: *key, item }
-        }
-        (AvroType::Union(branches), Shape::Union { union, children, .. }) => {
-            let mut forms = Vec::with_capacity(branches.len());
-            for (branch, child) in branches.iter().zip(children) {
-                let Some(kind) = kind(branch) else {
-                    return Err("a union directly in a union".to_owned());
-                };
-                forms.push((kind, node(branch, layout, *child, label)?));
-            }
-            Form::Union { union: *union, branches: forms }
-        }
-        _ => return Err(Fault::Internal.text().to_owned()),
-    })
-}
-
-fn fields(
-    record: &RecordType,
-    layout: &Layout,
-    children: &[NodeId],
-    label: &str,
-) -> Result<Vec<JsonField>, String> {
-    let mut fields = Vec::with_capacity(children.len());
-    for (field, child) in record.fields.iter().zip(children) {
-        let label = if label.is_empty() { field.name.clone() } else { format!("{label}.{}", field.name) };
-        let default = match &field.default {
-            None => None,
-            Some(default) => {
-                let bytes = field.ty.encode_default(default).map_err(|why| format!("at `{label}`: {why}"))?;
-                let plan = compile_at(&field.ty, &field.ty, layout, *child, Strictness::Whole);
-                Some((plan.map_err(|error| error.to_string())?, bytes))
-            }
-        };
-        fields.push(JsonField {
-            name: field.name.clone(),
-            node: node(&field.ty, layout, *child, &label)?,
-            default,
-        });
+impl Compiler<'_> {
+    fn node(&mut self, ty: &AvroType, id: NodeId, label: &str) -> Result<JsonNode, String> {
+        let inner = ty.as_nullable().map_or(ty, |(inner, _)| inner);
+        let found = self.layout.node(id).map_err(|fault| fault.text().to_owned())?;
+        let form = self.form(inner, &found.shape, label)?;
+        let nullable = ty.as_nullable().is_some();
+        Ok(JsonNode { id, nullable, nulls: found.nulls, form, label: label.into() })
     }
-    Ok(fields)
+
+    fn form(&mut self, ty: &AvroType, shape: &Shape, label: &str) -> Result<Form, String> {
+        Ok(match (ty, shape) {
+            (AvroType::Null, Shape::Null(_)) => Form::Null,
+            (AvroType::Boolean, Shape::Boolean(column)) => Form::Boolean(*column),
+            (AvroType::Int, Shape::Int32(column)) => Form::Int(*column),
+            (AvroType::Long, Shape::Int64(column)) => Form::Long(*column),
+            (AvroType::Float, Shape::Float32(column)) => Form::Float(*column),
+            (AvroType::Double, Shape::Float64(column)) => Form::Double(*column),
+            (AvroType::String, Shape::Bytes(column)) => Form::Text(*column),
+            (AvroType::Bytes, Shape::Bytes(column)) => Form::Bytes(*column),
+            (AvroType::Fixed { .. }, Shape::Fixed(column)) => Form::Fixed(*column),
+            (AvroType::Uuid(_), Shape::Fixed(column)) => Form::Uuid(*column),
+            (AvroType::Enum(ty), Shape::Int32(column)) => {
+                Form::Enum { column: *column, symbols: ty.symbols.iter().cloned().zip(0..).collect() }
+            }
+            (
+                AvroType::Decimal { precision, scale, .. },
+                Shape::Decimal128(column) | Shape::Decimal256(column),
+            ) => {
+                let wide = matches!(shape, Shape::Decimal256(_));
+                Form::Decimal { column: *column, wide, precision: *precision as u8, scale: *scale }
+            }
+            (AvroType::Date, Shape::Int32(column)) => Form::Date(*column),
+            (AvroType::TimeMillis, Shape::Int32(column)) => Form::TimeMillis(*column),
+            (AvroType::TimeMicros, Shape::Int64(column)) => Form::TimeMicros(*column),
+            (AvroType::Timestamp(unit), Shape::Int64(column)) => {
+                Form::Timestamp { column: *column, unit: *unit, local: false }
+            }
+            (AvroType::LocalTimestamp(unit), Shape::Int64(column)) => {
+                Form::Timestamp { column: *column, unit: *unit, local: true }
+            }
+            (AvroType::Duration { .. }, Shape::Interval(column)) => Form::Duration(*column),
+            (AvroType::Record(record), Shape::Struct { len, children }) => {
+                let fields = self.fields(record, children, label)?;
+                let index = record.fields.iter().map(|field| field.name.clone()).zip(0..).collect();
+                Form::Record { len: *len, fields, index }
+            }
+            (AvroType::Array(item), Shape::List { list, item: child }) => {
+                Form::Array { list: *list, item: Box::new(self.node(item, *child, &format!("{label}[]"))?) }
+            }
+            (AvroType::Map(item), Shape::Map { list, key, value }) => {
+                let item = Box::new(self.node(item, *value, &format!("{label}{{}}"))?);
+                Form::Map { list: *list, key: *key, item }
+            }
+            (AvroType::Union(branches), Shape::Union { union, children, .. }) => {
+                let mut forms = Vec::with_capacity(branches.len());
+                for (branch, child) in branches.iter().zip(children) {
+                    let Some(kind) = kind(branch) else {
+                        return Err("a union directly in a union".to_owned());
+                    };
+                    forms.push((kind, self.node(branch, *child, label)?));
+                }
+                Form::Union { union: *union, branches: forms }
+            }
+            _ => return Err(Fault::Internal.text().to_owned()),
+        })
+    }
+
+    fn fields(
+        &mut self,
+        record: &RecordType,
+        children: &[NodeId],
+        label: &str,
+    ) -> Result<Vec<JsonField>, String> {
+        let mut fields = Vec::with_capacity(children.len());
+        for (field, child) in record.fields.iter().zip(children) {
+            let label = if label.is_empty() { field.name.clone() } else { format!("{label}.{}", field.name) };
+            let default = match &field.default {
+                None => None,
+                Some(default) => {
+                    let bytes =
+                        field.ty.encode_default(default).map_err(|why| format!("at `{label}`: {why}"))?;
+                    self.defaults_bytes_left = self.defaults_bytes_left.checked_sub(bytes.len()).ok_or_else(|| {
+                    format!("at `{label}`: with this one, the defaults take more than {DEFAULTS_BYTES_MAX} bytes")
+                })?;
+                    let plan = compile_at(&field.ty, &field.ty, self.layout, *child, Strictness::Whole);
+                    Some((plan.map_err(|error| error.to_string())?, bytes))
+                }
+            };
+            fields.push(JsonField {
+                name: field.name.clone(),
+                node: self.node(&field.ty, *child, &label)?,
+                default,
+            });
+        }
+        Ok(fields)
+    }
 }

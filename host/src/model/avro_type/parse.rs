@@ -1,6 +1,7 @@
 //! From schema texts to the tree.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Map;
@@ -29,6 +30,12 @@ const DECIMAL_PRECISION_MAX: usize = 76;
 /// Most branches of a union: Arrow's type ids are signed bytes.
 const UNION_BRANCHES_MAX: usize = 127;
 
+/// Longest full name, in bytes: the canonical text repeats it wherever the type is referred to.
+const NAME_BYTES_MAX: usize = 1 << 10;
+/// Most bytes of full names and full aliases of one schema. A short text could make many of them, all
+/// with one long namespace.
+const NAMES_BYTES_MAX: usize = 4 << 20;
+
 /// What happens to a default that is no value of its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Defaults {
@@ -39,7 +46,13 @@ pub(super) enum Defaults {
 pub(super) fn parse(text: &str, references: &[String], defaults: Defaults) -> Result<AvroType, SchemaError> {
     let texts = references.iter().map(|text| read_json(text)).collect::<Result<Vec<_>, _>>()?;
     let root = read_json(text)?;
-    let mut parser = Parser { named: HashMap::new(), pending: HashMap::new(), path: Vec::new(), defaults };
+    let mut parser = Parser {
+        named: HashMap::new(),
+        pending: HashMap::new(),
+        path: Vec::new(),
+        names_bytes_left: NAMES_BYTES_MAX,
+        defaults,
+    };
     for text in &texts {
         if let Some(name) = text.as_object().and_then(|object| full_name(object, "").ok()) {
             parser.pending.insert(name, text);
@@ -88,6 +101,8 @@ struct Parser<'a> {
     pending: HashMap<String, &'a Json>,
     /// Field names down to the type in work.
     path: Vec<String>,
+    /// What full names and aliases may still take.
+    names_bytes_left: usize,
     defaults: Defaults,
 }
 
@@ -105,10 +120,17 @@ impl<'a> Parser<'a> {
         if depth + node.height > SCHEMA_DEPTH_MAX + 1 {
             return Err(SchemaError::TooDeep);
         }
-        if node.columns > COLUMNS_MAX {
-            return Err(self.unsupported(format!("a schema of more than {COLUMNS_MAX} columns")));
-        }
+        self.with_columns(0, node.columns)?;
         Ok(node)
+    }
+
+    /// Columns of a type so far, and of one more part of it. To be asked for each part, so that no
+    /// more of a schema is looked at than can be carried.
+    fn with_columns(&self, so_far: usize, more: usize) -> Result<usize, SchemaError> {
+        match so_far.saturating_add(more) {
+            sum @ ..=COLUMNS_MAX => Ok(sum),
+            _ => Err(self.unsupported(format!("a schema of more than {COLUMNS_MAX} columns"))),
+        }
     }
 
     fn named_or_primitive(&mut self, name: &str, namespace: &str, depth: usize) -> Result<Node, SchemaError> {
@@ -151,7 +173,7 @@ impl<'a> Parser<'a> {
                 return Err(self.invalid(format!("found `{}` twice in a union", node.ty.label())));
             }
             height = height.max(node.height);
-            columns += node.columns;
+            columns = self.with_columns(columns, node.columns)?;
             types.push(node.ty);
         }
         Ok(Node { ty: AvroType::Union(types), height: height + 1, columns: columns + 1 })
@@ -278,7 +300,7 @@ impl<'a> Parser<'a> {
                 return Err(self.invalid(format!("found the field `{}` twice in `{full}`", field.name)));
             }
             height = height.max(node_height);
-            columns += node_columns;
+            columns = self.with_columns(columns, node_columns)?;
             fields.push(field);
         }
         let ty = AvroType::Record(Arc::new(RecordType { name, fields }));
@@ -320,13 +342,14 @@ impl<'a> Parser<'a> {
             return Err(self.invalid(format!("found no `symbols` in the enum `{full}`")));
         }
         let symbols = self.strings(object, "symbols")?;
-        for (index, symbol) in symbols.iter().enumerate() {
+        let mut known_symbols = HashSet::with_capacity(symbols.len());
+        for symbol in &symbols {
             if !is_name(symbol) {
                 return Err(
                     self.invalid(format!("found the symbol `{symbol}`, expected [A-Za-z_][A-Za-z0-9_]*"))
                 );
             }
-            if symbols.iter().take(index).any(|other| other == symbol) {
+            if !known_symbols.insert(symbol.as_str()) {
                 return Err(self.invalid(format!("found the symbol `{symbol}` twice in `{full}`")));
             }
         }
@@ -380,15 +403,35 @@ impl<'a> Parser<'a> {
         Ok(node)
     }
 
-    fn name(&self, object: &Map<String, Json>, namespace: &str) -> Result<Name, SchemaError> {
+    fn name(&mut self, object: &Map<String, Json>, namespace: &str) -> Result<Name, SchemaError> {
         let full = full_name(object, namespace).map_err(|why| self.invalid(why))?;
+        self.take_name(&full)?;
         if primitive(&full).is_some() {
             return Err(self.invalid(format!("found the name `{full}`, which is a primitive type")));
         }
         let own = full.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
-        let aliases = self.strings(object, "aliases")?;
-        let aliases = aliases.iter().map(|alias| qualify(alias, &own).into()).collect();
+        let mut aliases = Vec::new();
+        for alias in self.strings(object, "aliases")? {
+            let alias = qualify(&alias, &own);
+            self.take_name(&alias)?;
+            aliases.push(alias.into());
+        }
         Ok(Name { full: full.into(), aliases })
+    }
+
+    fn take_name(&mut self, full: &str) -> Result<(), SchemaError> {
+        let len = full.len();
+        if len > NAME_BYTES_MAX {
+            return Err(self.unsupported(format!("a name of {len} bytes (at most {NAME_BYTES_MAX})")));
+        }
+        match self.names_bytes_left.checked_sub(len) {
+            Some(left) => self.names_bytes_left = left,
+            None => {
+                let what = format!("a schema with more than {NAMES_BYTES_MAX} bytes of names and aliases");
+                return Err(self.unsupported(what));
+            }
+        }
+        Ok(())
     }
 
     fn strings(&self, object: &Map<String, Json>, key: &str) -> Result<Vec<String>, SchemaError> {

@@ -182,3 +182,51 @@ fn ill_formed_schemas_say_where() {
     }
     assert!(matches!(AvroType::parse("{", &[]), Err(SchemaError::Invalid(_))));
 }
+
+/// Texts of a few hundred kilobytes that would take the host gigabytes, or minutes.
+#[test]
+fn short_texts_do_not_become_large_schemas() {
+    let error = |json: Json| parse(json).expect_err("too much").to_string();
+    let began = std::time::Instant::now();
+
+    let field = |n: usize| json!({ "name": format!("f{n}"), "type": "int" });
+    let wide = record("R", (0..50_000).map(field).collect());
+    assert!(error(wide).contains("more than 4096 columns"));
+
+    let symbols: Vec<String> = (0..100_000).map(|n| format!("S{n}")).collect();
+    parse(json!({ "type": "enum", "name": "E", "symbols": symbols }))
+        .expect("many, but no more than the text");
+
+    let namespace = "n".repeat(100_000);
+    let fixed = |n: usize| json!({ "name": format!("f{n}"), "type": { "type": "fixed", "name": format!("F{n}"), "size": 1 } });
+    let named = json!({ "type": "record", "name": "R", "namespace": namespace, "fields": (0..4000).map(fixed).collect::<Json>() });
+    assert!(error(named).contains("a name of 100002 bytes (at most 1024)"));
+
+    let aliases: Vec<&str> = vec!["a"; 100_000];
+    let many = json!({ "type": "record", "name": "R", "namespace": "n".repeat(1000), "aliases": aliases, "fields": [] });
+    assert!(error(many).contains("bytes of names and aliases"));
+
+    // An array of records, each with a large default of its own.
+    let default = |of: Json, item: Json| {
+        let inner = record("I", json!([{ "name": "s", "type": of, "default": item }]));
+        let items = json!({ "type": "array", "items": inner });
+        record("R", json!([{ "name": "a", "type": items, "default": vec![json!({}); 100_000] }]))
+    };
+    let expected = "a default of more than 10000 values or 1048576 bytes";
+    assert!(error(default(json!("string"), json!("x".repeat(100_000)))).contains(expected));
+    assert!(error(default(json!("null"), Json::Null)).contains(expected));
+
+    // Each branch says why it does not fit.
+    let branch = |n: usize| json!({ "type": "fixed", "name": format!("F{n}"), "size": 1 });
+    let union = record(
+        "R",
+        json!([{ "name": "u", "type": (0..127).map(branch).collect::<Json>(), "default": vec![1; 100_000] }]),
+    );
+    let why = error(union);
+    assert!(
+        why.ends_with("..., expected a value of one of the union's branches") && why.len() < 250,
+        "{why}"
+    );
+
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+}

@@ -85,6 +85,9 @@ impl Encoder for FakeEncoder {
             }
             out.end_entry(unencodable);
         }
+        if self.0.borrow().encoded_bytes_max.is_some_and(|max| out.bytes.len() > max) {
+            return Err(EncodeFailure::TooLarge(bad("encode-too-large", Stage::ValueEncode)));
+        }
         Ok(refused)
     }
 }

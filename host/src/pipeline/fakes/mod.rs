@@ -123,6 +123,8 @@ pub(crate) struct World {
     pub(crate) undecodable: HashSet<i64>,
     /// Emitted values that cannot be encoded.
     pub(crate) unencodable: HashSet<i64>,
+    /// The encoder takes no more than so many bytes of one batch.
+    pub(crate) encoded_bytes_max: Option<usize>,
     /// Values whose outputs cannot be encoded.
     pub(crate) unencodable_inputs: HashSet<i64>,
     /// Keys on whose timers the guest traps, and so on.

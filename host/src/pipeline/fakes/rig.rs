@@ -59,6 +59,7 @@ pub(crate) struct Rig {
     commit: CommitPolicy,
     overlay_bytes_max: u64,
     bytes_per_batch_max: u64,
+    inherited_bytes_max: u64,
     test_clock: bool,
     pub(crate) status: StatusBoard,
 }
@@ -85,6 +86,7 @@ impl Rig {
             commit: CommitPolicy { interval: Duration::ZERO, records_max: 1000, bytes_max: 1 << 20 },
             overlay_bytes_max: 1 << 20,
             bytes_per_batch_max: 1 << 20,
+            inherited_bytes_max: 1 << 20,
             test_clock: false,
             status: StatusBoard::default(),
         }
@@ -138,6 +140,11 @@ impl Rig {
         self
     }
 
+    pub(crate) fn inherited_bytes_max(mut self, bytes: u64) -> Self {
+        self.inherited_bytes_max = bytes;
+        self
+    }
+
     /// A driver that has joined. The world says what it is assigned.
     pub(crate) fn join(self, world: &Shared) -> TestDriver {
         world.borrow_mut().owned = true;
@@ -168,11 +175,10 @@ impl Rig {
         let lane = Lane {
             inputs: self.inputs.iter().map(|_| decoder()).collect(),
             guest,
-            outputs: Outputs::new(vec![Output {
-                topic: super::OUTPUT,
-                key: None,
-                value: Box::new(FakeEncoder(world.clone())),
-            }]),
+            outputs: Outputs::new(
+                vec![Output { topic: super::OUTPUT, key: None, value: Box::new(FakeEncoder(world.clone())) }],
+                self.inherited_bytes_max,
+            ),
             sink: FakeSink(world.clone()),
             policy: self.policy,
             retry: RetryPolicy {

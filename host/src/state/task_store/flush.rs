@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use rocksdb::WriteBatch;
 
+use crate::model::fail_point::FailPoint;
 use crate::pipeline::backoff::Backoff;
 use crate::pipeline::state_ports::StateFailure;
 use crate::state::background::Pending;
@@ -214,6 +215,7 @@ impl TaskStore {
         self.flush.dirty_since = None;
         self.flush.phase =
             Phase::Draining(Draining { writes: WriteBatch::default(), job: None, places, record });
+        FailPoint::FlushFrozen.reach();
     }
 
     /// Takes the flush that runs as far as the effort goes.
@@ -299,8 +301,12 @@ impl TaskStore {
             let mut batch = Batch::of(&disk, writes);
             places.write(&mut batch);
             written.write(&mut batch);
+            FailPoint::FlushEnding.reach();
             batch.write()?;
-            disk.flush()
+            FailPoint::FlushWritten.reach();
+            disk.flush()?;
+            FailPoint::FlushDurable.reach();
+            Ok(())
         };
         match self.host.flushing.run(job) {
             Some(job) => {
@@ -367,6 +373,7 @@ impl TaskStore {
     /// Writes everything that is committed, and that the state is level with its changelogs now.
     pub(super) fn close_folder(mut self: Box<Self>) -> Result<(), StateFailure> {
         self.abort_cycle();
+        FailPoint::Closing.reach();
         // What runs first, then what has become dirty meanwhile; and once more if the first failed.
         for _ in 0..3 {
             self.advance_flush(Effort::All);
@@ -376,6 +383,7 @@ impl TaskStore {
             }
             self.advance_flush(Effort::All);
             if self.flush.count > flushes && !self.is_dirty() {
+                FailPoint::Closed.reach();
                 return Ok(());
             }
         }

@@ -7,7 +7,11 @@ use smallvec::SmallVec;
 use crate::wasm::columns::column_error::ColumnError;
 
 /// Where each buffer begins. As Arrow recommends; enough for every type.
-const ALIGNMENT: usize = 64;
+pub const ALIGNMENT: usize = 64;
+
+/// Most rows of all columns together that have no bytes to show for them: null, a record without
+/// fields, `fixed` of size 0.
+const WEIGHTLESS_ROWS_MAX: usize = 1 << 20;
 
 /// Most buffers that a column can have (validity, offsets, data).
 pub const BUFFERS_MAX: usize = 3;
@@ -18,6 +22,8 @@ pub const BUFFERS_MAX: usize = 3;
 pub struct Arena {
     memory: Buffer,
     parts: Parts,
+    /// Rows without bytes that were found so far.
+    weightless_rows: usize,
 }
 
 /// Fills an [`Arena`]: the buffers and children of a column, then its end, then the next column.
@@ -98,11 +104,37 @@ impl ArenaBuilder {
     /// Nothing more comes.
     #[must_use]
     pub fn finish(self) -> Arena {
-        Arena { memory: self.memory.into(), parts: self.parts }
+        Arena { memory: self.memory.into(), parts: self.parts, weightless_rows: 0 }
     }
 }
 
 impl Arena {
+    /// How many rows of all columns had no bytes: each costs the host as much as one that has.
+    #[must_use]
+    pub fn weightless_rows(&self) -> usize {
+        self.weightless_rows
+    }
+
+    /// Counts the rows of a column that has no bytes.
+    ///
+    /// # Errors
+    /// When there are too many in all columns together.
+    pub(super) fn take_weightless(&mut self, rows: usize) -> Result<(), ColumnError> {
+        let left = WEIGHTLESS_ROWS_MAX - self.weightless_rows;
+        if rows > left {
+            return Err(ColumnError::new(format!(
+                "has {rows} rows without bytes; expected at most {left}, since all columns together may have {WEIGHTLESS_ROWS_MAX}"
+            )));
+        }
+        self.weightless_rows += rows;
+        Ok(())
+    }
+
+    /// The most rows that columns of so many bytes can have: a row takes at least a bit.
+    pub(super) fn rows_max(&self) -> usize {
+        self.memory.len().saturating_mul(8).saturating_add(WEIGHTLESS_ROWS_MAX)
+    }
+
     /// Hands out a column, once.
     ///
     /// # Errors

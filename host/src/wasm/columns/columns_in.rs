@@ -20,6 +20,7 @@ use crate::wasm::columns::abi::COLUMN_NULL_COUNT;
 use crate::wasm::columns::abi::LIST;
 use crate::wasm::columns::abi::U32;
 use crate::wasm::columns::abi::types;
+use crate::wasm::columns::arena::ALIGNMENT;
 use crate::wasm::columns::arena::Arena;
 use crate::wasm::columns::arena::ArenaBuilder;
 use crate::wasm::columns::arena::BUFFERS_MAX;
@@ -119,9 +120,13 @@ pub enum ColumnsFailure {
     NotAligned,
 }
 
+/// Bytes that the host keeps for every column beside its buffers: about what an array takes.
+const COLUMN_BYTES: u64 = 128;
+
 /// What a list of columns amounts to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Extent {
+    pub columns: usize,
     pub buffers: usize,
     /// Bytes of all buffers. The same memory may be counted more than once.
     pub bytes: u64,
@@ -139,7 +144,7 @@ impl Extent {
                 "there are {count} columns; expected at most {COLUMNS_MAX}"
             ))));
         }
-        let mut extent = Self::default();
+        let mut extent = Self { columns: count, ..Self::default() };
         // Every child is a column with one parent, so that there are more columns than children.
         let mut children_left = count;
         for (index, column) in columns.elements(memory, 4)?.iter().enumerate() {
@@ -159,6 +164,15 @@ impl Extent {
             }
         }
         Ok(extent)
+    }
+
+    /// What the columns take in the host's memory, in bytes: buffers as they are aligned there, and
+    /// the columns themselves, so that many that are empty are bounded too.
+    #[must_use]
+    pub fn host_bytes(&self) -> u64 {
+        let alignment = (self.buffers as u64).saturating_mul(ALIGNMENT as u64);
+        let columns = (self.columns as u64).saturating_mul(COLUMN_BYTES);
+        self.bytes.saturating_add(alignment).saturating_add(columns)
     }
 
     /// Copies the list of columns that this is the extent of.
@@ -221,7 +235,7 @@ mod tests {
     #[test]
     fn columns_are_read_where_they_are() {
         let memory = column([28, 2], [40, 1]);
-        assert_eq!(extent(&memory), Ok(Extent { buffers: 2, bytes: 5 }));
+        assert_eq!(extent(&memory), Ok(Extent { columns: 1, buffers: 2, bytes: 5 }));
         let mut arena =
             extent(&memory).and_then(|e| e.copy(ListIn { at: 8, len: 1 }, &memory)).expect("copied");
         let column = arena.take(0).expect("a column");

@@ -48,22 +48,24 @@ pub(super) fn items(
     items.map(|mut items| NullBuffer::new(items.finish()))
 }
 
-/// The rows of one branch of a union to which no live row of the union refers.
-pub(super) fn branch(
+/// The rows of each branch of a union to which no live row of the union refers. Every offset is
+/// below the length of its branch.
+pub(super) fn branches(
     type_ids: &ScalarBuffer<i8>,
     offsets: &ScalarBuffer<i32>,
     dead: Option<&NullBuffer>,
-    id: i8,
-    count: usize,
-) -> Option<NullBuffer> {
+    lengths: &[usize],
+) -> Option<Vec<NullBuffer>> {
     let dead = dead?;
-    let mut live = all(count, false);
-    for (row, (row_id, offset)) in type_ids.iter().zip(offsets.iter()).enumerate() {
-        if *row_id == id && dead.is_valid(row) {
-            live.set_bit(usize::try_from(*offset).unwrap_or_default(), true);
+    let mut live: Vec<_> = lengths.iter().map(|length| all(*length, false)).collect();
+    for (row, (id, offset)) in type_ids.iter().zip(offsets.iter()).enumerate() {
+        if dead.is_valid(row)
+            && let Some(branch) = usize::try_from(*id).ok().and_then(|id| live.get_mut(id))
+        {
+            branch.set_bit(usize::try_from(*offset).unwrap_or_default(), true);
         }
     }
-    Some(NullBuffer::new(live.finish()))
+    Some(live.into_iter().map(|mut live| NullBuffer::new(live.finish())).collect())
 }
 
 fn all(count: usize, value: bool) -> BooleanBufferBuilder {

@@ -35,9 +35,6 @@ use crate::wasm::columns::primitive::Primitive;
 use crate::wasm::columns::shape::ColumnShape;
 use crate::wasm::columns::shape::Node;
 
-/// Most elements of a column that has no bytes to show for them (null, empty struct, `fixed(0)`).
-const WEIGHTLESS_ROWS_MAX: usize = 1 << 24;
-
 /// Checks the column at `root` and everything under it against `shape`.
 ///
 /// # Errors
@@ -99,7 +96,7 @@ impl Lift<'_> {
         let column = self.arena.take(index)?;
         check_layout(&column, shape)?;
         if shape.node.is_weightless() {
-            check_weightless(len)?;
+            self.arena.take_weightless(len)?;
         }
         let nulls = match &shape.node {
             Node::Null | Node::Union { .. } => None,
@@ -181,6 +178,7 @@ impl Lift<'_> {
     ) -> Result<(OffsetBuffer<i32>, ArrayRef), ColumnError> {
         let offsets = self.offsets(part)?;
         let count = last(&offsets);
+        self.check_count(count)?;
         let dead = dead::items(&offsets, part.dead_children().as_ref(), count);
         let child = self.arena.child(&part.column, 0)?;
         let items = self
@@ -226,20 +224,40 @@ impl Lift<'_> {
                     columns.len()
                 )));
             };
-            *length = (*length).max(offset + 1);
+            // A value that many rows share would be encoded many times over.
+            if offset < *length {
+                return Err(ColumnError::new(format!(
+                    "row {row} has the offset {offset} in branch {id}; expected {length} or more, since the offsets of a branch rise"
+                )));
+            }
+            *length = offset + 1;
         }
+        self.check_count(lengths.iter().sum())?;
+        let dead = dead::branches(&type_ids, &offsets, part.within.dead, &lengths);
         let mut arrays = Vec::with_capacity(columns.len());
-        for (position, ((shape, (id, field)), length)) in
+        for (position, ((shape, (_, field)), length)) in
             columns.iter().zip(fields.iter()).zip(&lengths).enumerate()
         {
             let child = self.arena.child(&part.column, position)?;
-            let dead = dead::branch(&type_ids, &offsets, part.within.dead, id, *length);
-            let within = Within { is_exact: false, ..part.child(dead.as_ref()) };
+            let dead = dead.as_ref().and_then(|dead| dead.get(position));
+            let within = Within { is_exact: false, ..part.child(dead) };
             let array =
                 self.column(shape, &within, child, *length).map_err(|error| error.under(field.name()))?;
             arrays.push(array);
         }
         made(UnionArray::try_new(fields.clone(), type_ids, Some(offsets), arrays))
+    }
+
+    /// Refuses children that cannot be there, before anything is made in their number: eight rows
+    /// take a byte somewhere, or count as weightless.
+    fn check_count(&self, count: usize) -> Result<(), ColumnError> {
+        let max = self.arena.rows_max();
+        if count > max {
+            return Err(ColumnError::new(format!(
+                "refers to {count} child rows; expected at most {max} in an emission of so many bytes"
+            )));
+        }
+        Ok(())
     }
 
     fn buffer(&self, part: &Part<'_>, index: usize, bytes: usize) -> Result<Buffer, ColumnError> {
@@ -313,13 +331,6 @@ fn check_layout(column: &Column, shape: &ColumnShape) -> Result<(), ColumnError>
         "has {found_buffers} buffers and {found_children} children; expected {buffers} and {children} for {}",
         shape.data_type
     )))
-}
-
-fn check_weightless(len: usize) -> Result<(), ColumnError> {
-    if len > WEIGHTLESS_ROWS_MAX {
-        return Err(ColumnError::new(format!("has {len} rows; expected at most {WEIGHTLESS_ROWS_MAX}")));
-    }
-    Ok(())
 }
 
 fn made<A: Array + 'static>(array: Result<A, ArrowError>) -> Result<ArrayRef, ColumnError> {

@@ -21,6 +21,10 @@ use crate::wasm::compile::process::compile;
 use crate::wasm::cut::cut;
 use crate::wasm::engine::EngineSettings;
 
+/// Most native code of one component, in bytes: it stays in memory for as long as a pipeline runs it.
+/// An interpreter with its libraries becomes about 100 MiB.
+pub const NATIVE_BYTES_MAX: u64 = 512 << 20;
+
 /// What one compilation may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
@@ -51,6 +55,8 @@ pub enum CompileError {
     Cpu { limit_s: u64 },
     #[error("compiling it takes more than {limit_ms} ms")]
     Wall { limit_ms: u64 },
+    #[error("it becomes {bytes} bytes of native code")]
+    Native { bytes: u64 },
     /// The compiler itself crashed on it.
     #[error("the compiler crashed: {0}")]
     Crashed(String),
@@ -139,8 +145,12 @@ impl Compiler {
             .spawn()?;
         let (status, stderr) = self.wait(child, &request, component)?;
         if status.success() {
-            if let Ok(native) = fs::read(folder.path().join("native")) {
-                return Ok(native);
+            let native = folder.path().join("native");
+            if let Ok(bytes) = fs::metadata(&native).map(|metadata| metadata.len()) {
+                if bytes > NATIVE_BYTES_MAX {
+                    return Err(CompileError::Native { bytes });
+                }
+                return Ok(fs::read(native)?);
             }
             if let Ok(error) = fs::read_to_string(folder.path().join("error")) {
                 return Err(CompileError::Invalid(error));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::Array;
 use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -27,6 +28,7 @@ use crate::wasm::imports::interface;
 use crate::wasm::output_shape::ValueShape;
 use crate::wasm::row_indexes::row_indexes;
 use crate::wasm::state::GuestState;
+use crate::wasm::state::OutputExceeded;
 
 #[derive(Debug, ComponentType, Lower)]
 #[component(variant)]
@@ -92,14 +94,18 @@ fn emit(
     let count = rows.count as usize;
     let ColumnsIn { list, memory } = &rows.columns;
     let extent = Extent::of(*list, memory.as_le_slice(&store))?;
-    let bytes = extent.bytes.saturating_add(sources.len() as u64);
+    let bytes = extent.host_bytes().saturating_add(sources.len() as u64);
     let state = store.data_mut();
     let limit = state.context.limits.output_bytes_per_batch_max;
-    state.invocation.take_output(count, bytes).map_err(|_| EmitErrorOut::LimitExceeded(limit))?;
+    let exceeded = |OutputExceeded| EmitErrorOut::LimitExceeded(limit);
+    state.invocation.take_output(count, bytes).map_err(exceeded)?;
 
     let sources = read_sources(sources.as_le_slice(&store), count, store.data().invocation.rows)?;
     let mut arena = extent.copy(*list, memory.as_le_slice(&store))?;
     let rows = shapes.rows(store.data(), &mut arena, rows)?;
+    let headers = rows.headers.as_ref().and_then(|headers| headers.as_list_opt::<i32>());
+    let headers = headers.map_or(0, |headers| headers.values().len());
+    store.data_mut().invocation.take_contents(arena.weightless_rows(), headers).map_err(exceeded)?;
     let emission = Emission { port: PortIndex(*port), schema: schema.map(SchemaId), rows, sources };
     store.data_mut().invocation.stage(emission);
     Ok(())

@@ -9,8 +9,6 @@ use crate::model::ids::SchemaId;
 use crate::wasm::imports::interface;
 use crate::wasm::state::GuestState;
 
-/// Most schemas that one instance may declare.
-const DECLARED_MAX: usize = 1024;
 /// Longest schema text, in bytes.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
@@ -29,7 +27,7 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
         let entry = store.data().context.schemas.get(SchemaId(id));
         Ok((entry.map(|entry| entry.text.clone()).ok_or(SchemaErrorOut::UnknownId),))
     })?;
-    schemas.func_wrap("declare", |mut store, (text,): (WasmStr,)| {
+    schemas.func_wrap("declare", |store, (text,): (WasmStr,)| {
         let text = text.to_str(&store)?;
         if text.len() > TEXT_BYTES_MAX {
             return Ok((Err(SchemaErrorOut::Invalid(format!(
@@ -37,13 +35,7 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
                 text.len()
             ))),));
         }
-        if store.data().declared_schemas >= DECLARED_MAX {
-            return Ok((Err(SchemaErrorOut::Invalid(format!(
-                "this instance has declared {DECLARED_MAX} schemas; expected no more"
-            ))),));
-        }
         let declared = store.data().context.schemas.declare(&text);
-        store.data_mut().declared_schemas += 1;
         Ok((declared.map(|id| id.0).map_err(|error| SchemaErrorOut::Invalid(error.to_string())),))
     })
 }

@@ -179,3 +179,53 @@ fn a_union_refers_into_its_branches() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+#[test]
+fn no_two_rows_of_a_union_share_a_value() {
+    let text = r#"["bytes","int"]"#;
+    let columns = |ids: &[u8], offsets: &[i32]| {
+        [
+            parent(&[ids, &offsets.iter().flat_map(|at| at.to_le_bytes()).collect::<Vec<_>>()], &[1, 2], 0),
+            parent(&[&[], &[0; 16], &[]], &[], 0),
+            leaf(&[], &[0; 12], 0),
+        ]
+    };
+    lifted(text, &columns(&[0, 1, 0], &[0, 0, 2]), 3).expect("places rise in each branch");
+    for (ids, offsets, expected) in [
+        ([0, 0, 0], [0, 1, 1], "row 2 has the offset 1 in branch 0; expected 2 or more"),
+        ([1, 0, 1], [2, 0, 0], "row 2 has the offset 0 in branch 1; expected 3 or more"),
+    ] {
+        let error = lifted(text, &columns(&ids, &offsets), 3).expect_err(expected);
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
+
+/// Offsets that name two billion children, under a null row, so that a mask would be made for them.
+#[test]
+fn children_are_counted_before_anything_is_made_for_them() {
+    let list =
+        [parent(&[&[0], &[0_i32, i32::MAX].map(i32::to_le_bytes).concat()], &[1], 1), leaf(&[], &[], 0)];
+    let error = lifted(r#"{"type":"array","items":"int"}"#, &list, 1).expect_err("nobody has so many");
+    assert!(error.starts_with("refers to 2147483647 child rows; expected at most "), "{error}");
+    let union = [
+        parent(&[&[0]], &[1], 1),
+        parent(&[&[0], &(i32::MAX - 1).to_le_bytes()], &[2, 3], 0),
+        leaf(&[], &[], 0),
+        leaf(&[], &[], 0),
+    ];
+    let record = r#"{"type":"record","name":"R","fields":[{"name":"u","type":["int","long"]}]}"#;
+    let error = lifted(record, &union, 1).expect_err("nobody has so many");
+    assert!(error.starts_with("u: refers to 2147483647 child rows; expected at most "), "{error}");
+}
+
+#[test]
+fn rows_without_bytes_are_counted_over_all_columns() {
+    let record = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"null"},
+        {"name":"b","type":{"type":"fixed","name":"F","size":0}},
+        {"name":"c","type":{"type":"record","name":"E","fields":[]}}]}"#;
+    let columns =
+        [parent(&[&[]], &[1, 2, 3], 0), parent(&[], &[], 0), leaf(&[], &[], 0), parent(&[&[]], &[], 0)];
+    lifted(record, &columns, 1 << 18).expect("three quarters of what there may be");
+    let error = lifted(record, &columns, 1 << 19).expect_err("one and a half times as many");
+    assert!(error.starts_with("c: has 524288 rows without bytes; expected at most 0"), "{error}");
+}

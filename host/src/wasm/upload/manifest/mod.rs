@@ -1,5 +1,6 @@
 //! A manifest's JSON, checked rule by rule, a noun a file.
 
+mod columns;
 mod config_keys;
 mod event_time;
 mod ports;
@@ -49,6 +50,7 @@ pub fn parse(text: &str) -> Result<Manifest, Refusal> {
     ports::check(&manifest)?;
     config_keys::check(&manifest)?;
     state::check(&manifest)?;
+    columns::check(&manifest)?;
     timers::check(&manifest)?;
     Ok(manifest)
 }

@@ -213,3 +213,26 @@ fn timers_are_listed_if_and_only_if_they_can_be_called() {
     assert_eq!(code(check_timer_export(&timed, false)), "timers-not-exported");
     assert_eq!(code(check_timer_export(&plain, true)), "timers-not-declared");
 }
+
+#[test]
+fn all_schemas_together_have_so_many_columns() {
+    let fields = |ty: &dyn Fn(usize) -> String| {
+        (0..60).map(|n| format!(r#"{{"name":"f{n}","type":{}}}"#, ty(n))).collect::<Vec<_>>().join(",")
+    };
+    let inner =
+        format!(r#"{{"type":"record","name":"I","fields":[{}]}}"#, fields(&|_| r#""int""#.to_owned()));
+    let outer = fields(&|n| if n == 0 { inner.clone() } else { r#""I""#.to_owned() });
+    let output = |n: usize| {
+        format!(
+            r#"{{"name":"o{n}","value":{{"kind":"typed","schema":{{"type":"record","name":"O","fields":[{outer}]}}}}}}"#
+        )
+    };
+    let manifest = |outputs: usize| {
+        let outputs = (0..outputs).map(output).collect::<Vec<_>>().join(",");
+        format!(r#"{{"manifest_version":1,"name":"t","inputs":[{{"name":"in"}}],"outputs":[{outputs}]}}"#)
+    };
+    // 1 + 60 * 61 columns each.
+    parse(&manifest(8)).expect("29 288 columns");
+    let refusal = refused(&manifest(9));
+    assert_eq!((refusal.field.as_str(), refusal.found.as_str()), ("manifest", "32949"));
+}
