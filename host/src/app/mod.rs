@@ -16,6 +16,7 @@ mod group;
 pub mod guest_log_sink;
 pub mod host_id;
 pub mod instances;
+pub mod notices;
 pub mod observer;
 pub mod refused;
 pub mod registry;

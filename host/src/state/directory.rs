@@ -179,6 +179,13 @@ impl TaskFolder {
         write().map_err(|error| DiskError::io("write", &path, &error))
     }
 
+    /// What lies on disk cannot be trusted once a part of it was found damaged.
+    pub(super) fn failed(&self, error: &DiskError) {
+        if matches!(error, DiskError::Corrupt(_)) {
+            self.distrust();
+        }
+    }
+
     /// Says that what lies here is not to be used again.
     pub(super) fn distrust(&self) {
         if let Err(error) = remove(&self.path.join("identity.json")) {

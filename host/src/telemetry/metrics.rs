@@ -154,10 +154,11 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
             observer.observe(read(numbers).load(Relaxed), &numbers.attributes);
         });
     }
-    let by_code: [(MetricName, ByCode); 3] = [
+    let by_code: [(MetricName, ByCode); 4] = [
         (metric_names::DEAD_LETTERS, |numbers| &numbers.dead_letters),
         (metric_names::DROPPED, |numbers| &numbers.dropped),
         (metric_names::OUTAGES, |numbers| &numbers.outages),
+        (metric_names::INVOCATION_FAILURES, |numbers| &numbers.invocation_failures),
     ];
     for (name, read) in by_code {
         counter(meter, pipelines, name, move |numbers, observer| {

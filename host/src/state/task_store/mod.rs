@@ -103,6 +103,9 @@ struct Undo {
 #[derive(Default)]
 struct Scratch {
     ids: Vec<Id>,
+    /// Entries of the keys that were read last, and the store that they are of.
+    read: Vec<Id>,
+    read_of: usize,
     unknown: Vec<Id>,
     key: Vec<u8>,
 }
@@ -122,7 +125,10 @@ impl TaskStore {
     /// Reads what a task needs at once: schemas, clocks, where timers begin.
     pub(super) fn open(restored: Restored) -> Result<Self, StateFailure> {
         let Restored { host, task, layout, swept, record, disk, folder } = restored;
-        let failed = |error: DiskError| storage(&task, error);
+        let failed = |error: DiskError| {
+            folder.failed(&error);
+            storage(&task, error)
+        };
         let seen = meta::read(&disk, &layout).map_err(failed)?;
         let mut stores = Vec::with_capacity(layout.stores.len());
         for (index, (store, swept)) in layout.stores.iter().zip(swept).enumerate() {
@@ -185,11 +191,8 @@ impl TaskStore {
         }
     }
 
-    /// What lies on disk cannot be trusted once a part of it was found damaged.
     fn disk_failed(&self, error: DiskError) -> StateFailure {
-        if matches!(error, DiskError::Corrupt(_)) {
-            self.folder.distrust();
-        }
+        self.folder.failed(&error);
         storage(&self.task, error)
     }
 
