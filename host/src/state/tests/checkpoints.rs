@@ -200,7 +200,10 @@ fn only_what_is_new_is_sent_and_the_document_says_how_far_it_has_come() {
     assert_eq!(document["changelogs"]["plain"]["topic_id"], "1");
     assert_eq!(document["schemas"]["plain"]["0"], r#"{"v":1}"#);
     assert_eq!((&document["group"], &document["partition"]), (&json!("wasmill.default.p"), &json!(3)));
-    assert!(!rig.folder.path().join("default/p/3/checkpoints").exists(), "snapshots take space no longer");
+    assert!(
+        !rig.folder.path().join("default/p/3/checkpoints/snapshot").exists(),
+        "snapshots take space no longer"
+    );
 }
 
 #[test]
