@@ -115,18 +115,15 @@ pub(crate) struct TaskView {
     committed: i64,
     /// Records still to be read, as last known.
     lag: Option<u64>,
-    /// Age of the last record dealt with while there is lag, 0 when there is none, milliseconds.
+    /// Age of the last record dealt with, while there is lag; else 0. Milliseconds; null while the lag is
+    /// not known, or no record was dealt with yet.
     lag_age_ms: Option<i64>,
     waiting: Option<WaitingView>,
 }
 
 impl TaskView {
     fn new(worker: usize, task: TaskStatus, now_ms: i64) -> Self {
-        let lag_age_ms = match (task.lag, task.last_timestamp) {
-            (Some(0), _) => Some(0),
-            (_, Some(last)) => Some(now_ms.saturating_sub(last).max(0)),
-            (_, None) => None,
-        };
+        let lag_age_ms = task.lag_age_ms(now_ms);
         Self {
             worker,
             topic: task.partition.topic.to_string(),

@@ -105,7 +105,7 @@ pub fn loader(settings: &Settings) -> Result<ComponentLoader> {
     })?;
     let wall_ms_max = u64::try_from(settings.compile.deadline.as_millis()).unwrap_or(u64::MAX);
     let limits = CompileLimits {
-        memory_bytes_max: settings.compile.memory_bytes_max.max(CompileLimits::default().memory_bytes_max),
+        memory_bytes_max: settings.compile.memory_bytes_max,
         wall_ms_max,
         ..CompileLimits::default()
     };

@@ -1,6 +1,5 @@
 //! The parts of a worker, from a checked pipeline.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,11 +151,7 @@ impl WorkerFactory for PipelineFactory {
             sink,
             policy: self.policy(),
             retry: self.spec.retry,
-            observer: Box::new(MetricsObserver {
-                metrics: self.metrics.clone(),
-                worker,
-                instances: Cell::new(0),
-            }),
+            observer: Box::new(MetricsObserver::new(self.metrics.clone(), worker)),
             clock: Box::new(SystemClock),
             state: self.state(),
             order: Vec::new(),

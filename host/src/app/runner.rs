@@ -14,6 +14,7 @@ use crate::app::deploy::Mode;
 use crate::app::deploy::OutputIds;
 use crate::app::deploy::Surroundings;
 use crate::app::factory::PipelineFactory;
+use crate::app::group;
 use crate::app::instances::Instances;
 use crate::app::instances::NoInstances;
 use crate::app::registry::Registry;
@@ -38,7 +39,6 @@ use crate::control::runner::StateFate;
 use crate::control::seek::SeekFailure;
 use crate::kafka::admin::Admin;
 use crate::kafka::dev_broker::DevBroker;
-use crate::kafka::error::ErrorCode;
 use crate::kafka::overrides::Overrides;
 use crate::kafka::settings::ClientSettings;
 use crate::model::failure::Code;
@@ -219,7 +219,10 @@ impl PipelineHost {
         }
         let metrics = self.metrics.pipeline(id);
         let logs = self.running.lock().get(id).map(|running| running.logs.clone());
-        let logs = logs.unwrap_or_else(|| Arc::new(GuestLogs::new(spec.limits.log_lines_per_second_max)));
+        let log_lines_max = spec.limits.log_lines_per_second_max;
+        let logs = logs.unwrap_or_else(|| Arc::new(GuestLogs::new(log_lines_max)));
+        // Those of an earlier start know the limit of then.
+        logs.limit(log_lines_max);
         let workers = spec.workers;
         let state = self.restores(id, &spec, &contract, component)?;
         let factory = PipelineFactory {
@@ -280,18 +283,13 @@ impl PipelineHost {
         drop(published);
         for running in self.running.lock().values() {
             let Some(workers) = &running.workers else { continue };
+            let now_ms = epoch_ms();
             let tasks = workers.status().into_iter().flat_map(|worker| worker.tasks);
-            running.metrics.set_lags(
-                tasks
-                    .map(|task| {
-                        let seconds = match (task.lag, task.last_timestamp) {
-                            (Some(0) | None, _) | (_, None) => 0.0,
-                            (Some(_), Some(last)) => age_seconds(last),
-                        };
-                        (task.partition, Lag { records: task.lag.unwrap_or(0), seconds })
-                    })
-                    .collect(),
-            );
+            let lags = tasks.filter_map(|task| {
+                let seconds = task.lag_age_ms(now_ms).map(|age_ms| age_ms as f64 / 1000.0);
+                Some((task.partition, Lag { records: task.lag?, seconds }))
+            });
+            running.metrics.set_lags(lags.collect());
         }
     }
 
@@ -405,16 +403,7 @@ impl Runner for PipelineHost {
             return Ok(());
         }
         let admin = Admin::start(&self.kafka, BROKER_WAIT).map_err(|error| error.outage())?;
-        match admin.delete_group(&id.group()) {
-            Ok(()) => {}
-            Err(error) if error.code.is_outage() => return Err(error.outage()),
-            // Static members stay in the group for a session timeout after they have left.
-            Err(error) if error.code == ErrorCode::NON_EMPTY_GROUP => {
-                return Err(Outage::new("group-not-empty", error.to_string()));
-            }
-            // A group that never was, or that the broker will expire by itself.
-            Err(error) => tracing::info!(pipeline = %id, %error, "the consumer group was not deleted"),
-        }
+        group::delete(&admin, id, &self.broker)?;
         // Only now: as long as the group had members, some worker could still write to them.
         let changelogs =
             ChangelogTopics { id, admin: &admin, kafka: &self.kafka, dev_broker: None, folder: None };
@@ -472,8 +461,7 @@ fn load_refusal(error: LoadError) -> Refusal {
     }
 }
 
-fn age_seconds(timestamp_ms: i64) -> f64 {
+fn epoch_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now_ms = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
-    now_ms.saturating_sub(timestamp_ms).max(0) as f64 / 1000.0
+    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

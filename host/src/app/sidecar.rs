@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Result;
 use parking_lot::Mutex;
@@ -118,7 +119,15 @@ fn load_all(host: &PipelineHost, pipelines: Vec<SidecarPipeline>) -> Result<Vec<
     let mut refusals = Vec::new();
     for SidecarPipeline { file, spec } in pipelines {
         let component = match &spec.transform {
-            TransformRef::File(path) => host.load_file(path).map(|(component, _)| component),
+            TransformRef::File(path) => {
+                // One that was compiled before is taken from the cache.
+                tracing::info!(pipeline = %spec.name, file = %path.display(), "loading the transform");
+                let begun = Instant::now();
+                let loaded = host.load_file(path).map(|(component, _)| component);
+                let took_ms = begun.elapsed().as_millis() as u64;
+                tracing::info!(pipeline = %spec.name, is_taken = loaded.is_ok(), took_ms, "transform checked and compiled");
+                loaded
+            }
             TransformRef::Named { .. } | TransformRef::Digest(_) => Err(not_local()),
         };
         match component {

@@ -13,6 +13,7 @@ use crate::cli::api_client::Body;
 use crate::cli::api_client::HostArgs;
 use crate::cli::exit::Failure;
 use crate::cli::pipeline_files;
+use crate::cli::progress::during;
 use crate::cli::show;
 use crate::cli::show::Shown;
 use crate::config::pipeline_file;
@@ -110,7 +111,7 @@ fn check_all(client: &ApiClient, plans: &[Plan], tell: bool) -> Result<(), Failu
     let mut refused = Vec::new();
     let mut heading = String::new();
     for plan in plans {
-        match check(client, plan) {
+        match during(&format!("checking pipeline `{}`", plan.spec.name), || check(client, plan)) {
             Ok(answer) if tell => {
                 show_notices(&answer, "notices");
                 let (name, outcome) = (&plan.spec.name, outcome(&answer));
@@ -154,7 +155,8 @@ fn apply(client: &ApiClient, mut plan: Plan) -> Result<(), Failure> {
     let path = plan.path();
     let etag = client.find(&path)?.and_then(|answer| answer.etag);
     let document = pipeline_file::to_document(&plan.spec);
-    let answer = client.call(Method::PUT, &path, Body::Json(document), etag.as_deref())?;
+    let call = || client.call(Method::PUT, &path, Body::Json(document), etag.as_deref());
+    let answer = during(&format!("applying pipeline `{}`", plan.spec.name), call)?;
     show_notices(&answer.body, "notices");
     show::done(&format!("pipeline `{}` is {}", plan.spec.name, outcome(&answer.body)));
     Ok(())
@@ -175,7 +177,9 @@ fn show_notices(body: &Json, key: &str) {
 fn upload(client: &ApiClient, component: Component) -> Result<TransformRef, Failure> {
     let Component { file, name, bytes } = component;
     let path = format!("/v1/tenants/default/transforms/{name}/versions");
-    let answer = client.call(Method::POST, &path, Body::Bytes(bytes), None)?;
+    // The host compiles it before it answers.
+    let what = format!("uploading {} ({})", file.display(), bytesize::ByteSize(bytes.len() as u64));
+    let answer = during(&what, || client.call(Method::POST, &path, Body::Bytes(bytes), None))?;
     show_notices(&answer.body, "warnings");
     let version =
         answer.body.get("version").and_then(Json::as_u64).and_then(|version| u32::try_from(version).ok());

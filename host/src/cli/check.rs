@@ -11,6 +11,7 @@ use crate::app;
 use crate::app::CheckReport;
 use crate::cli::exit::Failure;
 use crate::cli::pipeline_files;
+use crate::cli::progress::during;
 use crate::cli::settings_args::SettingsArgs;
 use crate::cli::show;
 use crate::cli::show::BOLD;
@@ -53,12 +54,14 @@ impl Check {
         let settings = self.settings.load()?;
         let (file, report) = match (self.pipeline, self.file) {
             (None, Some(file)) if is_component(&file)? => {
-                let report = app::check_component(&settings, &file)?;
+                let what = format!("checking and compiling {}", file.display());
+                let report = during(&what, || app::check_component(&settings, &file))?;
                 (file, report)
             }
             (Some(file), _) | (None, Some(file)) => {
                 let spec = pipeline_files::read(&file)?;
-                let report = app::check_pipeline(&settings, &spec)?;
+                let what = format!("checking {}", file.display());
+                let report = during(&what, || app::check_pipeline(&settings, &spec))?;
                 (file, report)
             }
             (None, None) => return Err(anyhow::anyhow!("no file is named").into()),

@@ -15,6 +15,7 @@ mod exit;
 mod new;
 mod openapi;
 mod pipeline_files;
+mod progress;
 mod run;
 mod scaffold;
 mod seek;

@@ -32,6 +32,18 @@ pub struct TaskStatus {
     pub restore: Option<RestoreProgress>,
 }
 
+impl TaskStatus {
+    /// Age in milliseconds of the last record dealt with, while there is lag; 0 when there is none. None
+    /// while the lag is not known, or no record was dealt with yet. `now_ms` is since the epoch.
+    #[must_use]
+    pub fn lag_age_ms(&self, now_ms: i64) -> Option<i64> {
+        match self.lag? {
+            0 => Some(0),
+            _ => self.last_timestamp.map(|last| now_ms.saturating_sub(last).max(0)),
+        }
+    }
+}
+
 /// How far a restore has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RestoreProgress {
@@ -57,4 +69,28 @@ pub struct WorkerStatus {
     pub errors: Vec<PastError>,
     /// What the whole worker waits for, such as a broker that is away.
     pub waiting: Option<Waiting>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::position::Partition;
+
+    #[test]
+    fn the_age_of_a_lag_is_told_only_where_it_is_known() {
+        let age = |lag, last_timestamp| {
+            let partition = TopicPartition { topic: "t".into(), partition: Partition(0) };
+            let (position, committed) = (Offset(0), Offset(0));
+            let phase = TaskPhase::Running;
+            let (waiting, restore) = (None, None);
+            TaskStatus { partition, phase, position, committed, lag, last_timestamp, waiting, restore }
+                .lag_age_ms(1_000)
+        };
+        assert_eq!(age(Some(3), Some(400)), Some(600));
+        assert_eq!(age(Some(3), Some(2_000)), Some(0), "clocks differ");
+        assert_eq!(age(Some(0), Some(400)), Some(0));
+        assert_eq!(age(Some(0), None), Some(0));
+        assert_eq!(age(Some(3), None), None, "nothing was dealt with since the start");
+        assert_eq!(age(None, Some(400)), None);
+    }
 }

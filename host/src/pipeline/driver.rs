@@ -135,7 +135,8 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             SourceEvent::Lost(partitions) => self.lost(&partitions)?,
         }
         self.serve_cohorts()?;
-        if self.cycle.is_due(self.lane.clock.now()) || self.is_overlay_full() {
+        let now = self.lane.clock.now();
+        if self.cycle.is_due(now) || (self.is_overlay_full() && !self.cycle.is_postponed(now)) {
             self.commit()?;
         }
         self.tick()?;

@@ -184,13 +184,18 @@ impl<K: Sink> Lane<K> {
         FailPoint::TimersTaken.reach();
         let mut aside = Vec::new();
         let mut invoked = Invoked::default();
+        let mut is_called = false;
         match cohort.fired.first_poisoned(&fired) {
             Some((0, cause)) if count == 1 => aside.push(TimerAside { index: 0, cause }),
             Some((index, _)) => return Ok(cohort.timers(domain).isolate(index)),
             None => match self.guest.fire(&fired, &mut cohort.state) {
-                Ok(answer) => invoked = answer,
+                Ok(answer) => {
+                    invoked = answer;
+                    is_called = true;
+                }
                 Err(failure) => {
-                    self.observer.invocation_failed(failure_code(&failure));
+                    let took = self.clock.now().saturating_duration_since(began);
+                    self.observer.invocation_failed(failure_code(&failure), took);
                     let place =
                         || format!("timers of partition {} that were due at {until} ms", fired.partition);
                     let attempts = &mut cohort.timers(domain).attempts;
@@ -245,7 +250,7 @@ impl<K: Sink> Lane<K> {
         self.policy.check_timers(&fired, &aside)?;
 
         let mut figures = BatchFigures {
-            invoke: invoked_at.saturating_duration_since(began),
+            invoke: is_called.then(|| invoked_at.saturating_duration_since(began)),
             encode: encoded_at.saturating_duration_since(invoked_at),
             ..BatchFigures::default()
         };

@@ -52,7 +52,7 @@ mod driver_tests;
 #[cfg(test)]
 mod event_time_tests;
 #[cfg(test)]
-mod fakes;
+pub(crate) mod fakes;
 #[cfg(test)]
 mod output_limit_tests;
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::model::failure::Code;
 use crate::pipeline::ports::GuestFigures;
 
-/// Figures of one successful pass through decode, invoke, encode and send.
+/// Figures of one successful pass through decode, invoke, encode and send. It may still be undone:
+/// [`Observer::commit`] and [`Observer::abort`] say which.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BatchFigures {
     pub records_in: u64,
@@ -13,7 +14,8 @@ pub struct BatchFigures {
     pub records_out: u64,
     pub bytes_out: u64,
     pub decode: Duration,
-    pub invoke: Duration,
+    /// None when the transform was not called, or its call failed and was told of by itself.
+    pub invoke: Option<Duration>,
     pub encode: Duration,
 }
 
@@ -47,12 +49,14 @@ pub trait Observer: Send {
     fn fired(&self, timers: u64) {
         let _ = timers;
     }
-    fn invocation_failed(&self, code: Code) {
-        let _ = code;
+    /// A call into the transform failed; what becomes of its records is told elsewhere.
+    fn invocation_failed(&self, code: Code, took: Duration) {
+        let _ = (code, took);
     }
     fn guest(&self, figures: &GuestFigures) {
         let _ = figures;
     }
+    /// Everything since the last commit or abort is committed.
     fn commit(&self, took: Duration) {
         let _ = took;
     }
@@ -60,6 +64,7 @@ pub trait Observer: Send {
     fn changelog(&self, records: u64, bytes: u64) {
         let _ = (records, bytes);
     }
+    /// Everything since the last commit or abort is undone, and will be done again.
     fn abort(&self) {}
     fn rebalance(&self) {}
     fn waiting(&self, code: Code) {

@@ -187,10 +187,13 @@ impl<K: Sink> Lane<K> {
             Err(wait) => return Ok(Attempt::Wait(wait)),
         };
         let decoded_at = self.clock.now();
+        let mut is_called = batch.decoded.rows.count > 0;
         let invoked = match self.invoke(of, run, &batch, cohort.as_deref_mut()) {
             Ok(invoked) => invoked,
             Err(failure) => {
-                self.observer.invocation_failed(failure_code(&failure));
+                is_called = false;
+                let took = self.clock.now().saturating_duration_since(decoded_at);
+                self.observer.invocation_failed(failure_code(&failure), took);
                 let (records, at) = (&run.records, run.at());
                 let place = || format!("offset {} of {}", records.offset(at), records.topic_partition());
                 let count = batch.decoded.rows.count;
@@ -258,7 +261,7 @@ impl<K: Sink> Lane<K> {
         let end = batch.decoded.end;
         let mut figures = BatchFigures {
             decode: decoded_at.saturating_duration_since(began),
-            invoke: invoked_at.saturating_duration_since(decoded_at),
+            invoke: is_called.then(|| invoked_at.saturating_duration_since(decoded_at)),
             encode: encoded_at.saturating_duration_since(invoked_at),
             records_in: (end - start) as u64,
             bytes_in: bytes_of(&run.records, start..end),

@@ -48,6 +48,8 @@ use crate::state::ttl::SweptUntil;
 
 /// A batch is written when it has grown to this.
 const BATCH_BYTES: usize = 1 << 20;
+/// From so many records of changelogs on, the database is opened for them alone first.
+const FILL_RECORDS_MIN: i64 = 20_000;
 
 /// A record of a changelog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +132,8 @@ pub struct RestoreTarget {
     meter: Arc<RestoreMeter>,
     swept: Vec<SweptUntil>,
     record: LocalRecord,
+    /// Whether the database takes writes alone, and is opened anew in the end.
+    fills: bool,
     // Before the folder, whose lock must outlive it.
     disk: Disk,
     folder: TaskFolder,
@@ -197,9 +201,16 @@ impl RestoreTarget {
             }
         }
         tracing::info!(pipeline = %task.pipeline, partition = %task.partition, ?source, "restoring state");
+        let fills = records_behind(&record, &layout, &bounds) >= FILL_RECORDS_MIN;
+        let disk = if fills {
+            drop(disk);
+            Disk::open_to_fill(&folder.database(), &layout, &host.memory, &swept)?
+        } else {
+            disk
+        };
         FailPoint::FolderOpened.reach();
         let host = host.clone();
-        Ok(Self { host, task, layout, bounds, source, meter, swept, record, disk, folder })
+        Ok(Self { host, task, layout, bounds, source, meter, swept, record, fills, disk, folder })
     }
 
     /// Where the restore began.
@@ -302,8 +313,21 @@ impl RestoreTarget {
         FailPoint::RestoreApplied.reach();
         self.disk.flush().map_err(|error| self.storage(error))?;
         FailPoint::Restored.reach();
+        if self.fills {
+            self = self.reopened()?;
+        }
         let Self { host, task, layout, swept, record, disk, folder, .. } = self;
         TaskStore::open(Restored { host, task, layout, swept, record, disk, folder })
+    }
+
+    /// With a database for reads too, which sees what has reached the disk.
+    fn reopened(self) -> Result<Self, StateFailure> {
+        let Self { host, task, layout, swept, disk, folder, .. } = self;
+        drop(disk);
+        let disk = Disk::open(&folder.database(), &layout, &host.memory, &swept);
+        let partition = task.partition;
+        let disk = disk.map_err(|error| StateFailure::Storage { partition, outage: error.into() })?;
+        Ok(Self { host, task, layout, swept, disk, folder, ..self })
     }
 
     /// Keeps what was applied, so that a later restore goes on from there.
@@ -318,6 +342,17 @@ impl RestoreTarget {
         self.folder.failed(&error);
         StateFailure::Storage { partition: self.task.partition, outage: error.into() }
     }
+}
+
+/// About how many records of the changelogs a database has not seen.
+fn records_behind(record: &LocalRecord, layout: &Layout, bounds: &[ChangelogBounds]) -> i64 {
+    let behind = |bound: &ChangelogBounds| {
+        let store = layout.stores.get(bound.changelog.0 as usize);
+        let known = store.and_then(|store| record.changelogs.get(&store.name));
+        let next = known.map_or(bound.start, |position| position.next);
+        bound.end.0.saturating_sub(next.0).max(0)
+    };
+    bounds.iter().map(behind).fold(0, i64::saturating_add)
 }
 
 fn unknown_record(of: &str, why: &str) -> Stop {

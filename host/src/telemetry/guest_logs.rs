@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -60,7 +62,7 @@ pub struct LogPage {
 pub struct GuestLogs {
     ring: Mutex<Ring>,
     followers: broadcast::Sender<Arc<LogLine>>,
-    lines_per_second_max: u32,
+    lines_per_second_max: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -80,11 +82,17 @@ impl GuestLogs {
     #[must_use]
     pub fn new(lines_per_second_max: u32) -> Self {
         let (followers, _) = broadcast::channel(FOLLOWER_LINES_MAX);
-        Self { ring: Mutex::default(), followers, lines_per_second_max }
+        Self { ring: Mutex::default(), followers, lines_per_second_max: AtomicU32::new(lines_per_second_max) }
     }
 
-    /// Keeps a line, cut at [`LOG_LINE_BYTES_MAX`], unless the pipeline is over its rate. Returns
-    /// whether it was kept. `now_ms` is wall-clock milliseconds.
+    /// Sets another limit, from the next line on. The lines stay.
+    pub fn limit(&self, lines_per_second_max: u32) {
+        self.lines_per_second_max.store(lines_per_second_max, Relaxed);
+    }
+
+    /// Keeps a line, unless the pipeline is over its rate, and returns it as it is kept: cut at
+    /// [`LOG_LINE_BYTES_MAX`], and without control characters. Whoever shows a guest's text elsewhere
+    /// shows this one. `now_ms` is wall-clock milliseconds.
     pub fn append(
         &self,
         now_ms: i64,
@@ -92,7 +100,8 @@ impl GuestLogs {
         level: LogLevel,
         target: &str,
         message: &str,
-    ) -> bool {
+    ) -> Option<Arc<LogLine>> {
+        let limit = self.lines_per_second_max.load(Relaxed);
         let mut ring = self.ring.lock();
         let second = now_ms.div_euclid(1000);
         if second != ring.second {
@@ -100,19 +109,17 @@ impl GuestLogs {
             ring.second = second;
             ring.in_second = 0;
             if dropped > 0 {
-                let limit = self.lines_per_second_max;
                 let message = format!("{dropped} lines dropped: the limit is {limit} lines a second");
                 self.keep(&mut ring, now_ms, worker, LogLevel::Warn, "wasmill", &message);
             }
         }
-        if ring.in_second >= self.lines_per_second_max {
+        if ring.in_second >= limit {
             ring.dropped_in_second += 1;
             ring.dropped += 1;
-            return false;
+            return None;
         }
         ring.in_second += 1;
-        self.keep(&mut ring, now_ms, worker, level, target, message);
-        true
+        Some(self.keep(&mut ring, now_ms, worker, level, target, message))
     }
 
     fn keep(
@@ -123,7 +130,7 @@ impl GuestLogs {
         level: LogLevel,
         target: &str,
         message: &str,
-    ) {
+    ) -> Arc<LogLine> {
         ring.last_cursor += 1;
         let line = Arc::new(LogLine {
             cursor: ring.last_cursor,
@@ -142,7 +149,8 @@ impl GuestLogs {
             ring.bytes -= bytes_of(&oldest);
         }
         // Without followers there is nobody to tell.
-        let _ = self.followers.send(line);
+        let _ = self.followers.send(Arc::clone(&line));
+        line
     }
 
     /// The lines after a cursor (0: from the oldest kept), at most `limit` of them and at most
@@ -190,8 +198,8 @@ fn bytes_of(line: &LogLine) -> usize {
     size_of::<LogLine>() + line.target.len() + line.message.len()
 }
 
-/// The first `max` bytes, whole characters only; control characters (of a terminal, of a line
-/// break) are shown as spaces, so that a guest cannot forge lines.
+/// The first `max` bytes, whole characters only; what ends a line, steers a terminal or turns the
+/// direction of text is shown as a space, so that a guest cannot forge lines.
 fn cut(text: &str, max: usize) -> String {
     let end = if text.len() <= max {
         text.len()
@@ -199,7 +207,13 @@ fn cut(text: &str, max: usize) -> String {
         (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
     };
     let text = text.get(..end).unwrap_or_default().trim_end();
-    text.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect()
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
+}
+
+fn steers(c: char) -> bool {
+    let separates_or_turns =
+        matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    (c.is_control() && c != '\t') || separates_or_turns
 }
 
 #[cfg(test)]
@@ -216,7 +230,7 @@ mod tests {
     fn lines_are_paged_by_cursor() {
         let logs = GuestLogs::new(1000);
         for n in 0..5 {
-            assert!(logs.append(1000, WORKER, LogLevel::Info, "guest", &format!("line {n}")));
+            assert!(logs.append(1000, WORKER, LogLevel::Info, "guest", &format!("line {n}")).is_some());
         }
         let first = logs.page(0, 2, LogLevel::Trace);
         assert_eq!((messages(&first), first.next, first.missed), (vec!["line 0", "line 1"], 2, 0));
@@ -239,13 +253,24 @@ mod tests {
     }
 
     #[test]
+    fn another_limit_holds_from_the_next_line_on() {
+        let logs = GuestLogs::new(1);
+        let append = || _ = logs.append(1_000, WORKER, LogLevel::Info, "guest", "x");
+        (0..3).for_each(|_| append());
+        assert_eq!(logs.dropped(), 2);
+        logs.limit(3);
+        (0..3).for_each(|_| append());
+        assert_eq!((logs.dropped(), logs.page(0, 10, LogLevel::Trace).lines.len()), (3, 3));
+    }
+
+    #[test]
     fn lines_over_the_rate_are_counted_and_the_next_second_says_so() {
         let logs = GuestLogs::new(2);
         let kept: Vec<bool> =
-            (0..5).map(|_| logs.append(1_999, WORKER, LogLevel::Info, "guest", "x")).collect();
+            (0..5).map(|_| logs.append(1_999, WORKER, LogLevel::Info, "guest", "x").is_some()).collect();
         assert_eq!(kept, [true, true, false, false, false]);
         assert_eq!(logs.dropped(), 3);
-        assert!(logs.append(2_000, WORKER, LogLevel::Info, "guest", "y"));
+        assert!(logs.append(2_000, WORKER, LogLevel::Info, "guest", "y").is_some());
         let page = logs.page(0, 10, LogLevel::Trace);
         assert_eq!(messages(&page), ["x", "x", "3 lines dropped: the limit is 2 lines a second", "y"]);
         assert_eq!(page.lines[2].target, "wasmill");
@@ -273,6 +298,7 @@ mod tests {
     fn lines_are_cut_at_characters_and_cannot_forge_others() {
         assert_eq!(cut("aé", 2), "a");
         assert_eq!(cut("one\ntwo\u{1b}[31m\n", 100), "one two [31m");
+        assert_eq!(cut("one\u{2028}two\u{202e}three", 100), "one two three");
         let logs = GuestLogs::new(10);
         logs.append(0, WORKER, LogLevel::Info, &"t".repeat(1000), "m");
         assert_eq!(logs.page(0, 1, LogLevel::Trace).lines[0].target.len(), TARGET_BYTES_MAX);

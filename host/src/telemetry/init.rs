@@ -38,7 +38,7 @@ pub fn init(output: LogOutput, directives: &str) -> Result<(), InitError> {
     subscriber.try_init().map_err(|_| InitError::AlreadyStarted)
 }
 
-fn subscriber<W>(
+pub(crate) fn subscriber<W>(
     output: LogOutput,
     directives: &str,
     colours: bool,
@@ -61,62 +61,33 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::Arc;
-
-    use parking_lot::Mutex;
-
     use super::*;
-    use crate::model::ids::PipelineId;
-    use crate::model::ids::PipelineName;
-    use crate::model::ids::TenantName;
-    use crate::model::ids::WorkerIndex;
-    use crate::telemetry::fields;
+    use crate::telemetry::captured_log::CapturedLog;
 
-    #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Buffer {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn logged(output: LogOutput, directives: &str) -> String {
-        let buffer = Buffer::default();
-        let writer = buffer.clone();
-        let subscriber = subscriber(output, directives, false, move || writer.clone()).expect("directives");
-        tracing::subscriber::with_default(subscriber, || {
-            let pipeline = PipelineName::new("p").expect("name");
-            let id = PipelineId { tenant: TenantName::default_tenant(), pipeline };
-            let span = fields::worker_span(&id, WorkerIndex(1)).entered();
+    fn logged(output: LogOutput, directives: &str) -> CapturedLog {
+        let log = CapturedLog::default();
+        log.during(output, directives, || {
+            let span = tracing::info_span!("worker", pipeline = "p", worker = 1).entered();
             tracing::info!(offset = 7, "record set aside");
             tracing::debug!("detail");
             drop(span);
         });
-        let bytes = buffer.0.lock().clone();
-        String::from_utf8(bytes).expect("UTF-8")
+        log
     }
 
     #[test]
     fn json_events_are_one_object_a_line_with_the_fields_of_their_spans() {
-        let text = logged(LogOutput::Json, "info");
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 1, "{text}");
-        let event: serde_json::Value = serde_json::from_str(lines[0]).expect("JSON");
+        let events = logged(LogOutput::Json, "info").events();
+        let [event] = events.as_slice() else { panic!("one event, got {events:?}") };
         assert_eq!(event["message"], "record set aside");
-        assert_eq!(event[fields::OFFSET], 7);
-        assert_eq!(event["spans"][0][fields::PIPELINE], "p");
-        assert_eq!(event["spans"][0][fields::WORKER], 1);
+        assert_eq!(event["offset"], 7);
+        assert_eq!(event["spans"][0]["pipeline"], "p");
+        assert_eq!(event["spans"][0]["worker"], 1);
     }
 
     #[test]
     fn text_events_have_no_colours_off_a_terminal_and_directives_choose_the_level() {
-        let text = logged(LogOutput::Text, "debug");
+        let text = logged(LogOutput::Text, "debug").text();
         assert!(text.contains("record set aside") && text.contains("detail"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
     }

@@ -21,7 +21,7 @@ const fn metric(name: &'static str, unit: &'static str, description: &'static st
 pub const TENANT: &str = "tenant";
 /// Attribute: the pipeline's name.
 pub const PIPELINE: &str = "pipeline";
-/// Attribute of [`DEAD_LETTERS`], [`DROPPED`] and [`OUTAGES`]: the stable code of the cause.
+/// Attribute of [`DEAD_LETTERS`], [`DROPPED`], [`INVOCATION_FAILURES`] and [`OUTAGES`]: the stable code of the cause.
 pub const CODE: &str = "code";
 /// Attribute of [`LAG_RECORDS`] and [`LAG_SECONDS`].
 pub const TOPIC: &str = "topic";
@@ -36,18 +36,23 @@ pub const VERSION: &str = "version";
 
 pub const BUILD_INFO: MetricName =
     metric("wasmill.build.info", "", "Always 1; the attribute is the version.");
-pub const RECORDS_IN: MetricName = metric("wasmill.records.in", "{record}", "Records read and decided on.");
-pub const RECORDS_OUT: MetricName = metric("wasmill.records.out", "{record}", "Records written to outputs.");
+pub const RECORDS_IN: MetricName =
+    metric("wasmill.records.in", "{record}", "Records read, decided on and committed.");
+pub const RECORDS_OUT: MetricName =
+    metric("wasmill.records.out", "{record}", "Records written to outputs and committed.");
 pub const BYTES_IN: MetricName = metric("wasmill.read", "By", "Bytes of keys and values read.");
 pub const BYTES_OUT: MetricName =
     metric("wasmill.written", "By", "Bytes of keys and values written to outputs.");
-pub const BATCHES: MetricName = metric("wasmill.batches", "{batch}", "Batches given to the transform.");
+pub const BATCHES: MetricName =
+    metric("wasmill.batches", "{batch}", "Calls into the transform, each with one batch.");
 pub const DEAD_LETTERS: MetricName =
-    metric("wasmill.dead_letters", "{record}", "Records set aside, by cause.");
+    metric("wasmill.dead_letters", "{record}", "Records set aside and committed, by cause.");
 pub const DROPPED: MetricName =
     metric("wasmill.dropped", "{record}", "Bad records dropped by policy, by cause.");
 pub const INVOCATION: MetricName =
-    metric("wasmill.invocation.duration", "s", "Time of one call into the transform.");
+    metric("wasmill.invocation.duration", "s", "Time of one call into the transform, failed ones included.");
+pub const INVOCATION_FAILURES: MetricName =
+    metric("wasmill.invocation.failures", "{call}", "Calls into the transform that failed, by cause.");
 pub const DECODE: MetricName = metric("wasmill.decode.duration", "s", "Time to decode one batch.");
 pub const ENCODE: MetricName =
     metric("wasmill.encode.duration", "s", "Time to encode the output of one batch.");
@@ -55,7 +60,7 @@ pub const COMMIT: MetricName = metric("wasmill.commit.duration", "s", "Time of o
 pub const ABORTS: MetricName =
     metric("wasmill.commit.aborts", "{commit}", "Commit cycles undone and run again.");
 pub const RETRIES: MetricName =
-    metric("wasmill.retries", "{retry}", "Invocations repeated on the transform's demand.");
+    metric("wasmill.retries", "{retry}", "Calls that the transform ended with a demand for a retry.");
 pub const OUTAGES: MetricName =
     metric("wasmill.outages", "{outage}", "Waits for a broker or registry, by cause.");
 pub const REBALANCES: MetricName =
@@ -64,7 +69,8 @@ pub const INSTANCES: MetricName =
     metric("wasmill.instances", "{instance}", "Instances of the transform created.");
 pub const LAG_RECORDS: MetricName =
     metric("wasmill.lag.records", "{record}", "Records not yet read, up to the last stable one.");
-pub const LAG_SECONDS: MetricName = metric("wasmill.lag.age", "s", "Age of the next record to read.");
+pub const LAG_SECONDS: MetricName =
+    metric("wasmill.lag.age", "s", "Age of the last record dealt with, while there is lag; else 0.");
 pub const GUEST_MEMORY: MetricName =
     metric("wasmill.guest.memory", "By", "Memory of the transform's instance.");
 pub const STATE: MetricName =

@@ -154,10 +154,11 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
             observer.observe(read(numbers).load(Relaxed), &numbers.attributes);
         });
     }
-    let by_code: [(MetricName, ByCode); 3] = [
+    let by_code: [(MetricName, ByCode); 4] = [
         (metric_names::DEAD_LETTERS, |numbers| &numbers.dead_letters),
         (metric_names::DROPPED, |numbers| &numbers.dropped),
         (metric_names::OUTAGES, |numbers| &numbers.outages),
+        (metric_names::INVOCATION_FAILURES, |numbers| &numbers.invocation_failures),
     ];
     for (name, read) in by_code {
         counter(meter, pipelines, name, move |numbers, observer| {
@@ -173,7 +174,9 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
     });
     gauge(meter, pipelines, metric_names::LAG_SECONDS, |numbers, observer| {
         for (partition, lag) in numbers.lag.lock().iter() {
-            observer.observe(lag.seconds, &with(numbers, place(partition)));
+            if let Some(seconds) = lag.seconds {
+                observer.observe(seconds, &with(numbers, place(partition)));
+            }
         }
     });
     gauge(meter, pipelines, metric_names::GUEST_MEMORY, |numbers, observer| {
@@ -277,7 +280,7 @@ mod tests {
         pipeline.outage(Code("registry-away"));
         pipeline.rebalanced();
         let partition = TopicPartition { topic: "payments".into(), partition: Partition(3) };
-        pipeline.set_lags([(partition, Lag { records: 17, seconds: 0.25 })].into());
+        pipeline.set_lags([(partition, Lag { records: 17, seconds: Some(0.25) })].into());
         pipeline.set_guest_memory(WorkerIndex(0), 1 << 20);
         pipeline.set_state(PipelineState::Running);
         let text = metrics.render().expect("text");
@@ -322,7 +325,7 @@ mod tests {
         let metrics = Metrics::new().expect("metrics");
         let pipeline = metrics.pipeline(&id("p"));
         let partition = |n| TopicPartition { topic: "t".into(), partition: Partition(n) };
-        let lag = |n, records, seconds| (partition(n), Lag { records, seconds });
+        let lag = |n, records, seconds| (partition(n), Lag { records, seconds: Some(seconds) });
         pipeline.set_lags([lag(0, 4, 2.0), lag(1, 6, 3.0)].into());
         assert_eq!((pipeline.totals().lag_records, pipeline.totals().lag_seconds), (10, 3.0));
         pipeline.set_lags([lag(0, 5, 1.0)].into());

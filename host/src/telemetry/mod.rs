@@ -1,6 +1,7 @@
 //! Logs, metrics, and the log lines of guests.
 
-pub mod fields;
+#[cfg(test)]
+pub(crate) mod captured_log;
 pub mod guest_logs;
 pub mod init;
 pub mod metric_names;

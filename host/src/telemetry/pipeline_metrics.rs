@@ -24,8 +24,8 @@ use crate::telemetry::metric_names;
 pub struct Lag {
     /// Records up to the last stable offset.
     pub records: u64,
-    /// Age of the next record; 0 when there is none.
-    pub seconds: f64,
+    /// Age of the last record dealt with, while there is lag; else 0. None while no record was.
+    pub seconds: Option<f64>,
 }
 
 /// Sums since the start of the host, for the status of a pipeline.
@@ -41,6 +41,8 @@ pub struct Totals {
     /// By code.
     pub dropped: BTreeMap<&'static str, u64>,
     pub commit_aborts: u64,
+    /// By code.
+    pub invocation_failures: BTreeMap<&'static str, u64>,
     pub retries: u64,
     pub rebalances: u64,
     /// Records of all partitions of this host.
@@ -76,6 +78,7 @@ pub(crate) struct Numbers {
     pub(crate) dead_letters: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) dropped: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) outages: Mutex<BTreeMap<&'static str, u64>>,
+    pub(crate) invocation_failures: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) lag: Mutex<BTreeMap<TopicPartition, Lag>>,
     pub(crate) memory: Mutex<BTreeMap<u32, u64>>,
 }
@@ -101,6 +104,7 @@ impl Numbers {
             dead_letters: Mutex::default(),
             dropped: Mutex::default(),
             outages: Mutex::default(),
+            invocation_failures: Mutex::default(),
             lag: Mutex::default(),
             memory: Mutex::default(),
         }
@@ -116,13 +120,13 @@ pub struct PipelineMetrics {
 }
 
 impl PipelineMetrics {
-    /// A batch was read and decided on: its records and the bytes of their keys and values.
+    /// Records were read, decided on and committed: their number and the bytes of keys and values.
     pub fn add_in(&self, records: u64, bytes: u64) {
         self.numbers.records_in.fetch_add(records, Relaxed);
         self.numbers.bytes_in.fetch_add(bytes, Relaxed);
     }
 
-    /// Records were handed to the producer: their number and the bytes of keys and values.
+    /// Records were written and committed: their number and the bytes of keys and values.
     pub fn add_out(&self, records: u64, bytes: u64) {
         self.numbers.records_out.fetch_add(records, Relaxed);
         self.numbers.bytes_out.fetch_add(bytes, Relaxed);
@@ -154,14 +158,19 @@ impl PipelineMetrics {
         self.numbers.aborts.fetch_add(1, Relaxed);
     }
 
-    /// Records became dead letters.
+    /// Records became dead letters, and are committed.
     pub fn dead_letters(&self, code: Code, records: u64) {
         *self.numbers.dead_letters.lock().entry(code.0).or_default() += records;
     }
 
-    /// Bad records were dropped by policy.
+    /// Bad records were dropped by policy, and are committed.
     pub fn dropped(&self, code: Code, records: u64) {
         *self.numbers.dropped.lock().entry(code.0).or_default() += records;
+    }
+
+    /// A call into the transform failed, whatever became of its records.
+    pub fn invocation_failed(&self, code: Code) {
+        *self.numbers.invocation_failures.lock().entry(code.0).or_default() += 1;
     }
 
     /// The transform asked for a retry.
@@ -234,10 +243,11 @@ impl PipelineMetrics {
             dead_letters: numbers.dead_letters.lock().clone(),
             dropped: numbers.dropped.lock().clone(),
             commit_aborts: numbers.aborts.load(Relaxed),
+            invocation_failures: numbers.invocation_failures.lock().clone(),
             retries: numbers.retries.load(Relaxed),
             rebalances: numbers.rebalances.load(Relaxed),
             lag_records: lags.values().map(|lag| lag.records).sum(),
-            lag_seconds: lags.values().map(|lag| lag.seconds).fold(0.0, f64::max),
+            lag_seconds: lags.values().filter_map(|lag| lag.seconds).fold(0.0, f64::max),
         }
     }
 }

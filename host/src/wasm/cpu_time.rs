@@ -2,16 +2,11 @@
 
 use std::time::Duration;
 
+use nix::time::ClockId;
+
 /// CPU time that this thread has used so far; none where the system does not tell.
-#[expect(unsafe_code, reason = "the standard library has no clock of a thread's CPU time")]
 pub(in crate::wasm) fn thread_cpu_time() -> Option<Duration> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call writes one timespec to the pointer, which points to one.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    if result != 0 {
-        return None;
-    }
-    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
+    ClockId::CLOCK_THREAD_CPUTIME_ID.now().ok().map(Duration::from)
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ use std::time::Duration;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use tracing::Dispatch;
+use tracing::Span;
+use tracing::dispatcher;
 
 use crate::model::failure::Stop;
 use crate::model::ids::PipelineId;
@@ -51,15 +54,20 @@ impl Workers {
             let board = StatusBoard::default();
             workers.boards.push(board.clone());
             let (factory, stop, failure) = (factory.clone(), workers.stop.clone(), workers.failure.clone());
-            let id = id.clone();
+            let span = worker_span(id, index);
+            // A thread logs where whoever started it does.
+            let log = dispatcher::get_default(Dispatch::clone);
             let body = move || {
-                if let Err(reason) = thread::run(&factory, index, &stop, &board) {
-                    tracing::error!(pipeline = %id, code = %reason.code, error = %reason, "pipeline stopped");
-                    // One worker that cannot go on ends the pipeline: its partitions would only
-                    // move to its siblings and end them too.
-                    failure.lock().get_or_insert(reason);
-                    stop.set();
-                }
+                dispatcher::with_default(&log, || {
+                    let _entered = span.enter();
+                    if let Err(reason) = thread::run(&factory, index, &stop, &board) {
+                        tracing::error!(code = %reason.code, error = %reason, "pipeline stopped");
+                        // One worker that cannot go on ends the pipeline: its partitions would only
+                        // move to its siblings and end them too.
+                        failure.lock().get_or_insert(reason);
+                        stop.set();
+                    }
+                });
             };
             let spawned = std::thread::Builder::new().name(format!("worker-{}", index.0)).spawn(body);
             match spawned {
@@ -116,5 +124,64 @@ impl Workers {
             }
         }
         if late == 0 { Ok(()) } else { Err(DrainTimeout { count: late, deadline }) }
+    }
+}
+
+/// Names the tenant, the pipeline and the worker in every event of the worker's thread. As severe as
+/// an event can be, so that no level of the log leaves the names out.
+fn worker_span(id: &PipelineId, worker: WorkerIndex) -> Span {
+    tracing::error_span!("worker", tenant = %id.tenant, pipeline = %id.pipeline, worker = worker.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ids::PipelineName;
+    use crate::model::ids::TenantName;
+    use crate::pipeline::driver::DriverFailure;
+    use crate::pipeline::fakes::sink::FakeSink;
+    use crate::pipeline::fakes::source::FakeSource;
+    use crate::telemetry::captured_log::CapturedLog;
+    use crate::telemetry::init::LogOutput;
+    use crate::worker::factory::WorkerParts;
+
+    /// Has no parts: its workers stop at once.
+    struct NoParts;
+
+    impl WorkerFactory for NoParts {
+        type Source = FakeSource;
+        type Sink = FakeSink;
+
+        fn build(&self, _: WorkerIndex) -> Result<WorkerParts<FakeSource, FakeSink>, DriverFailure> {
+            tracing::warn!("building");
+            Err(Stop::new("no-parts", "there are none", "Do not start it").into())
+        }
+    }
+
+    #[test]
+    fn every_event_of_a_worker_names_its_pipeline_at_any_level() {
+        let pipeline = PipelineName::new("p").expect("a name");
+        let id = PipelineId { tenant: TenantName::default_tenant(), pipeline };
+        for (level, messages) in
+            [("info", vec!["building", "pipeline stopped"]), ("error", vec!["pipeline stopped"])]
+        {
+            let log = CapturedLog::default();
+            let workers =
+                log.during(LogOutput::Json, level, || Workers::start(&id, 1, NoParts).expect("a thread"));
+            let until = Instant::now() + Duration::from_secs(10);
+            while !workers.ended() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            assert_eq!(workers.failure().map(|stop| stop.code.0), Some("no-parts"));
+            workers.drain(Duration::ZERO).expect("ended");
+            let events = log.events();
+            let told: Vec<&str> = events.iter().filter_map(|event| event["message"].as_str()).collect();
+            assert_eq!(told, messages);
+            for event in &events {
+                let span = &event["spans"][0];
+                assert_eq!((&span["tenant"], &span["pipeline"]), (&"default".into(), &"p".into()), "{event}");
+                assert_eq!(span["worker"], 0, "{event}");
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::telemetry::guest_logs::GuestLogs;
 use crate::telemetry::guest_logs::LogLevel;
 
 fn write(logs: &GuestLogs, level: LogLevel, message: &str) {
-    assert!(logs.append(0, WorkerIndex(1), level, "guest", message));
+    assert!(logs.append(0, WorkerIndex(1), level, "guest", message).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -103,6 +103,9 @@ struct Undo {
 #[derive(Default)]
 struct Scratch {
     ids: Vec<Id>,
+    /// Entries of the keys that were read last, and the store that they are of.
+    read: Vec<Id>,
+    read_of: usize,
     unknown: Vec<Id>,
     key: Vec<u8>,
 }

@@ -11,6 +11,8 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use nix::sys::resource::Resource;
+use nix::sys::resource::setrlimit;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -53,10 +55,10 @@ fn compile_stdin() -> io::Result<()> {
     let mut line = String::new();
     input.by_ref().take(REQUEST_BYTES_MAX).read_line(&mut line)?;
     let request: CompileRequest = serde_json::from_str(&line)?;
-    limit_self(libc::RLIMIT_AS, request.memory_bytes_max)?;
-    limit_self(libc::RLIMIT_CPU, request.cpu_s_max)?;
+    limit_self(Resource::RLIMIT_AS, request.memory_bytes_max)?;
+    limit_self(Resource::RLIMIT_CPU, request.cpu_s_max)?;
     // No dump of a compiler that ran into its limits.
-    limit_self(libc::RLIMIT_CORE, 0)?;
+    limit_self(Resource::RLIMIT_CORE, 0)?;
     let mut component = Vec::new();
     input.take(INPUT_BYTES_MAX).read_to_end(&mut component)?;
     let settings = EngineSettings {
@@ -70,24 +72,13 @@ fn compile_stdin() -> io::Result<()> {
     }
 }
 
-/// What the C library calls a limited resource.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-type Resource = libc::__rlimit_resource_t;
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-type Resource = libc::c_int;
-
 /// Compiles in this process. The error is the compiler's text.
 pub(in crate::wasm) fn compile(settings: &EngineSettings, component: &[u8]) -> Result<Vec<u8>, String> {
     let engine = compiling_engine(settings).map_err(|error| error.to_string())?;
     engine.precompile_component(component).map_err(|error| format!("{error:#}"))
 }
 
-#[expect(unsafe_code, reason = "the standard library cannot limit its own process")]
+/// Both the limit and how far this process may raise it.
 fn limit_self(resource: Resource, max: u64) -> io::Result<()> {
-    let limit = libc::rlimit { rlim_cur: max, rlim_max: max };
-    // SAFETY: the call reads one rlimit from the pointer, which points to one.
-    if unsafe { libc::setrlimit(resource, &raw const limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    Ok(setrlimit(resource, max, max)?)
 }
