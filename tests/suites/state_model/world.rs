@@ -34,7 +34,7 @@ const FEED_EVERY: Duration = Duration::from_millis(150);
 /// How long the work that is left may take once nobody dies any more.
 const SETTLE_MAX: Duration = Duration::from_secs(120);
 /// A host that has not come to its step by then is killed.
-const MET_WITHIN: Duration = Duration::from_secs(6);
+const MET_WITHIN: Duration = Duration::from_secs(8);
 /// A frozen host is thawed after this: it was missed meanwhile.
 const FROZEN: Duration = Duration::from_millis(7_500);
 
@@ -307,8 +307,8 @@ fn times(point: FailPoint) -> u32 {
         | P::FlushDurable
         | P::TimersTaken
         | P::TimersSent => 3,
-        P::Invoked | P::WindowSent => 40,
-        _ => 6,
+        P::Invoked | P::WindowSent => 12,
+        _ => 4,
     }
 }
 
