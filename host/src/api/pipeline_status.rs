@@ -18,6 +18,8 @@ use crate::api::precondition::etag;
 use crate::api::problem::FieldProblem;
 use crate::api::problem::Problem;
 use crate::api::state::ApiState;
+use crate::api::task_state::RestoreView;
+use crate::api::task_state::StateView;
 use crate::control::lifecycle::StopReason;
 use crate::control::status::PipelineStatus;
 use crate::model::ids::PipelineName;
@@ -119,6 +121,12 @@ pub(crate) struct TaskView {
     /// not known, or no record was dealt with yet.
     lag_age_ms: Option<i64>,
     waiting: Option<WaitingView>,
+    /// How far the restore of its state has come, while it is restored.
+    restore: Option<RestoreView>,
+    /// None without any, and while it is restored.
+    state: Option<StateView>,
+    /// The event watermark, milliseconds; none where no input has event time.
+    event_watermark_ms: Option<i64>,
 }
 
 impl TaskView {
@@ -134,6 +142,9 @@ impl TaskView {
             lag: task.lag,
             lag_age_ms,
             waiting: task.waiting.map(WaitingView::from),
+            restore: task.restore.as_ref().map(RestoreView::new),
+            state: task.state.as_ref().map(|state| StateView::new(state, now_ms)),
+            event_watermark_ms: task.event_watermark,
         }
     }
 }

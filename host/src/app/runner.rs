@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::app::changelogs::ChangelogTopics;
 use crate::app::contract::Contract;
+use crate::app::contract_state::META;
 use crate::app::deploy::Deployed;
 use crate::app::deploy::Mode;
 use crate::app::deploy::OutputIds;
@@ -21,6 +22,7 @@ use crate::app::registry::Registry;
 use crate::app::restore::Restores;
 use crate::app::seek;
 use crate::app::spec_check;
+use crate::app::state_figures::state_gauges;
 use crate::app::state_root::StateCell;
 use crate::app::steering::Steering;
 use crate::codec::state_values::StateValues;
@@ -47,11 +49,13 @@ use crate::model::failure::Refusal;
 use crate::model::ids::HostId;
 use crate::model::ids::PipelineId;
 use crate::model::manifest::Manifest;
+use crate::model::pipeline_spec::CheckpointPolicy;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_state::PipelineState;
 use crate::model::seek::Seek;
 use crate::model::seek::SeekMove;
+use crate::model::status::TaskStatus;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::pipeline_metrics::Lag;
@@ -186,6 +190,12 @@ impl PipelineHost {
                     .to_owned(),
             );
         }
+        if spec.checkpoint != CheckpointPolicy::default() && !self.state.makes_checkpoints() {
+            notices.push(
+                "this host has no object store (`state.object_store.url`), so that `checkpoint` has no effect here"
+                    .to_owned(),
+            );
+        }
         let refusals: Vec<Refusal> = checked.refusals.into_iter().chain(refusals).collect();
         let fits = refusals.is_empty() && outages.is_empty();
         let overrides = checked.overrides;
@@ -267,6 +277,7 @@ impl PipelineHost {
             pipeline: id.clone(),
             manifest: Arc::new(component.manifest.clone()),
             delivery: spec.delivery,
+            checkpoint_interval: spec.checkpoint.interval,
             schemas: Arc::new(StateValues),
             changelogs: contract.changelogs.clone(),
         })))
@@ -284,8 +295,10 @@ impl PipelineHost {
         for running in self.running.lock().values() {
             let Some(workers) = &running.workers else { continue };
             let now_ms = epoch_ms();
-            let tasks = workers.status().into_iter().flat_map(|worker| worker.tasks);
-            let lags = tasks.filter_map(|task| {
+            let tasks: Vec<TaskStatus> =
+                workers.status().into_iter().flat_map(|worker| worker.tasks).collect();
+            running.metrics.set_states(state_gauges(&tasks));
+            let lags = tasks.into_iter().filter_map(|task| {
                 let seconds = task.lag_age_ms(now_ms).map(|age_ms| age_ms as f64 / 1000.0);
                 Some((task.partition, Lag { records: task.lag?, seconds }))
             });
@@ -407,6 +420,11 @@ impl Runner for PipelineHost {
         // Only now: as long as the group had members, some worker could still write to them.
         let changelogs =
             ChangelogTopics { id, admin: &admin, kafka: &self.kafka, dev_broker: None, folder: None };
+        let meta = admin.topic_id(&id.changelog(META));
+        if let Ok(incarnation) = meta {
+            let incarnation = incarnation.map_or_else(String::new, |id| id.to_string());
+            self.state.forget_checkpoints(id, &incarnation);
+        }
         // Without the right to it the pipeline stays in deletion: nobody would find them otherwise.
         changelogs.delete().map_err(|error| Outage::new("changelog-not-deleted", error.to_string()))?;
         self.state.forget(id);

@@ -326,6 +326,8 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 last_timestamp: task.last_timestamp,
                 waiting: self.waiting_of(task),
                 restore: self.restore_of(task),
+                state: self.state_of(task),
+                event_watermark: self.event_watermark_of(task),
             })
             .collect();
         tasks.sort_by(|a, b| a.partition.cmp(&b.partition));

@@ -17,6 +17,8 @@ use rocksdb::ReadOptions;
 use rocksdb::SingleThreaded;
 use rocksdb::WriteBatch;
 use rocksdb::WriteOptions;
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::properties::LIVE_SST_FILES_SIZE;
 
 use crate::model::failure::Outage;
 use crate::state::disk_options;
@@ -233,6 +235,19 @@ impl Disk {
         let mut options = FlushOptions::default();
         options.set_wait(true);
         Ok(self.database.flush_cfs_opt(&families, &options)?)
+    }
+
+    /// Bytes of the files that hold what is there now.
+    pub(super) fn bytes(&self) -> u64 {
+        let families = self.layout.families().filter_map(|name| self.database.cf_handle(name));
+        let bytes = families.map(|family| self.database.property_int_value_cf(family, LIVE_SST_FILES_SIZE));
+        // A figure for people: a family that cannot say counts as empty.
+        bytes.map(|bytes| bytes.ok().flatten().unwrap_or(0)).sum()
+    }
+
+    /// Links the files, as they are once all is flushed, under a new folder of the same file system.
+    pub(super) fn link_files(&self, folder: &Path) -> Result<(), DiskError> {
+        Ok(Checkpoint::new(&self.database)?.create_checkpoint(folder)?)
     }
 }
 
