@@ -53,7 +53,6 @@ impl BenchState {
             partition: Partition(0),
             manifest: Arc::clone(manifest),
             delivery: Delivery::ExactlyOnce,
-            checkpoint_interval: Duration::from_secs(60),
             schemas: Arc::new(StateValues),
             checkpoint_interval: Duration::from_secs(600),
         };
