@@ -68,8 +68,9 @@ pub fn run(keys: u32) -> anyhow::Result<Vec<Figure>> {
     anyhow::ensure!(source == RestoreSource::Folder, "the filled folder is not used");
     let mut random = SmallRng::seed_from_u64(5);
     let mut pauses = Vec::new();
+    let opened = Instant::now();
     let until = Instant::now() + CHECKPOINT_MAX;
-    while files_in(&objects, "checkpoints")?.is_empty() {
+    while sizes(&objects, is_document)?.is_empty() {
         let begin = Instant::now();
         let first = random.random_range(0..keys);
         values.write(&mut state, (first..keys).take(STEP_KEYS as usize))?;
@@ -77,17 +78,17 @@ pub fn run(keys: u32) -> anyhow::Result<Vec<Figure>> {
         anyhow::ensure!(Instant::now() < until, "no checkpoint was written within {CHECKPOINT_MAX:?}");
         std::thread::sleep(STEP_PAUSE);
     }
+    let (count, seconds) = (pauses.len(), opened.elapsed().as_secs_f64());
     let pause = quantile(&mut pauses, 1.0);
     eprintln!(
-        "checkpoint: {} batches while it was written, median {:.2} ms, p99 {:.2} ms, longest {pause:.2} ms",
-        pauses.len(),
+        "checkpoint: {count} batches in the {seconds:.1} s until it was written, median {:.2} ms, p99 {:.2} ms, longest {pause:.2} ms",
         quantile(&mut pauses, 0.5),
         quantile(&mut pauses, 0.99),
     );
     let ends = state.close()?;
     std::fs::remove_dir_all(&folder)?;
 
-    let bytes: u64 = files_in(&objects, "files")?.iter().sum();
+    let bytes: u64 = sizes(&objects, is_file)?.iter().sum();
     let begin = Instant::now();
     let (mut state, source) = BenchState::open(&manifest, &folder, ends, checkpoints(NEVER))?;
     let seconds = begin.elapsed().as_secs_f64();
@@ -114,8 +115,18 @@ fn manifest() -> anyhow::Result<Manifest> {
     Ok(manifest)
 }
 
-/// Sizes of the files in every folder of this name.
-fn files_in(root: &Path, name: &str) -> anyhow::Result<Vec<u64>> {
+/// What says that a checkpoint is complete.
+fn is_document(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "json")
+}
+
+/// A file of the database.
+fn is_file(path: &Path) -> bool {
+    path.parent().is_some_and(|folder| folder.ends_with("files"))
+}
+
+/// Sizes of those files that are wanted.
+fn sizes(root: &Path, is_wanted: fn(&Path) -> bool) -> anyhow::Result<Vec<u64>> {
     let mut sizes = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -125,7 +136,7 @@ fn files_in(root: &Path, name: &str) -> anyhow::Result<Vec<u64>> {
             let Ok(meta) = entry.metadata() else { continue };
             if meta.is_dir() {
                 folders.push(entry.path());
-            } else if folder.ends_with(name) {
+            } else if is_wanted(&entry.path()) {
                 sizes.push(meta.len());
             }
         }
