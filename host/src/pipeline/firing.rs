@@ -160,7 +160,7 @@ impl<K: Sink> Lane<K> {
     }
 
     /// Whether the invocation that runs has registered an event timer for a time that has passed.
-    pub(crate) fn has_registered_due(&self, cohort: &Cohort) -> bool {
+    pub(crate) fn has_registered_due(cohort: &Cohort) -> bool {
         let registered = cohort.registered_event_min();
         registered.is_some() && registered <= cohort.time.event_watermark()
     }

@@ -18,6 +18,7 @@ use crate::model::state::TimeDomain;
 use crate::pipeline::attempts::Verdict;
 use crate::pipeline::attempts::failure_code;
 use crate::pipeline::batch::Batch;
+use crate::pipeline::clock::Clock;
 use crate::pipeline::cohort::Cohort;
 use crate::pipeline::dead_letter::BadRecordPolicy;
 use crate::pipeline::dead_letter::SetAside;
@@ -29,7 +30,6 @@ use crate::pipeline::observer::Observer;
 use crate::pipeline::outputs::BadEmittedRow;
 use crate::pipeline::outputs::Outputs;
 use crate::pipeline::poison::PoisonList;
-use crate::pipeline::ports::Clock;
 use crate::pipeline::ports::Decoder;
 use crate::pipeline::ports::EncodeFailure;
 use crate::pipeline::ports::Guest;
@@ -218,7 +218,7 @@ impl<K: Sink> Lane<K> {
             }
         };
         FailPoint::Invoked.reach();
-        if cohort.as_deref().is_some_and(|cohort| self.has_registered_due(cohort))
+        if cohort.as_deref().is_some_and(|cohort| Self::has_registered_due(cohort))
             && let Some(end) = batch.end_of_part()
         {
             // A timer for a time that has passed fires before the record that follows the one that
