@@ -42,6 +42,7 @@ use crate::state::restore_checkpoint::Fetched;
 use crate::state::restore_meter::RestoreMeter;
 use crate::state::task_store::Restored;
 use crate::state::task_store::TaskStore;
+use crate::state::task_store::given_up;
 use crate::state::timer_key::IndexKey;
 use crate::state::timer_key::index_key;
 use crate::state::timer_key::split_timer_key;
@@ -302,7 +303,7 @@ impl RestoreTarget {
     }
 
     fn storage(&self, error: DiskError) -> StateFailure {
-        self.folder.failed(&error);
+        given_up(&self.host, &self.task, &self.folder, self.origin, &error);
         StateFailure::Storage { partition: self.task.partition, outage: error.into() }
     }
 }

@@ -364,7 +364,7 @@ impl TaskState for TaskStore {
 }
 
 /// What was found damaged is not to be used again: neither the folder, nor the checkpoint it came from.
-fn given_up(
+pub(in crate::state) fn given_up(
     host: &StateHost,
     task: &TaskSpec,
     folder: &TaskFolder,
