@@ -43,6 +43,9 @@ struct Cycle {
     bytes_out: u64,
     dead_letters: BTreeMap<&'static str, u64>,
     dropped: BTreeMap<&'static str, u64>,
+    /// By fate.
+    late: BTreeMap<&'static str, u64>,
+    timers_fired: u64,
 }
 
 impl MetricsObserver {
@@ -99,11 +102,11 @@ impl Observer for MetricsObserver {
             LateFate::Dropped => "dropped",
             LateFate::Copied => "copied",
         };
-        self.metrics.late(fate, records);
+        *self.open.borrow_mut().late.entry(fate).or_default() += records;
     }
 
     fn fired(&self, timers: u64) {
-        self.metrics.timers_fired(timers);
+        self.open.borrow_mut().timers_fired += timers;
     }
 
     fn changelog(&self, records: u64, bytes: u64) {
@@ -133,6 +136,10 @@ impl Observer for MetricsObserver {
         let done = self.open.take();
         self.metrics.add_in(done.records_in, done.bytes_in);
         self.metrics.add_out(done.records_out, done.bytes_out);
+        self.metrics.timers_fired(done.timers_fired);
+        for (fate, records) in done.late {
+            self.metrics.late(fate, records);
+        }
         for (code, records) in done.dead_letters {
             self.metrics.dead_letters(Code(code), records);
         }

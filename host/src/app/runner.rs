@@ -297,7 +297,7 @@ impl PipelineHost {
             let now_ms = epoch_ms();
             let tasks: Vec<TaskStatus> =
                 workers.status().into_iter().flat_map(|worker| worker.tasks).collect();
-            running.metrics.set_states(state_gauges(&tasks));
+            running.metrics.set_states(state_gauges(&tasks, now_ms));
             let lags = tasks.into_iter().filter_map(|task| {
                 let seconds = task.lag_age_ms(now_ms).map(|age_ms| age_ms as f64 / 1000.0);
                 Some((task.partition, Lag { records: task.lag?, seconds }))

@@ -1,16 +1,12 @@
 //! The figures of tasks' states as metrics.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
 
 use crate::model::status::TaskStatus;
 use crate::telemetry::state_metrics::StateGauges;
 
-/// By partition number: the inputs of a task share its state.
-pub(super) fn state_gauges(tasks: &[TaskStatus]) -> BTreeMap<i32, StateGauges> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ms = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
+/// By partition number (`now_ms` is since the epoch): the inputs of a task share its state.
+pub(super) fn state_gauges(tasks: &[TaskStatus], now_ms: i64) -> BTreeMap<i32, StateGauges> {
     let mut gauges = BTreeMap::new();
     for task in tasks {
         if task.state.is_some() || task.restore.is_some() || task.event_watermark.is_some() {

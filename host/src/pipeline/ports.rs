@@ -88,6 +88,12 @@ pub trait Source {
     /// See [`SourceFailure`].
     fn partitions(&mut self, topic: &str) -> Result<Vec<TopicPartition>, SourceFailure>;
 
+    /// Whether any record lies in this range of a partition. Asks the brokers, and may take seconds.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn has_records(&mut self, of: &TopicPartition, range: Range<Offset>) -> Result<bool, SourceFailure>;
+
     /// Stops fetching; what is already fetched is kept or fetched again, never lost.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! identity.json   whose state this is
 //! db/             RocksDB
 //! checkpoints/    copies on their way to the object store
+//! suspects        checkpoints from which damaged state was restored
 //! ```
 //!
 //! A folder is a cache: whatever speaks against it, the changelogs can fill it anew. It is trusted
@@ -28,6 +29,8 @@ use crate::state::disk::DiskError;
 use crate::state::layout::Layout;
 use crate::state::local_record::LocalRecord;
 
+/// Suspects that are remembered: more than there ever are checkpoints.
+const SUSPECTS_MAX: usize = 64;
 /// The format of a folder as a whole.
 const FOLDER_FORMAT: u32 = 1;
 
@@ -175,9 +178,23 @@ impl TaskFolder {
             .map_err(|error| UntrustedError::Identity(format!("nobody: its identity is damaged ({error})")))
     }
 
-    /// The checkpoint that the folder says it was filled from.
-    pub(super) fn origin(&self) -> Option<CheckpointName> {
-        self.signature().ok().flatten()?.checkpoint
+    /// Notes that the checkpoint from which this was filled is not to be used here again: its files were
+    /// as they had been sent, so that they may have been damaged before.
+    fn suspect_origin(&self) {
+        let Some(origin) = self.signature().ok().flatten().and_then(|found| found.checkpoint) else { return };
+        let mut suspects = self.suspects();
+        suspects.push(origin.to_string());
+        let surplus = suspects.len().saturating_sub(SUSPECTS_MAX);
+        let text = suspects.split_off(surplus).join("\n");
+        if let Err(error) = std::fs::write(self.path.join("suspects"), text) {
+            tracing::warn!(%error, checkpoint = %origin, "a checkpoint of damaged state could not be noted as such");
+        }
+    }
+
+    /// Names of checkpoints from which damaged state was restored here.
+    pub(super) fn suspects(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.path.join("suspects")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
     }
 
     /// Says that what lies here is this task's state, and from which checkpoint it was filled.
@@ -197,6 +214,7 @@ impl TaskFolder {
     /// What lies on disk cannot be trusted once a part of it was found damaged.
     pub(super) fn failed(&self, error: &DiskError) {
         if matches!(error, DiskError::Corrupt(_)) {
+            self.suspect_origin();
             self.distrust();
         }
     }

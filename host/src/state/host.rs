@@ -1,6 +1,5 @@
 //! What the tasks of a process share: the data folder, the byte budget, background threads, time.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +7,12 @@ use std::time::Instant;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use parking_lot::Mutex;
-
 use crate::model::ids::PipelineId;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::position::Partition;
 use crate::pipeline::state_ports::ValueSchemas;
 use crate::state::background::Background;
-use crate::state::checkpoint::CheckpointName;
 use crate::state::checkpoint::CheckpointStore;
 use crate::state::memory::Memory;
 
@@ -83,9 +79,6 @@ pub struct StateHost {
     pub(super) flushing: Background,
     /// None without an object store.
     pub(super) checkpoints: Option<CheckpointParts>,
-    /// Checkpoints from which damaged state was restored, by task. Lost with the process, which then
-    /// finds out again.
-    suspects: Mutex<HashSet<(PipelineId, Partition, CheckpointName)>>,
 }
 
 /// What checkpoints need.
@@ -98,8 +91,6 @@ pub(super) struct CheckpointParts {
 const FLUSH_THREADS: usize = 3;
 /// Checkpoints that are uploaded at once.
 const UPLOAD_THREADS: usize = 2;
-/// Suspects that are remembered: a machine that damages more needs other help.
-const SUSPECTS_MAX: usize = 1024;
 
 impl StateHost {
     /// Starts the threads.
@@ -118,18 +109,6 @@ impl StateHost {
             std::io::Result::Ok(CheckpointParts { store, uploads })
         };
         let checkpoints = checkpoints.map(parts).transpose()?;
-        Ok(Arc::new(Self { settings, memory, clock, flushing, checkpoints, suspects: Mutex::default() }))
-    }
-
-    /// What was restored from this checkpoint turned out to be damaged: it is not used again.
-    pub(super) fn suspect(&self, task: &TaskSpec, name: CheckpointName) {
-        let mut suspects = self.suspects.lock();
-        if suspects.len() < SUSPECTS_MAX {
-            suspects.insert((task.pipeline.clone(), task.partition, name));
-        }
-    }
-
-    pub(super) fn is_suspect(&self, task: &TaskSpec, name: CheckpointName) -> bool {
-        self.suspects.lock().contains(&(task.pipeline.clone(), task.partition, name))
+        Ok(Arc::new(Self { settings, memory, clock, flushing, checkpoints }))
     }
 }

@@ -20,7 +20,6 @@ use crate::model::status::RestoreSource;
 use crate::pipeline::state_ports::ChangelogIndex;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
-use crate::state::checkpoint::CheckpointName;
 use crate::state::directory::ChangelogBounds;
 use crate::state::directory::TaskFolder;
 use crate::state::directory::is_young;
@@ -42,7 +41,6 @@ use crate::state::restore_checkpoint::Fetched;
 use crate::state::restore_meter::RestoreMeter;
 use crate::state::task_store::Restored;
 use crate::state::task_store::TaskStore;
-use crate::state::task_store::given_up;
 use crate::state::timer_key::IndexKey;
 use crate::state::timer_key::index_key;
 use crate::state::timer_key::split_timer_key;
@@ -68,8 +66,6 @@ pub struct RestoreTarget {
     layout: Arc<Layout>,
     bounds: Vec<ChangelogBounds>,
     source: RestoreSource,
-    /// The checkpoint that it began with, if it did.
-    origin: Option<CheckpointName>,
     meter: Arc<RestoreMeter>,
     swept: Vec<SweptUntil>,
     record: LocalRecord,
@@ -125,7 +121,7 @@ impl RestoreTarget {
             Err(why) => distrusted(&task, &meter, &why),
         };
         let (source, origin, disk, mut record) = match trusted {
-            Some((disk, record)) => (RestoreSource::Folder, folder.origin(), disk, record),
+            Some((disk, record)) => (RestoreSource::Folder, None, disk, record),
             None => {
                 folder.wipe()?;
                 let (layout, bounds) = (&layout, &*bounds);
@@ -160,7 +156,7 @@ impl RestoreTarget {
                 swept.set(*until);
             }
         }
-        let checkpoint = origin.filter(|_| source == RestoreSource::Checkpoint).map(tracing::field::display);
+        let checkpoint = origin.map(tracing::field::display);
         tracing::info!(
             pipeline = %task.pipeline, partition = %task.partition, ?source, checkpoint, "restoring state"
         );
@@ -173,7 +169,7 @@ impl RestoreTarget {
         };
         FailPoint::FolderOpened.reach();
         let host = host.clone();
-        Ok(Self { host, task, layout, bounds, source, origin, meter, swept, record, fills, disk, folder })
+        Ok(Self { host, task, layout, bounds, source, meter, swept, record, fills, disk, folder })
     }
 
     /// Where the restore began.
@@ -280,8 +276,8 @@ impl RestoreTarget {
             self = self.reopened()?;
         }
         let progress = self.meter.progress();
-        let Self { host, task, layout, swept, record, origin, disk, folder, .. } = self;
-        TaskStore::open(Restored { host, task, layout, swept, record, origin, progress, disk, folder })
+        let Self { host, task, layout, swept, record, disk, folder, .. } = self;
+        TaskStore::open(Restored { host, task, layout, swept, record, progress, disk, folder })
     }
 
     /// With a database for reads too, which sees what has reached the disk.
@@ -303,7 +299,7 @@ impl RestoreTarget {
     }
 
     fn storage(&self, error: DiskError) -> StateFailure {
-        given_up(&self.host, &self.task, &self.folder, self.origin, &error);
+        self.folder.failed(&error);
         StateFailure::Storage { partition: self.task.partition, outage: error.into() }
     }
 }

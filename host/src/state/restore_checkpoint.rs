@@ -59,8 +59,9 @@ impl CheckpointSearch<'_> {
                 return Ok(None);
             }
         };
+        let suspects = self.folder.suspects();
         for name in names.into_iter().take(TRIES_MAX) {
-            if self.host.is_suspect(self.task, name) {
+            if suspects.contains(&name.to_string()) {
                 self.meter.pass_over(format!("checkpoint {name}: what was restored from it was damaged"));
                 continue;
             }

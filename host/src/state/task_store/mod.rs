@@ -43,7 +43,6 @@ use crate::model::status::StateFigures;
 use crate::pipeline::state_ports::Change;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
-use crate::state::checkpoint::CheckpointName;
 use crate::state::directory::TaskFolder;
 use crate::state::disk::Disk;
 use crate::state::disk::DiskError;
@@ -81,8 +80,6 @@ pub(super) struct TaskStore {
     flush: FlushState,
     /// None on a host without an object store.
     checkpoints: Option<Checkpoints>,
-    /// The checkpoint that the folder was filled from, if it was.
-    origin: Option<CheckpointName>,
     restored: Arc<RestoreProgress>,
     share: Share,
     scratch: Scratch,
@@ -101,6 +98,8 @@ struct Invocation {
     overlay_bytes: u64,
     written_bytes: u64,
     bytes_max: u64,
+    /// The earliest time that an event timer was registered for.
+    registered_event_min: Option<i64>,
 }
 
 /// An overlay value that was replaced.
@@ -128,7 +127,6 @@ pub(super) struct Restored {
     pub(super) layout: Arc<Layout>,
     pub(super) swept: Vec<SweptUntil>,
     pub(super) record: LocalRecord,
-    pub(super) origin: Option<CheckpointName>,
     pub(super) progress: RestoreProgress,
     pub(super) disk: Disk,
     pub(super) folder: TaskFolder,
@@ -137,9 +135,9 @@ pub(super) struct Restored {
 impl TaskStore {
     /// Reads what a task needs at once: schemas, clocks, where timers begin.
     pub(super) fn open(restored: Restored) -> Result<Self, StateFailure> {
-        let Restored { host, task, layout, swept, record, origin, progress, disk, folder } = restored;
+        let Restored { host, task, layout, swept, record, progress, disk, folder } = restored;
         let failed = |error: DiskError| {
-            given_up(&host, &task, &folder, origin, &error);
+            folder.failed(&error);
             storage(&task, error)
         };
         let seen = meta::read(&disk, &layout).map_err(failed)?;
@@ -171,7 +169,6 @@ impl TaskStore {
             overlay_bytes: 0,
             flush,
             checkpoints,
-            origin,
             restored: Arc::new(progress),
             share,
             scratch: Scratch::default(),
@@ -213,7 +210,7 @@ impl TaskStore {
     }
 
     fn disk_failed(&self, error: DiskError) -> StateFailure {
-        given_up(&self.host, &self.task, &self.folder, self.origin, &error);
+        self.folder.failed(&error);
         storage(&self.task, error)
     }
 
@@ -310,6 +307,10 @@ impl TaskState for TaskStore {
         self.timers.next_due(domain)
     }
 
+    fn registered_event_min(&self) -> Option<i64> {
+        self.invocation.registered_event_min
+    }
+
     fn take_due(
         &mut self,
         domain: TimeDomain,
@@ -360,19 +361,5 @@ impl TaskState for TaskStore {
 
     fn close(self: Box<Self>) -> Result<(), StateFailure> {
         self.close_folder()
-    }
-}
-
-/// What was found damaged is not to be used again: neither the folder, nor the checkpoint it came from.
-pub(in crate::state) fn given_up(
-    host: &StateHost,
-    task: &TaskSpec,
-    folder: &TaskFolder,
-    origin: Option<CheckpointName>,
-    error: &DiskError,
-) {
-    folder.failed(error);
-    if let (DiskError::Corrupt(_), Some(name)) = (error, origin) {
-        host.suspect(task, name);
     }
 }

@@ -13,16 +13,22 @@ use object_store::throttle::ThrottleConfig;
 use object_store::throttle::ThrottledStore;
 use serde_json::Value as Json;
 use serde_json::json;
+use sha2::Digest;
+use sha2::Sha256;
 use tempfile::TempDir;
 
+use crate::model::binaries::BinariesBuf;
 use crate::model::manifest::Manifest;
+use crate::model::state::StoreIndex;
 use crate::model::state::TimeDomain;
 use crate::model::status::CheckpointInfo;
 use crate::model::status::RestoreSource;
+use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
 use crate::state::testing::CHECKPOINT_MS;
 use crate::state::testing::Rig;
 use crate::state::testing::TestClock;
+use crate::state::testing::binaries;
 use crate::state::testing::manifest;
 use crate::state::testing::state_key;
 use crate::state::testing::temporary;
@@ -200,7 +206,10 @@ fn only_what_is_new_is_sent_and_the_document_says_how_far_it_has_come() {
     assert_eq!(document["changelogs"]["plain"]["topic_id"], "1");
     assert_eq!(document["schemas"]["plain"]["0"], r#"{"v":1}"#);
     assert_eq!((&document["group"], &document["partition"]), (&json!("wasmill.default.p"), &json!(3)));
-    assert!(!rig.folder.path().join("default/p/3/checkpoints").exists(), "snapshots take space no longer");
+    assert!(
+        !rig.folder.path().join("default/p/3/checkpoints/snapshot").exists(),
+        "snapshots take space no longer"
+    );
 }
 
 #[test]
@@ -258,21 +267,46 @@ fn what_is_damaged_or_missing_is_passed_over_for_an_older_one_and_at_last_for_th
     }
 }
 
+/// Damages the largest file of a checkpoint where only reading its blocks tells, and has the document say
+/// that it is as it should be.
+fn damage_before_upload(cloud: &Cloud, checkpoint: &str) {
+    let mut document = cloud.document(checkpoint);
+    let files = document["files"].as_array_mut().expect("files");
+    let largest = files.iter_mut().max_by_key(|file| file["bytes"].as_u64()).expect("files");
+    assert!(largest["name"].as_str().is_some_and(|name| name.ends_with(".sst")), "{largest}");
+    let folder = cloud.task().join("files");
+    let mut bytes =
+        std::fs::read(folder.join(largest["sha256"].as_str().expect("a digest"))).expect("a file");
+    bytes[100] ^= 1;
+    let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    std::fs::write(folder.join(&digest), bytes).expect("written");
+    largest["sha256"] = digest.into();
+    let text = serde_json::to_vec(&document).expect("JSON");
+    std::fs::write(cloud.task().join("checkpoints").join(checkpoint), text).expect("written");
+}
+
 #[test]
 fn a_checkpoint_of_damaged_data_is_used_once_and_not_again() {
     let cloud = Cloud::new();
     let mut rig = cloud.host();
     rig.open();
-    rig.write(0..100, b"value");
+    let random: Vec<u8> = (0..100_000).map(|_| rand::random()).collect();
+    rig.write(0..1, &random);
     assert!(rig.checkpoint());
+    let [checkpoint] = <[String; 1]>::try_from(cloud.checkpoints()).expect("one");
+    damage_before_upload(&cloud, &checkpoint);
     rig.lose_disk();
-    rig.open();
-    // As if its blocks had been damaged before they were sent: only reading them tells.
-    let name = crate::state::checkpoint::CheckpointName { generation: 1, sequence: 1 };
-    rig.host.suspect(&rig.spec(), name);
-    rig.lose_disk();
+    assert_eq!(rig.open().0, RestoreSource::Checkpoint);
+    rig.begin(None);
+    let mut values = BinariesBuf::default();
+    let read = rig.state().get_many(StoreIndex(0), binaries([key(0)]).as_ref(), &mut values);
+    let Err(StateFailure::Storage { outage, .. }) = read else { panic!("{read:?}") };
+    assert_eq!(outage.code.0, "state-corrupt");
+    drop(rig.state.take());
     assert_eq!(rig.open().0, RestoreSource::Empty);
     assert!(rig.passed_over()[0].contains("0000000001-0000000001"), "{:?}", rig.passed_over());
+    rig.begin(None);
+    assert_eq!(rig.get(0, &key(0)), Some(random));
 }
 
 #[test]
