@@ -1,5 +1,7 @@
 //! One behaviour a test.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::model::binaries::BinariesBuf;
@@ -20,6 +22,7 @@ use crate::state::testing::Rig;
 use crate::state::testing::binaries;
 use crate::state::testing::manifest;
 use crate::state::testing::state_key;
+use crate::state::testing::temporary;
 
 fn rig() -> Rig {
     Rig::new(
@@ -355,4 +358,73 @@ fn timers_that_are_too_long_or_not_declared_are_refused() {
         assert!(matches!(&refused, Err(StateFailure::Timers(why)) if why == expected), "{refused:?}");
     }
     assert_eq!(rig.state().next_due(TimeDomain::Event), None, "nothing of the calls is done");
+}
+
+/// Restores the state as a host would, and reads every key.
+fn restored(rig: &Rig, keys: &[Vec<u8>]) -> Result<RestoreSource, StateFailure> {
+    let mut target = rig.target()?;
+    let source = target.source();
+    for (index, log) in rig.logs.iter().enumerate() {
+        let changelog = ChangelogIndex(index as u32);
+        let from = target.next(changelog).map_or(0, |next| next.0 as usize);
+        let records = log[from..].iter().flatten();
+        let records = records.map(|(key, value)| ChangelogRecord { key, value: value.as_deref() });
+        target.apply(changelog, records, Offset(log.len() as i64))?;
+    }
+    let mut state = target.finish_store()?;
+    state.begin(StateTimes { event_watermark: None, processing_time: 0 }, 1 << 20);
+    let mut values = BinariesBuf::default();
+    state.get_many(StoreIndex(0), binaries(keys.iter().map(Vec::as_slice)).as_ref(), &mut values)?;
+    let mut values = values.as_ref().iter();
+    assert!(values.all(|value| value == Some(&b"value"[..])), "a value is lost");
+    Ok(source)
+}
+
+#[test]
+fn a_folder_with_a_damaged_or_missing_file_is_given_up_wherever_that_is_found() {
+    let keys: Vec<Vec<u8>> = (0..300_u32).map(|n| state_key(&n.to_be_bytes(), b"")).collect();
+    let mut rig = rig();
+    rig.begin(None);
+    keys.iter().for_each(|key| rig.put(0, key, b"value"));
+    rig.state().keep();
+    rig.commit();
+    rig.close();
+    let folder = rig.folder.path().join("default/p/3");
+    let whole = temporary();
+    copy(&folder, whole.path());
+    let files = std::fs::read_dir(whole.path().join("db")).expect("a database");
+    let mut files: Vec<_> = files.flatten().map(|file| file.file_name()).collect();
+    files.sort();
+    let mut given_up = 0;
+    for (name, is_removed) in files.iter().flat_map(|name| [(name, false), (name, true)]) {
+        std::fs::remove_dir_all(&folder).expect("removed");
+        copy(whole.path(), &folder);
+        let file = folder.join("db").join(name);
+        let mut bytes = std::fs::read(&file).expect("a file");
+        if is_removed {
+            std::fs::remove_file(&file).expect("removed");
+        } else if let middle = bytes.len() / 2
+            && let Some(byte) = bytes.get_mut(middle)
+        {
+            *byte ^= 0xa5;
+            std::fs::write(&file, bytes).expect("written");
+        }
+        let sources = [restored(&rig, &keys), restored(&rig, &keys)];
+        assert!(sources[1].is_ok(), "{name:?} (removed: {is_removed}) stops the task: {sources:?}");
+        given_up += usize::from(!matches!(sources[0], Ok(RestoreSource::Folder)));
+    }
+    assert!(given_up >= 4, "{given_up} were noticed, of {files:?}");
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("copied");
+        }
+    }
 }
