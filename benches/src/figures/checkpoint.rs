@@ -94,7 +94,7 @@ pub fn run(keys: u32) -> anyhow::Result<Vec<Figure>> {
     let seconds = begin.elapsed().as_secs_f64();
     anyhow::ensure!(source == RestoreSource::Checkpoint, "the checkpoint is not used");
     for _ in 0..1000 {
-        anyhow::ensure!(values.has(&mut state, random.random_range(0..keys))?, "a key was not restored");
+        anyhow::ensure!(has(&mut state, random.random_range(0..keys))?, "a key was not restored");
     }
     let mib = bytes as f64 / f64::from(1 << 20);
     eprintln!("checkpoint: {mib:.0} MiB restored in {seconds:.2} s");
@@ -172,15 +172,16 @@ impl Values {
         state.commit(state_keys.as_ref().len())?;
         Ok(())
     }
+}
 
-    fn has(&self, state: &mut BenchState, key: u32) -> anyhow::Result<bool> {
-        let keys: BinariesBuf = [Some(state_key(key))].into_iter().collect();
-        let mut values = BinariesBuf::default();
-        state.begin(StateTimes { event_watermark: None, processing_time: 1 })?;
-        state.state()?.get_many(StoreIndex(0), keys.as_ref(), &mut values)?;
-        state.keep()?;
-        Ok(values.as_ref().get(0).is_some_and(|value| value.len() == 2 + VALUE_BYTES))
-    }
+/// Whether there is a value under a key.
+fn has(state: &mut BenchState, key: u32) -> anyhow::Result<bool> {
+    let keys: BinariesBuf = [Some(state_key(key))].into_iter().collect();
+    let mut values = BinariesBuf::default();
+    state.begin(StateTimes { event_watermark: None, processing_time: 1 })?;
+    state.state()?.get_many(StoreIndex(0), keys.as_ref(), &mut values)?;
+    state.keep()?;
+    Ok(values.as_ref().get(0).is_some_and(|value| value.len() == 2 + VALUE_BYTES))
 }
 
 fn state_key(key: u32) -> Vec<u8> {
