@@ -174,12 +174,7 @@ impl Values {
     }
 }
 
-fn state_key(key: u32) -> Vec<u8> {
-    let mut state_key = Vec::new();
-    write_state_key(&key.to_be_bytes(), b"", &mut state_key);
-    state_key
-}
-
+/// Whether there is a value under a key.
 fn has(state: &mut BenchState, key: u32) -> anyhow::Result<bool> {
     let keys: BinariesBuf = [Some(state_key(key))].into_iter().collect();
     let mut values = BinariesBuf::default();
@@ -187,4 +182,10 @@ fn has(state: &mut BenchState, key: u32) -> anyhow::Result<bool> {
     state.state()?.get_many(StoreIndex(0), keys.as_ref(), &mut values)?;
     state.keep()?;
     Ok(values.as_ref().get(0).is_some_and(|value| value.len() == 2 + VALUE_BYTES))
+}
+
+fn state_key(key: u32) -> Vec<u8> {
+    let mut state_key = Vec::new();
+    write_state_key(&key.to_be_bytes(), b"", &mut state_key);
+    state_key
 }

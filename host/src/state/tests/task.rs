@@ -235,9 +235,10 @@ fn a_long_changelog_is_restored_as_a_short_one_is() {
     for round in 0..8_u8 {
         rig.begin(None);
         for (n, key) in keys.iter().enumerate() {
-            match n % 8 == usize::from(round) {
-                true => rig.delete(0, key),
-                false => rig.put(0, key, &[round, n as u8]),
+            if n % 8 == usize::from(round) {
+                rig.delete(0, key);
+            } else {
+                rig.put(0, key, &[round, n as u8]);
             }
         }
         rig.state().keep();
