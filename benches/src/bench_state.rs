@@ -25,8 +25,8 @@ use wasmill::state::host::StateHost;
 use wasmill::state::host::StateSettings;
 use wasmill::state::host::SystemStateClock;
 use wasmill::state::host::TaskSpec;
-use wasmill::state::restore::RestoreMeter;
 use wasmill::state::restore::RestoreTarget;
+use wasmill::state::restore_meter::RestoreMeter;
 
 /// State of one task.
 pub struct BenchState {
@@ -44,7 +44,7 @@ impl BenchState {
     /// # Errors
     /// When the folder cannot be used.
     pub fn open(manifest: &Arc<Manifest>, folder: &Path) -> anyhow::Result<Self> {
-        let host = StateHost::start(StateSettings::new(folder.to_owned()), Arc::new(SystemStateClock))?;
+        let host = StateHost::start(StateSettings::new(folder.to_owned()), Arc::new(SystemStateClock), None)?;
         let task = TaskSpec {
             pipeline: PipelineId {
                 tenant: TenantName::new("default")?,
@@ -54,6 +54,7 @@ impl BenchState {
             manifest: Arc::clone(manifest),
             delivery: Delivery::ExactlyOnce,
             schemas: Arc::new(StateValues),
+            checkpoint_interval: Duration::from_secs(600),
         };
         // The stores, timers, meta.
         let changelogs = 0..manifest.state.len() as u32 + 2;

@@ -108,7 +108,7 @@ impl RawRecords for PaymentBytes {
 struct Known(Arc<WriterText>);
 
 impl WriterSchemas for Known {
-    fn get(&self, _: u32) -> WriterSchema {
+    fn get(&self, _: u32, _: Option<std::time::Instant>) -> WriterSchema {
         WriterSchema::Ready(Arc::clone(&self.0))
     }
 }

@@ -56,7 +56,7 @@ fn projected() -> serde_json::Value {
 struct OneSchema(Arc<WriterText>);
 
 impl WriterSchemas for OneSchema {
-    fn get(&self, _: u32) -> WriterSchema {
+    fn get(&self, _: u32, _: Option<std::time::Instant>) -> WriterSchema {
         WriterSchema::Ready(self.0.clone())
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
+use std::time::Instant;
 use std::time::SystemTime;
 
 use tokio::runtime::Handle;
@@ -19,6 +20,7 @@ use crate::cache::flight::Flight;
 use crate::cache::flight::Flown;
 use crate::cache::flight::Pilot;
 use crate::client::RegistryClient;
+use crate::error::Outage;
 use crate::error::RegistryError;
 use crate::schema::RegisteredSchema;
 
@@ -34,11 +36,17 @@ pub struct CacheLimits {
     /// Ids that are being fetched. A further one stays [`Lookup::Pending`] and is fetched when asked for
     /// again. Default 1,024.
     pub flights_max: usize,
-    /// Requests at the same time. Default 8.
+    /// Schemas asked for at the same time. Default 8.
     pub requests_max: usize,
-    /// How long an id that the registry does not know is not asked for again: it may be registered
-    /// meanwhile. Default 30 s.
+    /// How long one attempt may take, with all that the schema refers to: others wait for its place. Default
+    /// 60 s.
+    pub attempt_max: Duration,
+    /// How long an id that the registry does not know is not asked for again, unless someone needs a
+    /// newer answer ([`SchemaCache::get_for`]): it may be registered meanwhile. Default 30 s.
     pub unknown_ttl: Duration,
+    /// Least time between two requests for an id that the registry does not know, however new an answer is
+    /// needed. Default 250 ms.
+    pub unknown_pause: Duration,
     /// A fetch that fails is given up when nobody asked for its id this long. Default 5 min.
     pub abandoned_after: Duration,
     /// Ceiling of the wait after a first failure; it doubles with each further one, full jitter.
@@ -55,7 +63,9 @@ impl Default for CacheLimits {
             text_bytes_max: 64 << 20,
             flights_max: 1024,
             requests_max: 8,
+            attempt_max: Duration::from_secs(60),
             unknown_ttl: Duration::from_secs(30),
+            unknown_pause: Duration::from_millis(250),
             abandoned_after: Duration::from_secs(300),
             backoff_min: Duration::from_millis(200),
             backoff_max: Duration::from_secs(10),
@@ -70,8 +80,8 @@ pub enum Lookup {
     Ready(Arc<RegisteredSchema>),
     /// It is being fetched for the first time: ask again.
     Pending,
-    /// The registry works and has no usable schema with this id: the record is bad. Asked again after
-    /// [`CacheLimits::unknown_ttl`].
+    /// The registry works and had no usable schema with this id when it was asked, at most
+    /// [`CacheLimits::unknown_ttl`] ago. Whether a record is bad for it, only [`SchemaCache::get_for`] says.
     Unknown(Arc<RegistryError>),
     /// The registry cannot be asked, since that time. It is tried again without limit: ask again.
     Unavailable {
@@ -133,10 +143,24 @@ impl SchemaCache {
     /// What is known now. The first miss starts one fetch in the background, which goes on until the
     /// registry answers; it must run on a multi-threaded runtime, or one that is driven meanwhile.
     pub fn get(&self, id: u32) -> Lookup {
-        match self.entries.find(id) {
+        self.look_up(id, None)
+    }
+
+    /// As [`get`](Self::get), for a record that was received at that time. Its schema was registered before
+    /// the record was written, so only a request sent after the record came shows that there is none:
+    /// an older answer is [`Lookup::Pending`], and the registry is asked once more.
+    pub fn get_for(&self, id: u32, received: Instant) -> Lookup {
+        self.look_up(id, Some(received))
+    }
+
+    fn look_up(&self, id: u32, received: Option<Instant>) -> Lookup {
+        match self.entries.find(id, received) {
             Found::Settled(lookup) => lookup,
-            Found::Flying(flight) => flight.lookup(),
-            Found::Absent => self.start(id).map_or(Lookup::Pending, |flight| flight.lookup()),
+            Found::Flying(flight) => flight.lookup(received),
+            Found::TooOld => Lookup::Pending,
+            Found::Absent => {
+                self.start(id, received).map_or(Lookup::Pending, |flight| flight.lookup(received))
+            }
         }
     }
 
@@ -148,10 +172,10 @@ impl SchemaCache {
     /// failed attempts as the client's [`RetryPolicy`](crate::RetryPolicy) allows; the fetch goes on.
     pub async fn fetch(&self, id: u32) -> Result<Arc<RegisteredSchema>, Arc<RegistryError>> {
         loop {
-            let flight = match self.entries.find(id) {
+            let flight = match self.entries.find(id, None) {
                 Found::Settled(Lookup::Ready(schema)) => return Ok(schema),
                 Found::Settled(Lookup::Unknown(error)) => return Err(error),
-                Found::Settled(_) | Found::Absent => self.start(id),
+                Found::Settled(_) | Found::TooOld | Found::Absent => self.start(id, None),
                 Found::Flying(flight) => Some(flight),
             };
             let Some(flight) = flight else {
@@ -162,7 +186,7 @@ impl SchemaCache {
             return match flight.wait(self.client.retry().passes_max.max(1)).await {
                 Flown::Landed(outcome) => outcome,
                 Flown::Late(error) => Err(error),
-                Flown::Lost => Err(Arc::new(flight::shut_down(id))),
+                Flown::Lost => Err(Arc::new(flight::unavailable(id, Outage::ShutDown))),
             };
         }
     }
@@ -180,8 +204,8 @@ impl SchemaCache {
     }
 
     /// `None` when there is nothing to wait for: settled meanwhile, or too many flights.
-    fn start(&self, id: u32) -> Option<Arc<Flight>> {
-        let (flight, progress) = match self.entries.take_off(id) {
+    fn start(&self, id: u32, received: Option<Instant>) -> Option<Arc<Flight>> {
+        let (flight, progress) = match self.entries.take_off(id, received) {
             entries::TakeOff::Started { flight, progress } => (flight, progress),
             entries::TakeOff::Joined(flight) => return Some(flight),
             entries::TakeOff::Refused => return None,

@@ -97,6 +97,7 @@ pub use error::Missing;
 pub use error::Outage;
 pub use error::Recovery;
 pub use error::RegistryError;
+pub use references::REFERENCE_BYTES_MAX;
 pub use references::REFERENCE_DEPTH_MAX;
 pub use references::REFERENCES_MAX;
 pub use retry::RetryPolicy;

@@ -18,6 +18,12 @@ pub const REFERENCE_DEPTH_MAX: usize = 32;
 /// References of one schema, all levels together, at most this many.
 pub const REFERENCES_MAX: usize = 512;
 
+/// Text of a schema and of all it refers to, at most so many bytes: 16 MiB.
+pub const REFERENCE_BYTES_MAX: usize = 16 << 20;
+
+/// References followed on the way to them, those seen before included: many schemas may share one.
+const STEPS_MAX: usize = 16 * REFERENCES_MAX;
+
 enum Step {
     Enter { reference: Reference, depth: usize },
     Leave { reference: Reference, text: Arc<str> },
@@ -45,12 +51,19 @@ impl RegistryClient {
     ///
     /// # Errors
     /// [`RegistryError::NotFound`] for a reference that is not registered, [`RegistryError::References`]
-    /// for a cycle, a depth over [`REFERENCE_DEPTH_MAX`] or more than [`REFERENCES_MAX`] of them.
+    /// for a cycle, a depth over [`REFERENCE_DEPTH_MAX`], more than [`REFERENCES_MAX`] of them, or more text
+    /// than [`REFERENCE_BYTES_MAX`].
     pub async fn resolve_references(&self, schema: &Schema) -> Result<Vec<ResolvedReference>, RegistryError> {
         let mut resolved = Vec::new();
         let mut done: HashSet<Reference> = HashSet::new();
         let mut open: HashSet<Place> = HashSet::new();
-        let mut fetched: HashMap<Place, (Arc<str>, Vec<Reference>)> = HashMap::new();
+        let mut fetched: HashMap<Place, (Arc<str>, Arc<[Reference]>)> = HashMap::new();
+        let (mut bytes, mut taken) = (schema.text.len(), schema.references.len());
+        if let Some(first) = schema.references.first()
+            && taken > REFERENCES_MAX
+        {
+            return Err(self.unresolvable(first, too_many()));
+        }
         let mut steps: Vec<Step> = enter(&schema.references, 1);
         while let Some(step) = steps.pop() {
             match step {
@@ -66,9 +79,7 @@ impl RegistryClient {
                         return Err(self.unresolvable(&reference, "it refers back to itself".to_owned()));
                     }
                     if depth > REFERENCE_DEPTH_MAX || resolved.len() + open.len() >= REFERENCES_MAX {
-                        let bound =
-                            format!("deeper than {REFERENCE_DEPTH_MAX} or more than {REFERENCES_MAX}");
-                        return Err(self.unresolvable(&reference, bound));
+                        return Err(self.unresolvable(&reference, too_many()));
                     }
                     let (text, children) = match fetched.get(&place(&reference)) {
                         Some(known) => known.clone(),
@@ -77,11 +88,20 @@ impl RegistryClient {
                             // A schema that is still used may have been softly deleted.
                             let found =
                                 self.version_of(&reference.subject, version, Listing::WithDeleted).await?;
-                            let known = (Arc::from(found.schema.text), found.schema.references);
+                            bytes = bytes.saturating_add(found.schema.text.len());
+                            if bytes > REFERENCE_BYTES_MAX {
+                                let bound = format!("more than {REFERENCE_BYTES_MAX} bytes of text in all");
+                                return Err(self.unresolvable(&reference, bound));
+                            }
+                            let known = (Arc::from(found.schema.text), found.schema.references.into());
                             fetched.insert(place(&reference), known.clone());
                             known
                         }
                     };
+                    taken = taken.saturating_add(children.len());
+                    if children.len() > REFERENCES_MAX || taken > STEPS_MAX {
+                        return Err(self.unresolvable(&reference, too_many()));
+                    }
                     open.insert(place(&reference));
                     steps.push(Step::Leave { reference, text });
                     steps.extend(enter(&children, depth + 1));
@@ -100,6 +120,10 @@ impl RegistryClient {
         };
         RegistryError::References { asked: Box::new(asked), detail }
     }
+}
+
+fn too_many() -> String {
+    format!("deeper than {REFERENCE_DEPTH_MAX} or more than {REFERENCES_MAX}")
 }
 
 // Reversed, as the last step is taken first.

@@ -30,6 +30,26 @@ pub(crate) async fn guard(State(state): State<ApiState>, request: Request, next:
     next.run(request).await
 }
 
+/// The turn of an upload, and its place among those that are taken or wait.
+pub(crate) struct UploadTurn {
+    _turn: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Waits for the turn of an upload.
+///
+/// # Errors
+/// When too many wait already.
+pub(crate) async fn upload(state: &ApiState) -> Result<UploadTurn, Problem> {
+    let place = state.upload_places.clone().try_acquire_owned().map_err(|_| {
+        let most = state.limits.uploads_waiting_max;
+        let detail = format!("{most} uploads wait for their turn, the most at once. Try again shortly.");
+        busy("too-many-uploads", detail)
+    })?;
+    let turn = state.uploads.clone().acquire_owned().await.map_err(|_| Problem::internal())?;
+    Ok(UploadTurn { _turn: turn, _place: place })
+}
+
 /// A place for a stream of guest logs, until it is dropped.
 ///
 /// # Errors

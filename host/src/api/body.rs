@@ -1,5 +1,6 @@
 //! Bodies of requests: of a known type, and of a bounded size.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::BodyDataStream;
@@ -10,9 +11,12 @@ use axum::http::header;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde_json::Value as Json;
-use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 
+use crate::api::admission;
+use crate::api::admission::UploadTurn;
 use crate::api::problem::Problem;
+use crate::api::state::ApiLimits;
 use crate::api::state::ApiState;
 use crate::api::state::DocumentFormat;
 use crate::model::failure::Refusal;
@@ -23,39 +27,42 @@ const COMPONENT_TYPES: [&str; 2] = ["application/octet-stream", "application/was
 const DISCARD_BYTES_MAX: usize = 256 << 20;
 const DISCARD_MAX: Duration = Duration::from_secs(10);
 
-/// A component in memory. Few are held at once.
-pub(crate) struct Upload<'a> {
-    pub(crate) bytes: Bytes,
-    /// To be kept for as long as the component is.
-    pub(crate) permit: SemaphorePermit<'a>,
+/// The bytes of an upload with its turn, which ends with the last that holds them: also when the client
+/// goes away while they are worked on, off the async threads.
+struct Upload {
+    bytes: Vec<u8>,
+    _turn: UploadTurn,
+}
+
+impl AsRef<[u8]> for Upload {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// A component. Waits until there is room for another one, unless it is refused for its headers.
-pub(crate) async fn component(state: &ApiState, request: Request) -> Result<Upload<'_>, Problem> {
+pub(crate) async fn component(state: &ApiState, request: Request) -> Result<Bytes, Problem> {
     match media_type(request.headers()) {
         Some(found) if COMPONENT_TYPES.contains(&found.as_str()) => {}
         found => return Err(wrong_type(found, "`application/octet-stream` or `application/wasm`")),
     }
-    let upload = upload(state, request, state.limits.upload_bytes_max).await?;
-    if upload.bytes.is_empty() {
+    let component = upload(state, request, state.limits.upload_bytes_max).await?;
+    if component.is_empty() {
         let detail = "The body is empty, expected a component. With curl: --data-binary @transform.wasm";
         return Err(Problem::malformed("empty-body", detail));
     }
-    Ok(upload)
+    Ok(component)
 }
 
-/// A large body. Waits until there is room for another one, unless it is refused for its headers.
-pub(crate) async fn upload(
-    state: &ApiState,
-    request: Request,
-    bytes_max: usize,
-) -> Result<Upload<'_>, Problem> {
+/// A large body. Waits until there is room for another one, unless it is refused for its headers. It has
+/// its turn for as long as any of its bytes are held.
+pub(crate) async fn upload(state: &ApiState, request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     let mut stream = open(request, bytes_max).await?;
-    let permit = state.uploads.acquire().await.map_err(|_| Problem::internal())?;
-    match collect(&mut stream, bytes_max, state.limits.body_stall_max).await {
-        Ok(bytes) => Ok(Upload { bytes, permit }),
+    let turn = admission::upload(state).await?;
+    match collect(&mut stream, bytes_max, &state.limits).await {
+        Ok(bytes) => Ok(Bytes::from_owner(Upload { bytes, _turn: turn })),
         Err(failure) => {
-            drop(permit);
+            drop(turn);
             Err(failure.answer(stream, bytes_max).await)
         }
     }
@@ -64,7 +71,15 @@ pub(crate) async fn upload(
 /// A document of a pipeline.
 pub(crate) async fn document(state: &ApiState, request: Request) -> Result<Json, Problem> {
     let (text, format) = document_text(state, request).await?;
-    (state.read_document)(&text, format).map_err(unreadable)
+    let read = Arc::clone(&state.read_document);
+    off_async(move || read(&text, format)).await?.map_err(unreadable)
+}
+
+/// Work on a body that may take a while.
+pub(crate) async fn off_async<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Problem::internal())
 }
 
 /// The text of a document, and how it is written.
@@ -75,8 +90,8 @@ pub(crate) async fn document_text(
     let format = document_format(media_type(request.headers()))?;
     let bytes_max = state.limits.document_bytes_max;
     let mut stream = open(request, bytes_max).await?;
-    match collect(&mut stream, bytes_max, state.limits.body_stall_max).await {
-        Ok(body) => Ok((utf8(&body)?.to_owned(), format)),
+    match collect(&mut stream, bytes_max, &state.limits).await {
+        Ok(body) => Ok((utf8(body)?, format)),
         Err(failure) => Err(failure.answer(stream, bytes_max).await),
     }
 }
@@ -91,9 +106,9 @@ pub(crate) fn document_format(media_type: Option<String>) -> Result<DocumentForm
     }
 }
 
-pub(crate) fn utf8(document: &[u8]) -> Result<&str, Problem> {
-    std::str::from_utf8(document).map_err(|error| {
-        let at = error.valid_up_to();
+pub(crate) fn utf8(document: Vec<u8>) -> Result<String, Problem> {
+    String::from_utf8(document).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
         Problem::malformed("not-utf8", format!("The document is not UTF-8: byte {at} begins no character."))
     })
 }
@@ -126,6 +141,8 @@ enum Failure {
     TooLarge,
     BrokeOff(axum::Error),
     Stalled(Duration),
+    /// So many bytes came within so long.
+    Slow(usize, Duration),
 }
 
 impl Failure {
@@ -147,6 +164,15 @@ impl Failure {
                     stall_max.as_millis()
                 ),
             ),
+            Self::Slow(bytes, within) => Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body-too-slow",
+                "The body comes too slowly",
+                format!(
+                    "{bytes} bytes of the body came within {} ms. Send it over a better connection.",
+                    within.as_millis()
+                ),
+            ),
         }
     }
 }
@@ -154,18 +180,33 @@ impl Failure {
 async fn collect(
     stream: &mut BodyDataStream,
     bytes_max: usize,
-    stall_max: Duration,
-) -> Result<Bytes, Failure> {
+    limits: &ApiLimits,
+) -> Result<Vec<u8>, Failure> {
+    let stall_max = limits.body_stall_max;
     let mut body = Vec::new();
+    let begun = Instant::now();
     loop {
-        let next = tokio::time::timeout(stall_max, stream.next()).await;
-        let Some(chunk) = next.map_err(|_| Failure::Stalled(stall_max))? else { return Ok(body.into()) };
+        let stalled = Instant::now() + stall_max;
+        let slow = begun + earned(body.len(), limits);
+        let next = tokio::time::timeout_at(stalled.min(slow), stream.next()).await;
+        let next = next.map_err(|_| match slow < stalled && !body.is_empty() {
+            true => Failure::Slow(body.len(), begun.elapsed()),
+            false => Failure::Stalled(stall_max),
+        })?;
+        let Some(chunk) = next else { return Ok(body) };
         let chunk = chunk.map_err(Failure::BrokeOff)?;
         if chunk.len() > bytes_max - body.len() {
             return Err(Failure::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
+}
+
+/// How long a body may take of which so much has come.
+fn earned(bytes: usize, limits: &ApiLimits) -> Duration {
+    let at_rate =
+        Duration::from_millis((bytes as u64).saturating_mul(1000) / limits.body_rate_min.max(1) as u64);
+    limits.body_stall_max.saturating_add(at_rate).min(limits.body_max)
 }
 
 /// Reads what is left of a body that is refused, and forgets it: a client that is still writing when

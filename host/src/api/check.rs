@@ -36,8 +36,8 @@ pub(crate) fn routes() -> OpenApiRouter<ApiState> {
     responses((status = 200, body = CheckView, description = "It passes every check")),
 )]
 async fn check(State(state): State<ApiState>, request: Request) -> Result<Json<CheckView>, Problem> {
-    let body::Upload { bytes, permit: _permit } = body::component(&state, request).await?;
-    let inspected = state.control.check_component(bytes).await?;
+    let component = body::component(&state, request).await?;
+    let inspected = state.control.check_component(component).await?;
     Ok(Json(CheckView {
         digest: inspected.digest,
         size_bytes: inspected.component.len(),

@@ -5,12 +5,18 @@ use std::io;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
 use std::time::Duration;
 
+use axum::Router;
 use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
@@ -21,6 +27,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
+use crate::api::server::Closing;
+
 /// How many connections there may be, and for how long one may do nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ConnectionLimits {
@@ -29,13 +37,19 @@ pub(crate) struct ConnectionLimits {
     /// Until a connection is closed on which no byte comes or goes. Default 150 s: more than a request
     /// may take. A stream of events sends something every 15 s.
     pub(crate) idle_max: Duration,
+    /// Until the head of a request has come as a whole, from when the connection stands or the answer
+    /// before was given. Default 15 s: whoever has no token yet must not hold a place for longer.
+    pub(crate) head_max: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { open_max: 512, idle_max: Duration::from_secs(150) }
+        Self { open_max: 512, idle_max: Duration::from_secs(150), head_max: Duration::from_secs(15) }
     }
 }
+
+/// Of the head of a request; more is refused with 431.
+const HEAD_BYTES_MAX: usize = 64 << 10;
 
 pub(crate) struct BoundedListener {
     listener: TcpListener,
@@ -136,15 +150,34 @@ impl AsyncWrite for Connection {
     }
 }
 
+/// Answers the requests of one connection, one after the other, until it ends or the host does. What is
+/// under way then is answered first.
+pub(crate) async fn converse(stream: Connection, router: Router, closing: Closing, head_max: Duration) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_max)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::Router;
     use axum::routing::get;
     use tokio::io::AsyncReadExt;
     use tokio::io::AsyncWriteExt;
 
     use super::*;
-    use crate::api::server::Closing;
     use crate::api::server::serve_within;
 
     const WAIT: Duration = Duration::from_secs(20);
@@ -181,6 +214,48 @@ mod tests {
             assert!(end.is_err() || rest.is_empty(), "{rest:?}");
         }
         closing.close();
+    }
+
+    #[tokio::test]
+    async fn a_head_that_trickles_is_given_up_and_so_is_a_connection_without_a_next_request() {
+        let head_max = Duration::from_millis(300);
+        let limits = ConnectionLimits { open_max: 1, head_max, ..ConnectionLimits::default() };
+        let (address, closing) = server(limits).await;
+        let mut slow = connect(address, "GET / HTTP/1.1\r\nX: ").await;
+        let began = Instant::now();
+        while slow.write_all(b"x").await.is_ok() {
+            assert!(began.elapsed() < WAIT, "it holds its place");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // The one place is free again, until its request is answered and no other comes.
+        let mut next = connect(address, &format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n")).await;
+        assert!(answered(&mut next).await);
+        let mut rest = Vec::new();
+        tokio::time::timeout(WAIT, next.read_to_end(&mut rest)).await.expect("in time").expect("closed");
+        closing.close();
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_is_answered_when_the_host_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let closing = Closing::default();
+        let (began, ended) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let (here, there) = (Arc::clone(&began), Arc::clone(&ended));
+        let slow = async move || {
+            here.add_permits(1);
+            let _ = there.acquire().await;
+            "ok"
+        };
+        let router = Router::new().route("/", get(slow));
+        let server = tokio::spawn(serve_within(listener, router, closing.clone(), Default::default()));
+        let mut stream = connect(address, &format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n")).await;
+        let _ = began.acquire().await;
+        closing.close();
+        ended.add_permits(1);
+        assert!(answered(&mut stream).await);
+        tokio::time::timeout(WAIT, server).await.expect("in time").expect("no panic").expect("a clean end");
+        TcpStream::connect(address).await.expect_err("nobody listens any more");
     }
 
     #[tokio::test]

@@ -23,6 +23,7 @@ mod pipelines;
 mod precondition;
 mod problem_of_control;
 mod schemas;
+mod task_state;
 mod transforms;
 mod trial;
 mod versions;

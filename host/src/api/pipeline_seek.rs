@@ -1,5 +1,7 @@
 //! `/v1/tenants/default/pipelines/{name}/seek`
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::Request;
 use axum::extract::State;
@@ -118,7 +120,8 @@ async fn seek(
     request: Request,
 ) -> Result<Json<SeekView>, Problem> {
     let (text, format) = body::document_text(&state, request).await?;
-    let seek = (state.read_seek)(&text, format).map_err(body::unreadable)?;
+    let read = Arc::clone(&state.read_seek);
+    let seek = body::off_async(move || read(&text, format)).await?.map_err(body::unreadable)?;
     let mode = if query.dry_run { Mode::DryRun } else { Mode::Apply };
     let (status, moves) = state.control.seek(&name, &precondition, seek, mode).await?;
     Ok(Json(SeekView {

@@ -18,6 +18,8 @@ use crate::api::precondition::etag;
 use crate::api::problem::FieldProblem;
 use crate::api::problem::Problem;
 use crate::api::state::ApiState;
+use crate::api::task_state::RestoreView;
+use crate::api::task_state::StateView;
 use crate::control::lifecycle::StopReason;
 use crate::control::status::PipelineStatus;
 use crate::model::ids::PipelineName;
@@ -115,18 +117,21 @@ pub(crate) struct TaskView {
     committed: i64,
     /// Records still to be read, as last known.
     lag: Option<u64>,
-    /// Age of the last record dealt with while there is lag, 0 when there is none, milliseconds.
+    /// Age of the last record dealt with, while there is lag; else 0. Milliseconds; null while the lag is
+    /// not known, or no record was dealt with yet.
     lag_age_ms: Option<i64>,
     waiting: Option<WaitingView>,
+    /// How far the restore of its state has come, while it is restored.
+    restore: Option<RestoreView>,
+    /// None without any, and while it is restored.
+    state: Option<StateView>,
+    /// The event watermark, milliseconds; none where no input has event time.
+    event_watermark_ms: Option<i64>,
 }
 
 impl TaskView {
     fn new(worker: usize, task: TaskStatus, now_ms: i64) -> Self {
-        let lag_age_ms = match (task.lag, task.last_timestamp) {
-            (Some(0), _) => Some(0),
-            (_, Some(last)) => Some(now_ms.saturating_sub(last).max(0)),
-            (_, None) => None,
-        };
+        let lag_age_ms = task.lag_age_ms(now_ms);
         Self {
             worker,
             topic: task.partition.topic.to_string(),
@@ -137,6 +142,9 @@ impl TaskView {
             lag: task.lag,
             lag_age_ms,
             waiting: task.waiting.map(WaitingView::from),
+            restore: task.restore.as_ref().map(RestoreView::new),
+            state: task.state.as_ref().map(|state| StateView::new(state, now_ms)),
+            event_watermark_ms: task.event_watermark,
         }
     }
 }

@@ -217,7 +217,7 @@ async fn put(
     request: Request,
 ) -> Result<Response, Problem> {
     let put = if query.dry_run && trial::is_trial(request.headers()) {
-        let trial::Trial { document, component, permit: _permit } = trial::read(&state, request).await?;
+        let trial::Trial { document, component } = trial::read(&state, request).await?;
         state.control.try_pipeline(name, document, precondition, component).await?
     } else {
         let document = body::document(&state, request).await?;

@@ -4,11 +4,14 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::Listener;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::api::connection::BoundedListener;
 use crate::api::connection::ConnectionLimits;
+use crate::api::connection::converse;
 
 /// How long requests that are under way may take once the host ends.
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,18 +54,21 @@ pub(crate) async fn serve_within(
     closing: Closing,
     limits: ConnectionLimits,
 ) -> io::Result<()> {
-    let listener = BoundedListener::new(listener, limits);
-    let end = closing.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move { end.wait().await });
-    let late = async {
-        closing.wait().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        ended = server.into_future() => ended,
-        () = late => {
-            tracing::warn!("requests were still under way when the host ended");
-            Ok(())
+    let mut listener = BoundedListener::new(listener, limits);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            (stream, _) = listener.accept() => {
+                connections.spawn(converse(stream, router.clone(), closing.clone(), limits.head_max));
+            }
+            Some(_) = connections.join_next() => {}
+            () = closing.wait() => break,
         }
     }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all).await.is_err() {
+        tracing::warn!("requests were still under way when the host ended");
+    }
+    Ok(())
 }

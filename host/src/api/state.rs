@@ -40,14 +40,21 @@ pub struct ApiLimits {
     pub upload_bytes_max: usize,
     /// Largest document of a pipeline in bytes. Default 1 MiB.
     pub document_bytes_max: usize,
-    /// Uploads that are taken at once; others wait. Default 2. Each is held in memory.
+    /// Uploads that are taken at once; others wait. Default 2. Each is held in memory until the work on it
+    /// has ended, even if nobody waits for the answer any more.
     pub uploads_at_once_max: usize,
+    /// Uploads that wait for their turn; more are turned away. Default 16.
+    pub uploads_waiting_max: usize,
     /// Requests that are worked on at once, but for probes and metrics; more are turned away. Default 256.
     pub requests_at_once_max: usize,
     /// Streams of guest logs that are open at once; more are turned away. Default 64.
     pub log_streams_max: usize,
-    /// How long a body may pause. Default 30 s.
+    /// How long a body may pause, and how long its rate is not looked at. Default 30 s.
     pub body_stall_max: Duration,
+    /// Mean rate in bytes a second that a body must reach by then. Default 64 KiB.
+    pub body_rate_min: usize,
+    /// How long a whole body may take. Default 90 s: less than [`request_timeout`](Self::request_timeout).
+    pub body_max: Duration,
     /// Until the answer begins. Default 120 s: compiling a component may take a minute.
     pub request_timeout: Duration,
 }
@@ -58,9 +65,12 @@ impl Default for ApiLimits {
             upload_bytes_max: COMPONENT_BYTES_MAX,
             document_bytes_max: 1 << 20,
             uploads_at_once_max: 2,
+            uploads_waiting_max: 16,
             requests_at_once_max: 256,
             log_streams_max: 64,
             body_stall_max: Duration::from_secs(30),
+            body_rate_min: 64 << 10,
+            body_max: Duration::from_secs(90),
             request_timeout: Duration::from_secs(120),
         }
     }
@@ -104,7 +114,9 @@ pub struct Shared {
     pub(crate) counters: Option<Arc<Counters>>,
     pub(crate) health: HealthState,
     pub(crate) limits: ApiLimits,
-    pub(crate) uploads: Semaphore,
+    pub(crate) uploads: Arc<Semaphore>,
+    /// Places of uploads that are taken or wait.
+    pub(crate) upload_places: Arc<Semaphore>,
     pub(crate) requests: Semaphore,
     pub(crate) log_streams: Arc<Semaphore>,
     pub(crate) closing: Closing,
@@ -113,6 +125,7 @@ pub struct Shared {
 impl ApiState {
     #[must_use]
     pub fn new(parts: ApiParts) -> Self {
+        let uploads_at_once = parts.limits.uploads_at_once_max.max(1);
         Self(Arc::new(Shared {
             control: parts.control,
             tokens: Tokens::new(&parts.tokens),
@@ -122,7 +135,8 @@ impl ApiState {
             counters: parts.counters,
             health: parts.health,
             limits: parts.limits,
-            uploads: Semaphore::new(parts.limits.uploads_at_once_max.max(1)),
+            uploads: Arc::new(Semaphore::new(uploads_at_once)),
+            upload_places: Arc::new(Semaphore::new(uploads_at_once + parts.limits.uploads_waiting_max)),
             requests: Semaphore::new(parts.limits.requests_at_once_max.max(1)),
             log_streams: Arc::new(Semaphore::new(parts.limits.log_streams_max)),
             closing: parts.closing,

@@ -40,8 +40,8 @@ impl From<TransformSummary> for TransformView {
             name: summary.name,
             versions: summary.versions,
             newest_version: summary.newest.version,
-            digest: summary.newest.digest,
-            description: summary.newest.manifest.description,
+            digest: summary.newest.digest.clone(),
+            description: summary.newest.manifest.description.clone(),
             uploaded_at_ms: summary.newest.uploaded_at_ms,
         }
     }

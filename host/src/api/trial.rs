@@ -1,11 +1,12 @@
 //! A pipeline together with a component that was not uploaded, to be checked and not kept.
 
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header;
 use bytes::Bytes;
 use serde_json::Value as Json;
-use tokio::sync::SemaphorePermit;
 
 use crate::api::body;
 use crate::api::multipart;
@@ -19,11 +20,10 @@ const COMPONENT: &str = "component";
 /// Bytes that boundaries and headers of two parts may add.
 const FRAMING_BYTES_MAX: usize = 64 << 10;
 
-pub(crate) struct Trial<'a> {
+pub(crate) struct Trial {
     pub(crate) document: Json,
+    /// See [`body::upload`].
     pub(crate) component: Bytes,
-    /// To be kept for as long as the component is.
-    pub(crate) permit: SemaphorePermit<'a>,
 }
 
 /// Whether a request brings a component beside the document.
@@ -32,7 +32,7 @@ pub(crate) fn is_trial(headers: &HeaderMap) -> bool {
 }
 
 /// The document and the component of a request. Waits until there is room for the component.
-pub(crate) async fn read(state: &ApiState, request: Request) -> Result<Trial<'_>, Problem> {
+pub(crate) async fn read(state: &ApiState, request: Request) -> Result<Trial, Problem> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let Some(boundary) = content_type.and_then(multipart::boundary) else {
         let detail =
@@ -41,10 +41,9 @@ pub(crate) async fn read(state: &ApiState, request: Request) -> Result<Trial<'_>
     };
     let limits = &state.limits;
     let bytes_max = limits.upload_bytes_max + limits.document_bytes_max + FRAMING_BYTES_MAX;
-    let body::Upload { bytes, permit } = body::upload(state, request, bytes_max).await?;
+    let bytes = body::upload(state, request, bytes_max).await?;
     // A component takes a moment to be searched for the boundary.
-    let read = tokio::task::spawn_blocking(move || multipart::parts(&bytes, &boundary, 2)).await;
-    let read = read.map_err(|_| Problem::internal())?;
+    let read = body::off_async(move || multipart::parts(&bytes, &boundary, 2)).await?;
     let parts = read.map_err(|detail| Problem::malformed("invalid-multipart", detail))?;
     let (pipeline, component) = both(parts)?;
     for (part, part_max) in [(&pipeline, limits.document_bytes_max), (&component, limits.upload_bytes_max)] {
@@ -53,8 +52,9 @@ pub(crate) async fn read(state: &ApiState, request: Request) -> Result<Trial<'_>
         }
     }
     let format = body::document_format(pipeline.media_type)?;
-    let document = (state.read_document)(body::utf8(&pipeline.body)?, format).map_err(body::unreadable)?;
-    Ok(Trial { document, component: component.body, permit })
+    let (text, read) = (body::utf8(pipeline.body.to_vec())?, Arc::clone(&state.read_document));
+    let document = body::off_async(move || read(&text, format)).await?.map_err(body::unreadable)?;
+    Ok(Trial { document, component: component.body })
 }
 
 fn both(parts: Vec<Part>) -> Result<(Part, Part), Problem> {

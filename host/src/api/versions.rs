@@ -84,8 +84,8 @@ async fn upload(
     InPath(name): InPath<TransformName>,
     request: Request,
 ) -> Result<impl IntoResponse, Problem> {
-    let body::Upload { bytes, permit: _permit } = body::component(&state, request).await?;
-    let (outcome, record) = state.control.upload(name, bytes).await?;
+    let component = body::component(&state, request).await?;
+    let (outcome, record) = state.control.upload(name, component).await?;
     let status = if outcome == Outcome::Created { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/v1/tenants/default/transforms/{}/versions/{}", record.name, record.version);
     Ok((status, [(header::LOCATION, location)], Json(VersionView::from(record))))

@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::app::client_settings::client_settings;
-use crate::app::contract_state::no_checkpoints;
 use crate::app::host_id;
 use crate::app::host_id::HeldHostId;
 use crate::app::instances::Instances;
+use crate::app::object_store::object_store;
 use crate::app::refused::Refused;
 use crate::app::registry::Registry;
 use crate::app::runner::BrokerKind;
@@ -24,6 +24,7 @@ use crate::codec::writer_schemas::WriterSchemas;
 use crate::config::settings::Settings;
 use crate::model::failure::Code;
 use crate::model::failure::Refusal;
+use crate::state::checkpoint::CheckpointStore;
 use crate::telemetry::metrics::Metrics;
 use crate::wasm::compile::cache::CompileCache;
 use crate::wasm::compile::compiler::CompileLimits;
@@ -47,10 +48,17 @@ impl Assembly {
     /// When a setting is missing or cannot be used.
     pub fn new(settings: Settings, runtime: Handle, broker: BrokerKind, steering: Steering) -> Result<Self> {
         let kafka = settings.kafka.as_ref().ok_or_else(no_brokers)?;
-        if settings.state.object_store.is_some() {
-            let refusal = no_checkpoints("state.object_store.url", "the address of an object store");
-            return Err(Refused::one("the settings cannot be used", refusal).into());
-        }
+        let in_process = matches!(broker, BrokerKind::InProcess(_));
+        let checkpoints = match &settings.state.object_store {
+            // What the broker within this process holds ends with it.
+            Some(_) if in_process => None,
+            Some(place) => {
+                let refused = |refusal| Refused::one("the settings cannot be used", refusal);
+                let objects = object_store(place).map_err(refused)?;
+                Some(Arc::new(CheckpointStore::new(objects, &place.prefix, runtime.clone())))
+            }
+            None => None,
+        };
         let held = host_id::hold(&settings.data_dir, settings.host_id.as_ref())?;
         let client = client_settings(kafka, &held.id)?;
         let registry =
@@ -59,12 +67,11 @@ impl Assembly {
             Some(registry) => registry.cache().clone(),
             None => Arc::new(NoRegistry),
         };
-        let in_process = matches!(broker, BrokerKind::InProcess(_));
         let folder = settings.data_dir.join("state");
         let host = PipelineHost {
             host: held.id.clone(),
             loader: loader(&settings)?,
-            state: StateCell::new(settings.state.clone(), folder, client.clone(), in_process),
+            state: StateCell::new(settings.state.clone(), folder, client.clone(), in_process, checkpoints),
             kafka: client,
             broker,
             steering,
@@ -105,7 +112,7 @@ pub fn loader(settings: &Settings) -> Result<ComponentLoader> {
     })?;
     let wall_ms_max = u64::try_from(settings.compile.deadline.as_millis()).unwrap_or(u64::MAX);
     let limits = CompileLimits {
-        memory_bytes_max: settings.compile.memory_bytes_max.max(CompileLimits::default().memory_bytes_max),
+        memory_bytes_max: settings.compile.memory_bytes_max,
         wall_ms_max,
         ..CompileLimits::default()
     };

@@ -12,7 +12,6 @@ use crate::model::ids::is_changelog;
 use crate::model::manifest::InputPort;
 use crate::model::manifest::Late;
 use crate::model::manifest::Manifest;
-use crate::model::pipeline_spec::CheckpointPolicy;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::pipeline_spec::EVENT_TIME_IDLE_MS;
 use crate::model::pipeline_spec::EventTimeOverride;
@@ -107,23 +106,6 @@ pub(in crate::app) fn check(spec: &PipelineSpec, manifest: &Manifest, refusals: 
             expected: "`exactly-once`, or the acceptance of what at least once does to state".to_owned(),
             remedy: "Use `delivery: exactly-once`, or add `accept_duplicate_updates: true` if an update that counts twice after a crash does no harm.".to_owned(),
         });
-    }
-    if spec.checkpoint != CheckpointPolicy::default() {
-        refusals.push(no_checkpoints("checkpoint.interval_ms", "`checkpoint`"));
-    }
-}
-
-/// The refusal of a wish for checkpoints, which this version does not make.
-pub(in crate::app) fn no_checkpoints(field: &str, found: &str) -> Refusal {
-    Refusal {
-        code: Code("checkpoints-unavailable"),
-        field: field.to_owned(),
-        message:
-            "this version makes no checkpoints: state is restored from the own disk and from its changelogs"
-                .to_owned(),
-        found: found.to_owned(),
-        expected: "no such key".to_owned(),
-        remedy: "Remove it.".to_owned(),
     }
 }
 

@@ -113,13 +113,6 @@ fn what_the_pipeline_sets_of_event_time_replaces_what_the_port_declares() {
 }
 
 #[test]
-fn a_wish_for_checkpoints_is_refused() {
-    let lines = "checkpoint: { interval_ms: 30000 }";
-    let field = "checkpoint.interval_ms".to_owned();
-    assert_eq!(refused(&stateful(), PORTS, lines), [("checkpoints-unavailable", field)]);
-}
-
-#[test]
 fn state_at_least_once_must_be_accepted() {
     let lines = "delivery: at-least-once";
     assert_eq!(refused(&stateful(), PORTS, lines), [("duplicate-updates", "delivery".to_owned())]);

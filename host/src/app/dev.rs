@@ -19,6 +19,7 @@ use crate::config::settings::RegistrySettings;
 use crate::config::settings::Settings;
 use crate::kafka::admin::Admin;
 use crate::kafka::dev_broker::DevBroker;
+use crate::kafka::error::ErrorCode;
 use crate::model::ids::HostId;
 
 /// How long a question to the registry may take.
@@ -124,6 +125,7 @@ fn create_topics(settings: &Settings, broker: &BrokerKind, topics: &[DevTopic]) 
                 let admin = Admin::start(&client, BROKER_WAIT)?;
                 match admin.partition_count(name) {
                     Ok(_) => Ok(()),
+                    Err(error) if !is_missing(error.code) => Err(error),
                     Err(_) => admin.create_topic(name, *partitions, None, &[]),
                 }
             }
@@ -131,6 +133,10 @@ fn create_topics(settings: &Settings, broker: &BrokerKind, topics: &[DevTopic]) 
         .with_context(|| format!("the topic `{name}` cannot be created"))?;
     }
     Ok(())
+}
+
+fn is_missing(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC)
 }
 
 fn announce(addresses: &DevAddresses, in_process: bool) {

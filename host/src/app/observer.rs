@@ -11,6 +11,7 @@ use crate::model::failure::Code;
 use crate::model::ids::WorkerIndex;
 use crate::pipeline::observer::BatchFigures;
 use crate::pipeline::observer::Fate;
+use crate::pipeline::observer::LateFate;
 use crate::pipeline::observer::Observer;
 use crate::pipeline::ports::GuestFigures;
 use crate::telemetry::pipeline_metrics::PipelineMetrics;
@@ -91,6 +92,22 @@ impl Observer for MetricsObserver {
             Fate::Dropped => &mut open.dropped,
         };
         *counts.entry(code.0).or_default() += 1;
+    }
+
+    fn late(&self, records: u64, fate: LateFate) {
+        let fate = match fate {
+            LateFate::Dropped => "dropped",
+            LateFate::Copied => "copied",
+        };
+        self.metrics.late(fate, records);
+    }
+
+    fn fired(&self, timers: u64) {
+        self.metrics.timers_fired(timers);
+    }
+
+    fn changelog(&self, records: u64, bytes: u64) {
+        self.metrics.changelog(records, bytes);
     }
 
     fn invocation_failed(&self, code: Code, took: Duration) {

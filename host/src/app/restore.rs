@@ -28,8 +28,8 @@ use crate::source::changelog_reader::ChangelogSpan;
 use crate::state::directory::ChangelogBounds;
 use crate::state::host::TaskSpec;
 use crate::state::restore::ChangelogRecord;
-use crate::state::restore::RestoreMeter;
 use crate::state::restore::RestoreTarget;
+use crate::state::restore_meter::RestoreMeter;
 
 /// How often a restore that waits for records looks whether it is still wanted.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -40,6 +40,7 @@ pub struct Restores {
     pub pipeline: PipelineId,
     pub manifest: Arc<Manifest>,
     pub delivery: Delivery,
+    pub checkpoint_interval: Duration,
     pub schemas: Arc<dyn ValueSchemas>,
     pub changelogs: Vec<Changelog>,
 }
@@ -62,6 +63,7 @@ impl Restores {
             partition,
             manifest: Arc::clone(&self.manifest),
             delivery: self.delivery,
+            checkpoint_interval: self.checkpoint_interval,
             schemas: Arc::clone(&self.schemas),
         };
         let mut target = RestoreTarget::open(&self.root.host, task, bounds.clone(), Arc::clone(meter))?;

@@ -9,17 +9,20 @@ use parking_lot::Mutex;
 
 use crate::app::changelogs::ChangelogTopics;
 use crate::app::contract::Contract;
+use crate::app::contract_state::META;
 use crate::app::deploy::Deployed;
 use crate::app::deploy::Mode;
 use crate::app::deploy::OutputIds;
 use crate::app::deploy::Surroundings;
 use crate::app::factory::PipelineFactory;
+use crate::app::group;
 use crate::app::instances::Instances;
 use crate::app::instances::NoInstances;
 use crate::app::registry::Registry;
 use crate::app::restore::Restores;
 use crate::app::seek;
 use crate::app::spec_check;
+use crate::app::state_figures::state_gauges;
 use crate::app::state_root::StateCell;
 use crate::app::steering::Steering;
 use crate::codec::state_values::StateValues;
@@ -38,7 +41,6 @@ use crate::control::runner::StateFate;
 use crate::control::seek::SeekFailure;
 use crate::kafka::admin::Admin;
 use crate::kafka::dev_broker::DevBroker;
-use crate::kafka::error::ErrorCode;
 use crate::kafka::overrides::Overrides;
 use crate::kafka::settings::ClientSettings;
 use crate::model::failure::Code;
@@ -47,11 +49,13 @@ use crate::model::failure::Refusal;
 use crate::model::ids::HostId;
 use crate::model::ids::PipelineId;
 use crate::model::manifest::Manifest;
+use crate::model::pipeline_spec::CheckpointPolicy;
 use crate::model::pipeline_spec::Delivery;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_state::PipelineState;
 use crate::model::seek::Seek;
 use crate::model::seek::SeekMove;
+use crate::model::status::TaskStatus;
 use crate::telemetry::guest_logs::GuestLogs;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::pipeline_metrics::Lag;
@@ -186,6 +190,12 @@ impl PipelineHost {
                     .to_owned(),
             );
         }
+        if spec.checkpoint != CheckpointPolicy::default() && !self.state.makes_checkpoints() {
+            notices.push(
+                "this host has no object store (`state.object_store.url`), so that `checkpoint` has no effect here"
+                    .to_owned(),
+            );
+        }
         let refusals: Vec<Refusal> = checked.refusals.into_iter().chain(refusals).collect();
         let fits = refusals.is_empty() && outages.is_empty();
         let overrides = checked.overrides;
@@ -219,7 +229,10 @@ impl PipelineHost {
         }
         let metrics = self.metrics.pipeline(id);
         let logs = self.running.lock().get(id).map(|running| running.logs.clone());
-        let logs = logs.unwrap_or_else(|| Arc::new(GuestLogs::new(spec.limits.log_lines_per_second_max)));
+        let log_lines_max = spec.limits.log_lines_per_second_max;
+        let logs = logs.unwrap_or_else(|| Arc::new(GuestLogs::new(log_lines_max)));
+        // Those of an earlier start know the limit of then.
+        logs.limit(log_lines_max);
         let workers = spec.workers;
         let state = self.restores(id, &spec, &contract, component)?;
         let factory = PipelineFactory {
@@ -264,6 +277,7 @@ impl PipelineHost {
             pipeline: id.clone(),
             manifest: Arc::new(component.manifest.clone()),
             delivery: spec.delivery,
+            checkpoint_interval: spec.checkpoint.interval,
             schemas: Arc::new(StateValues),
             changelogs: contract.changelogs.clone(),
         })))
@@ -280,18 +294,15 @@ impl PipelineHost {
         drop(published);
         for running in self.running.lock().values() {
             let Some(workers) = &running.workers else { continue };
-            let tasks = workers.status().into_iter().flat_map(|worker| worker.tasks);
-            running.metrics.set_lags(
-                tasks
-                    .map(|task| {
-                        let seconds = match (task.lag, task.last_timestamp) {
-                            (Some(0) | None, _) | (_, None) => 0.0,
-                            (Some(_), Some(last)) => age_seconds(last),
-                        };
-                        (task.partition, Lag { records: task.lag.unwrap_or(0), seconds })
-                    })
-                    .collect(),
-            );
+            let now_ms = epoch_ms();
+            let tasks: Vec<TaskStatus> =
+                workers.status().into_iter().flat_map(|worker| worker.tasks).collect();
+            running.metrics.set_states(state_gauges(&tasks));
+            let lags = tasks.into_iter().filter_map(|task| {
+                let seconds = task.lag_age_ms(now_ms).map(|age_ms| age_ms as f64 / 1000.0);
+                Some((task.partition, Lag { records: task.lag?, seconds }))
+            });
+            running.metrics.set_lags(lags.collect());
         }
     }
 
@@ -405,19 +416,15 @@ impl Runner for PipelineHost {
             return Ok(());
         }
         let admin = Admin::start(&self.kafka, BROKER_WAIT).map_err(|error| error.outage())?;
-        match admin.delete_group(&id.group()) {
-            Ok(()) => {}
-            Err(error) if error.code.is_outage() => return Err(error.outage()),
-            // Static members stay in the group for a session timeout after they have left.
-            Err(error) if error.code == ErrorCode::NON_EMPTY_GROUP => {
-                return Err(Outage::new("group-not-empty", error.to_string()));
-            }
-            // A group that never was, or that the broker will expire by itself.
-            Err(error) => tracing::info!(pipeline = %id, %error, "the consumer group was not deleted"),
-        }
+        group::delete(&admin, id, &self.broker)?;
         // Only now: as long as the group had members, some worker could still write to them.
         let changelogs =
             ChangelogTopics { id, admin: &admin, kafka: &self.kafka, dev_broker: None, folder: None };
+        let meta = admin.topic_id(&id.changelog(META));
+        if let Ok(incarnation) = meta {
+            let incarnation = incarnation.map_or_else(String::new, |id| id.to_string());
+            self.state.forget_checkpoints(id, &incarnation);
+        }
         // Without the right to it the pipeline stays in deletion: nobody would find them otherwise.
         changelogs.delete().map_err(|error| Outage::new("changelog-not-deleted", error.to_string()))?;
         self.state.forget(id);
@@ -472,8 +479,7 @@ fn load_refusal(error: LoadError) -> Refusal {
     }
 }
 
-fn age_seconds(timestamp_ms: i64) -> f64 {
+fn epoch_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now_ms = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
-    now_ms.saturating_sub(timestamp_ms).max(0) as f64 / 1000.0
+    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }

@@ -104,7 +104,7 @@ pub(super) fn run(
                 let control = control.clone();
                 move || metrics.render_metrics(&control.states())
             }),
-            readiness: Arc::new(move || readiness.broken_files().iter().map(ToString::to_string).collect()),
+            readiness: Arc::new(move || readiness.broken_wishes().iter().map(ToString::to_string).collect()),
         }
     };
     let counters = host.clone();
@@ -126,9 +126,14 @@ pub(super) fn run(
         anyhow::ensure!(!server.is_finished(), "the listener on {address} failed");
     }
     tracing::info!("draining");
-    runtime.block_on(control.shutdown());
+    let late = runtime.block_on(control.shutdown());
     closing.close();
     runtime.block_on(server)?.context("the API ended with an error")?;
+    if late > 0 {
+        // Their transactions are rolled back by the broker: nothing is lost, but it was no clean end.
+        tracing::error!(pipelines = late, "not everything drained within the deadline");
+        return Ok(ExitCode::FAILURE);
+    }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,7 @@ use crate::model::failure::Refusal;
 use crate::model::ids::PipelineId;
 use crate::model::manifest::Manifest;
 use crate::model::pipeline_spec::PipelineSpec;
+use crate::sink::sink_settings::check_queue;
 
 /// What the checks found.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub fn check(
     let mut refusals = ceilings.check(spec).err().unwrap_or_default();
     let overrides = Overrides::new(&spec.kafka, &mut refusals);
     timeouts::check(spec, &overrides, &mut refusals);
+    check_queue(&overrides, &mut refusals);
     refusals.extend(topics::check(spec));
     let config = resolve_config(spec, secrets, &mut refusals);
     let contract = manifest.map(|manifest| Contract::bind(id, spec, &config, manifest, &mut refusals));

@@ -17,7 +17,7 @@ use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::StateKeeper;
 use crate::pipeline::state_ports::StateSlot;
 use crate::pipeline::state_ports::TaskState;
-use crate::state::restore::RestoreMeter;
+use crate::state::restore_meter::RestoreMeter;
 
 /// Dropping it ends its restores and waits until every state that it took back is on the disk.
 pub struct Keeper {

@@ -14,6 +14,7 @@ use crate::kafka::admin::Admin;
 use crate::kafka::settings::ClientSettings;
 use crate::model::failure::Outage;
 use crate::model::ids::PipelineId;
+use crate::state::checkpoint::CheckpointStore;
 use crate::state::host::StateHost;
 use crate::state::host::SystemStateClock;
 
@@ -40,14 +41,27 @@ pub struct StateCell {
     folder: PathBuf,
     kafka: ClientSettings,
     in_process: bool,
+    checkpoints: Option<Arc<CheckpointStore>>,
     root: Mutex<Option<Arc<StateRoot>>>,
 }
 
 impl StateCell {
     /// `folder` is where tasks have their folders. Nothing is made yet.
     #[must_use]
-    pub fn new(settings: StateSettings, folder: PathBuf, kafka: ClientSettings, in_process: bool) -> Self {
-        Self { settings, folder, kafka, in_process, root: Mutex::new(None) }
+    pub fn new(
+        settings: StateSettings,
+        folder: PathBuf,
+        kafka: ClientSettings,
+        in_process: bool,
+        checkpoints: Option<Arc<CheckpointStore>>,
+    ) -> Self {
+        Self { settings, folder, kafka, in_process, checkpoints, root: Mutex::new(None) }
+    }
+
+    /// Whether this host makes checkpoints.
+    #[must_use]
+    pub fn makes_checkpoints(&self) -> bool {
+        self.checkpoints.is_some()
     }
 
     #[must_use]
@@ -58,6 +72,16 @@ impl StateCell {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Deletes the checkpoints of a deleted pipeline; `incarnation` is the id of its meta changelog.
+    pub fn forget_checkpoints(&self, id: &PipelineId, incarnation: &str) {
+        let Some(checkpoints) = &self.checkpoints else { return };
+        match checkpoints.forget(id, incarnation) {
+            Ok(()) => tracing::info!(pipeline = %id, "checkpoints removed"),
+            // Nobody can mistake them for those of another pipeline: only the space is lost.
+            Err(error) => tracing::warn!(pipeline = %id, %error, "checkpoints were not removed"),
+        }
     }
 
     /// Removes what a deleted pipeline has on this host's disk. Its workers have ended.
@@ -94,7 +118,8 @@ impl StateCell {
         };
         let restores = usize::try_from(self.settings.restores_max).ok().and_then(NonZeroUsize::new);
         Ok(StateRoot {
-            host: StateHost::start(settings, Arc::new(SystemStateClock)).map_err(no_thread)?,
+            host: StateHost::start(settings, Arc::new(SystemStateClock), self.checkpoints.clone())
+                .map_err(no_thread)?,
             kafka: self.kafka.clone(),
             admin: Admin::start(&self.kafka, BROKER_WAIT).map_err(|error| error.outage())?,
             in_process: self.in_process,

@@ -21,8 +21,15 @@ use crate::model::failure::Refusal;
 #[command(next_help_heading = "Host")]
 pub(crate) struct HostArgs {
     /// Address of the host's API
-    #[arg(long, value_name = "URL", env = "WASMILL_URL", default_value = "http://127.0.0.1:8088")]
-    url: Url,
+    // As text, and hidden in the help: it may hold a password, which the parser would show.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WASMILL_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8088"
+    )]
+    url: String,
     /// File with the token of the API; or the token itself in WASMILL_TOKEN
     #[arg(long, value_name = "FILE", env = "WASMILL_TOKEN_FILE")]
     token_file: Option<std::path::PathBuf>,
@@ -32,6 +39,7 @@ pub(crate) struct HostArgs {
 pub(crate) struct ApiClient {
     runtime: tokio::runtime::Runtime,
     http: reqwest::Client,
+    /// Ends in a slash, so that paths are joined below it.
     base: Url,
     token: Option<Secret>,
 }
@@ -74,12 +82,30 @@ impl HostArgs {
             };
             return Err(Failure::refused("the token cannot be used", vec![refusal]));
         }
-        ApiClient::new(self.url.clone(), token)
+        ApiClient::new(self.base()?, token)
+    }
+
+    fn base(&self) -> Result<Url, Failure> {
+        let found = match Url::parse(&self.url) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => return Ok(url),
+            Ok(_) => "another scheme than `http` or `https`".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let refusal = Refusal {
+            code: Code("url-invalid"),
+            field: "--url".to_owned(),
+            message: "this is no address of a host".to_owned(),
+            found,
+            expected: "`http://HOST:PORT`, with a path if the API is below one".to_owned(),
+            remedy: "Correct --url, or WASMILL_URL.".to_owned(),
+        };
+        Err(Failure::refused("the host's address cannot be used", vec![refusal]))
     }
 }
 
 impl ApiClient {
-    pub(crate) fn new(base: Url, token: Option<Secret>) -> Result<Self, Failure> {
+    pub(crate) fn new(mut base: Url, token: Option<Secret>) -> Result<Self, Failure> {
+        base.set_path(&format!("{}/", base.path().trim_end_matches('/')));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -122,7 +148,8 @@ impl ApiClient {
         body: Body,
         etag: Option<&str>,
     ) -> Result<Answer, Failure> {
-        let url = self.base.join(path).with_context(|| format!("`{path}` is no path"))?;
+        let url =
+            self.base.join(path.trim_start_matches('/')).with_context(|| format!("`{path}` is no path"))?;
         let mut request = self.http.request(method, url).header(header::ACCEPT, "application/json");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
@@ -160,9 +187,18 @@ impl ApiClient {
         }
         Failure::Unreachable(format!(
             "no host answers at {}{cause}. Start one with `wasmill dev` or `wasmill serve`, or name it with --url",
-            self.base
+            shown(&self.base)
         ))
     }
+}
+
+/// An address as it may be shown: without a user and a password.
+fn shown(address: &Url) -> String {
+    let mut shown = address.clone();
+    // Only what has no host takes none, and then has none.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.as_str().trim_end_matches('/').to_owned()
 }
 
 /// A body of two parts, with its type.
@@ -306,6 +342,35 @@ pub(crate) mod tests {
         let client = ApiClient::new(Url::parse(&base).expect("a URL"), None).expect("a client");
         let Err(Failure::Unreachable(message)) = client.find("/v1/x") else { panic!("unreachable") };
         assert!(message.contains(&base) && message.contains("wasmill dev"), "{message}");
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_not_shown() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let base = Url::parse("http://me:hunter2@127.0.0.1:1/below").expect("a URL");
+        let client = ApiClient::new(base, None).expect("a client");
+        let Err(Failure::Unreachable(message)) = client.find("/v1/x") else { panic!("unreachable") };
+        assert!(message.contains("http://127.0.0.1:1/below"), "{message}");
+        assert!(!message.contains("hunter2") && !message.contains("me:"), "{message}");
+        let args = HostArgs { url: "http://me:hunter2@[".to_owned(), token_file: None };
+        let Err(Failure::Refused { refusals, .. }) = args.client().map(|_| ()) else { panic!("no address") };
+        assert!(!refusals[0].to_string().contains("hunter2"), "{}", refusals[0]);
+        let args = HostArgs { url: "localhost:8088".to_owned(), token_file: None };
+        let Err(Failure::Refused { refusals, .. }) = args.client().map(|_| ()) else { panic!("no scheme") };
+        assert_eq!((refusals[0].code.0, refusals[0].field.as_str()), ("url-invalid", "--url"));
+    }
+
+    #[test]
+    fn paths_are_joined_below_the_path_of_the_address() {
+        let router = Router::new().fallback(|uri: axum::http::Uri| async move { uri.to_string() });
+        let host = fake_host(router);
+        for (below, asked) in [("", "/v1/x?y=z"), ("/a/b", "/a/b/v1/x?y=z"), ("/a/b/", "/a/b/v1/x?y=z")] {
+            let mut base = host.client.base.clone();
+            base.set_path(below);
+            let client = ApiClient::new(base, None).expect("a client");
+            let answer = client.call(Method::GET, "/v1/x?y=z", Body::None, None).expect("an answer");
+            assert_eq!(answer.body, json!(asked));
+        }
     }
 
     #[test]

@@ -46,6 +46,25 @@ impl Failure {
         Self::refused("a file cannot be used", vec![refusal])
     }
 
+    /// The same as an error to put a context on; of a list, every message.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::Refused { what, refusals } => {
+                let problems = refusals.into_iter().map(Shown::from).collect();
+                Self::Problems { what, problems }.into_error()
+            }
+            Self::Problems { what, problems } => {
+                let messages: Vec<String> = problems
+                    .into_iter()
+                    .map(|problem| format!("{}: {}", problem.code, problem.message))
+                    .collect();
+                anyhow::anyhow!("{what}: {}", messages.join("; "))
+            }
+            Self::Unreachable(message) => anyhow::anyhow!(message),
+        }
+    }
+
     /// Prints the failure and gives the process's exit code.
     pub(crate) fn report(self) -> ExitCode {
         match self {

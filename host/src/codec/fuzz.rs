@@ -59,7 +59,7 @@ fn json_schema() -> serde_json::Value {
 struct Schemas;
 
 impl WriterSchemas for Schemas {
-    fn get(&self, id: u32) -> WriterSchema {
+    fn get(&self, id: u32, _: Option<std::time::Instant>) -> WriterSchema {
         let mut schema = schema();
         if id % 2 == 1
             && let Some(fields) = schema.pointer_mut("/fields").and_then(|f| f.as_array_mut())

@@ -2,13 +2,16 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::model::failure::Outage;
 
 /// Where decoders find writer schemas. Never waits: what is not there is fetched in the background.
 pub trait WriterSchemas: Debug + Send + Sync {
-    /// The schema of an id.
-    fn get(&self, id: u32) -> WriterSchema;
+    /// The schema of an id, which a record names that was received at that time. Unknown is the answer
+    /// only if the registry was asked after it: the schema may have been registered just before the record
+    /// was written. Without a time, any answer counts.
+    fn get(&self, id: u32, received: Option<Instant>) -> WriterSchema;
 }
 
 /// What is known of a schema id.

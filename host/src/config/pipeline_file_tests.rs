@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::*;
+use crate::config::section::PROBLEMS_MAX;
 use crate::model::ids::TransformVersion;
 use crate::model::pipeline_spec::EventTimeOverride;
 use crate::model::pipeline_spec::Format;
@@ -265,6 +266,24 @@ fn documents_that_are_no_pipeline_files_are_refused() {
     assert_eq!(refusals(&" ".repeat(PIPELINE_FILE_BYTES_MAX + 1))[0].code.0, "document-too-large");
     refusals(&"[".repeat(100_000));
     assert!(parse(&"[".repeat(100_000), FileFormat::Json, None).is_err());
+}
+
+#[test]
+fn a_document_of_nothing_but_faults_is_refused_with_a_bounded_answer() {
+    let keys: Vec<String> = (0..50_000).map(|n| format!("\"k{n}\":1")).collect();
+    let many = refusals_of_json(&format!("{{{}}}", keys.join(",")));
+    assert_eq!(many.len(), PROBLEMS_MAX + 1);
+    assert_eq!(many[PROBLEMS_MAX].code.0, "too-many-problems");
+    let twice = refusals_of_json(&format!("{{{}\"k\":1}}", "\"k\":1,".repeat(100_000)));
+    assert_eq!(twice.len(), PROBLEMS_MAX + 1);
+    let long = "k".repeat(PIPELINE_FILE_BYTES_MAX - 100);
+    let long = refusals_of_json(&format!("{{\"{long}\":{{}}}}"));
+    let bytes: usize = long.iter().map(|refusal| refusal.to_string().len()).sum();
+    assert!(bytes < 20_000, "{bytes} bytes");
+}
+
+fn refusals_of_json(text: &str) -> Vec<Refusal> {
+    parse(text, FileFormat::Json, None).expect_err("refused")
 }
 
 /// Every path of properties in the schema, with `*` for free keys.

@@ -1,8 +1,10 @@
 //! Reads the keys of a map, collects every problem, and refuses what is left over.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use crate::config::suggest;
+use crate::config::tree;
 use crate::config::tree::Key;
 use crate::config::tree::Node;
 use crate::config::tree::Place;
@@ -10,6 +12,11 @@ use crate::config::tree::Value;
 use crate::config::units;
 use crate::model::failure::Code;
 use crate::model::failure::Refusal;
+
+/// Problems of one document that are told; a last one says that there are more.
+pub(crate) const PROBLEMS_MAX: usize = 100;
+/// Longest text of a problem in characters: a key may be as long as the document.
+const TEXT_MAX: usize = 500;
 
 /// The problems of a document so far.
 #[derive(Debug, Default)]
@@ -27,14 +34,33 @@ impl Problems {
         expected: impl Into<String>,
         remedy: impl Into<String>,
     ) {
+        if self.is_full() {
+            return;
+        }
+        let cut = |text: String| if text.len() > TEXT_MAX { tree::cut(&text, TEXT_MAX) } else { text };
         self.list.push(Refusal {
             code: Code(code),
-            field: field.to_owned(),
-            message: message.into(),
-            found: found.into(),
-            expected: expected.into(),
-            remedy: remedy.into(),
+            field: cut(field.to_owned()),
+            message: cut(message.into()),
+            found: cut(found.into()),
+            expected: cut(expected.into()),
+            remedy: cut(remedy.into()),
         });
+        if self.list.len() == PROBLEMS_MAX {
+            self.list.push(Refusal {
+                code: Code("too-many-problems"),
+                field: "document".to_owned(),
+                message: "there are more problems than are told".to_owned(),
+                found: format!("more than {PROBLEMS_MAX}"),
+                expected: "a document without any".to_owned(),
+                remedy: "Mend these, then try again.".to_owned(),
+            });
+        }
+    }
+
+    /// Whether no more are told.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() > PROBLEMS_MAX
     }
 }
 
@@ -85,12 +111,13 @@ impl<'a> Item<'a> {
 
     pub(crate) fn section(&self, problems: &mut Problems) -> Option<Section<'a>> {
         let mut entries: Vec<Option<(&str, Self)>> = Vec::new();
+        let mut seen = HashSet::new();
         for (key, item) in self.entries(problems)? {
-            if entries.iter().flatten().any(|(seen, _)| *seen == key) {
+            if seen.insert(key) {
+                entries.push(Some((key, item)));
+            } else {
                 let remedy = "Remove one of the two.";
                 item.problem(problems, "duplicate-key", "this key stands twice", "each key once", remedy);
-            } else {
-                entries.push(Some((key, item)));
             }
         }
         Some(Section { path: self.path.clone(), node: self.node, key: self.key, entries, known: Vec::new() })
@@ -294,8 +321,11 @@ impl<'a> Section<'a> {
     /// Refuses every key that was not asked for.
     pub(crate) fn finish(self, problems: &mut Problems) {
         for (key, item) in self.entries.iter().flatten() {
+            if problems.is_full() {
+                return;
+            }
             let message = format!("this key is not known here{}", item.key);
-            let found = format!("the key `{}`", crate::config::tree::cut(key, 80));
+            let found = format!("the key `{}`", tree::cut(key, 80));
             let expected = format!("one of {}", suggest::list(&self.known));
             let remedy = match suggest::nearest(key, self.known.iter().copied()) {
                 Some(word) => format!("Did you mean `{word}`?"),

@@ -164,7 +164,8 @@ pub enum LogFormat {
 pub struct CompileLimits {
     /// Wall time. Default 60 s.
     pub deadline: Duration,
-    /// Memory of the compiling process in bytes. Default 1 GiB.
+    /// Address space of the compiling process in bytes. Default 2 GiB, at least 512 MiB: a Python or JavaScript
+    /// component needs about 450 MiB of memory.
     pub memory_bytes_max: u64,
     /// Largest component in bytes. Default 50 MiB.
     pub component_bytes_max: u64,
@@ -174,7 +175,7 @@ impl Default for CompileLimits {
     fn default() -> Self {
         Self {
             deadline: Duration::from_secs(60),
-            memory_bytes_max: 1 << 30,
+            memory_bytes_max: 2 << 30,
             component_bytes_max: COMPONENT_BYTES_MAX as u64,
         }
     }

@@ -97,7 +97,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key("drain.deadline_ms", Kind::Integer, "25000", "How long a stop may take to finish and commit."),
     key("compile.deadline_ms", Kind::Integer, "60000", "Wall time of compiling one component."),
-    key("compile.memory_bytes_max", Kind::Bytes, "1GiB", "Memory of the compiling process."),
+    key(
+        "compile.memory_bytes_max",
+        Kind::Bytes,
+        "2GiB",
+        "Address space of the compiling process, at least 512MiB.",
+    ),
     key("compile.component_bytes_max", Kind::Bytes, "50MiB", "Largest component that is taken."),
     key(
         "limits.memory_bytes_max",

@@ -260,7 +260,7 @@ impl Reader<'_> {
     fn compile(&mut self) -> CompileLimits {
         let mut limits = CompileLimits::default();
         self.millis(&mut limits.deadline, "compile.deadline_ms", HOUR_MS);
-        let memory = |item: &Item<'_>, problems: &mut Problems| item.bytes(problems, 64 << 20..=64 << 30);
+        let memory = |item: &Item<'_>, problems: &mut Problems| item.bytes(problems, 512 << 20..=64 << 30);
         self.set(&mut limits.memory_bytes_max, "compile.memory_bytes_max", memory);
         let component = |item: &Item<'_>, problems: &mut Problems| {
             item.bytes(problems, 1024..=COMPONENT_BYTES_MAX as u64)

@@ -1,7 +1,14 @@
 //! The nearest known word to a misspelt one.
 
+/// Longest text in bytes that a known word is looked for: longer than any of them, and the search takes time
+/// by the product of both.
+const FOUND_BYTES_MAX: usize = 64;
+
 /// The known word that `found` most likely stands for, if any is near enough to be worth naming.
 pub(crate) fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if found.len() > FOUND_BYTES_MAX {
+        return None;
+    }
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '.', ' '], "_");
     let wanted = plain(found);
     known
@@ -41,5 +48,6 @@ mod tests {
         assert_eq!(nearest("partitionBy", known), Some("partition_by"));
         assert_eq!(nearest("memory-bytes-max", known), Some("memory_bytes_max"));
         assert_eq!(nearest("frobnicate", known), None);
+        assert_eq!(nearest(&"topic".repeat(20), ["topic".repeat(20).as_str()]), None, "too long to look for");
     }
 }

@@ -21,13 +21,18 @@ use crate::control::error::ControlError;
 use crate::control::error::NotFound;
 use crate::control::error::StorageError;
 use crate::control::folder::Folder;
+use crate::control::limits::COMPONENTS_BYTES_MAX;
+use crate::control::limits::PIPELINE_RECORDS_BYTES_MAX;
 use crate::control::limits::PIPELINES_MAX;
 use crate::control::limits::RECORD_BYTES_MAX;
 use crate::control::limits::TRANSFORMS_MAX;
+use crate::control::limits::VERSION_RECORDS_BYTES_MAX;
 use crate::control::limits::VERSIONS_MAX;
 use crate::control::page::Page;
 use crate::control::pipeline_record::Desired;
 use crate::control::pipeline_record::PipelineRecord;
+use crate::control::shelf::Kept;
+use crate::control::shelf::Shelf;
 use crate::control::version_record::TransformSummary;
 use crate::control::version_record::VersionRecord;
 use crate::model::failure::Code;
@@ -35,6 +40,9 @@ use crate::model::ids::PipelineName;
 use crate::model::ids::TenantName;
 use crate::model::ids::TransformName;
 use crate::model::ids::TransformVersion;
+
+/// What a record may grow by when only what is wanted of its pipeline changes.
+const WISH_BYTES_MAX: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct Catalog {
@@ -47,8 +55,9 @@ pub(crate) struct Catalog {
 
 #[derive(Debug, Default)]
 struct Entries {
-    transforms: BTreeMap<TransformName, BTreeMap<u32, VersionRecord>>,
-    pipelines: BTreeMap<PipelineName, PipelineRecord>,
+    transforms: BTreeMap<TransformName, BTreeMap<u32, Kept<Arc<VersionRecord>>>>,
+    pipelines: BTreeMap<PipelineName, Kept<PipelineRecord>>,
+    shelf: Shelf,
     /// Files that could not be read, by key.
     broken: BTreeMap<String, StorageError>,
     /// The last revision given to a pipeline.
@@ -82,14 +91,26 @@ impl Catalog {
         self.entries.read().broken.values().cloned().collect()
     }
 
+    /// Those without which the host does not know what to run. A version that is missing stops the pipelines
+    /// that run it, with the reason, and nothing else.
+    pub(crate) fn broken_wishes(&self) -> Vec<StorageError> {
+        let entries = self.entries.read();
+        let wishes = entries.broken.iter().filter(|(key, _)| !matches!(place(key), Some(Place::Version(..))));
+        wishes.map(|(_, error)| error.clone()).collect()
+    }
+
     pub(crate) fn transforms(
         &self,
         after: Option<&TransformName>,
         limit: usize,
     ) -> Page<TransformName, TransformSummary> {
         let entries = self.entries.read();
-        let page = Page::of(&entries.transforms, after, limit, |name, versions| {
-            let newest = versions.values().next_back()?.clone();
+        let newest_of =
+            |versions: &BTreeMap<u32, Kept<Arc<VersionRecord>>>| versions.values().next_back().cloned();
+        let bytes =
+            |versions: &_| newest_of(versions).map_or(0, |newest| newest.record.manifest.description.len());
+        let page = Page::of(&entries.transforms, after, limit, bytes, |name, versions| {
+            let newest = newest_of(versions)?.record;
             Some(TransformSummary { name: name.clone(), versions: versions.len(), newest })
         });
         Page { items: page.items.into_iter().flatten().collect(), next: page.next }
@@ -103,7 +124,8 @@ impl Catalog {
     ) -> Result<Page<u32, VersionRecord>, ControlError> {
         let entries = self.entries.read();
         let versions = entries.transforms.get(name).ok_or_else(|| ControlError::no_transform(name))?;
-        Ok(Page::of(versions, after.as_ref(), limit, |_, version| version.clone()))
+        let show = |_: &u32, version: &Kept<Arc<VersionRecord>>| VersionRecord::clone(&version.record);
+        Ok(Page::of(versions, after.as_ref(), limit, |version| version.bytes, show))
     }
 
     /// A version; the newest when none is named.
@@ -123,7 +145,7 @@ impl Catalog {
             Some(version) => versions.get(&version.0),
             None => versions.values().next_back(),
         };
-        found.cloned().ok_or_else(|| {
+        found.map(|found| VersionRecord::clone(&found.record)).ok_or_else(|| {
             let version = version.map_or(0, |version| version.0);
             NotFound { kind: "version", name: format!("{name}@{version}") }.into()
         })
@@ -132,14 +154,15 @@ impl Catalog {
     /// Some version with this digest, under any name.
     pub(crate) fn version_by_digest(&self, digest: &str) -> Option<VersionRecord> {
         let entries = self.entries.read();
-        let mut versions = entries.transforms.values().flat_map(BTreeMap::values);
-        versions.find(|version| version.digest == digest).cloned()
+        let mut versions = entries.transforms.values().flat_map(BTreeMap::values).map(|kept| &kept.record);
+        versions.find(|version| version.digest == digest).map(|version| VersionRecord::clone(version))
     }
 
     /// The version of a transform with this digest, if it was uploaded before.
     pub(crate) fn uploaded(&self, name: &TransformName, digest: &str) -> Option<VersionRecord> {
         let entries = self.entries.read();
-        entries.transforms.get(name)?.values().find(|version| version.digest == digest).cloned()
+        let mut versions = entries.transforms.get(name)?.values().map(|kept| &kept.record);
+        versions.find(|version| version.digest == digest).map(|version| VersionRecord::clone(version))
     }
 
     /// The number that the next version of a transform gets.
@@ -148,8 +171,10 @@ impl Catalog {
     }
 
     /// # Errors
-    /// When another version of this transform would be one too many.
-    pub(crate) fn room_for_version(&self, name: &TransformName) -> Result<(), ControlError> {
+    /// When this version would be one too many, or too large beside the others.
+    pub(crate) fn room_for_version(&self, record: &VersionRecord) -> Result<(), ControlError> {
+        let name = &record.name;
+        let bytes = self.bounded(&version_key(&self.tenant, name, u32::MAX), record)?.len();
         let entries = self.entries.read();
         let versions = entries.transforms.get(name).map_or(0, BTreeMap::len);
         if versions >= VERSIONS_MAX {
@@ -166,6 +191,25 @@ impl Catalog {
                 "Upload as a version of a transform that exists",
             ));
         }
+        if entries.shelf.version_bytes.saturating_add(bytes) > VERSION_RECORDS_BYTES_MAX {
+            return Err(full(
+                "too-many-manifest-bytes",
+                format!(
+                    "the manifests of all versions and this one of {bytes} bytes would have more than {VERSION_RECORDS_BYTES_MAX} bytes, the most that a host keeps"
+                ),
+                "Shorten the schemas and descriptions of the transform, or use another host",
+            ));
+        }
+        let more = if entries.shelf.holds(&record.digest) { 0 } else { record.size };
+        if entries.shelf.component_bytes.saturating_add(more) > COMPONENTS_BYTES_MAX {
+            return Err(full(
+                "too-many-component-bytes",
+                format!(
+                    "all components and this one of {more} bytes would have more than {COMPONENTS_BYTES_MAX} bytes, the most that a host keeps"
+                ),
+                "Make the component smaller (`wasm-opt -Oz`, no debug information), or use another host",
+            ));
+        }
         Ok(())
     }
 
@@ -175,14 +219,14 @@ impl Catalog {
         loop {
             record.version = TransformVersion(number);
             let key = version_key(&self.tenant, &record.name, number);
-            if self.folder.create(&key, self.encode(&key, &record)?).await? {
-                break;
+            let encoded = self.bounded(&key, &record)?;
+            let bytes = encoded.len();
+            if self.folder.create(&key, encoded).await? {
+                self.entries.write().add_version(record.clone(), bytes);
+                return Ok(record);
             }
             number += 1;
         }
-        let mut entries = self.entries.write();
-        entries.transforms.entry(record.name.clone()).or_default().insert(number, record.clone());
-        Ok(record)
     }
 
     /// Files that cannot be read keep their numbers.
@@ -201,17 +245,18 @@ impl Catalog {
         after: Option<&PipelineName>,
         limit: usize,
     ) -> Page<PipelineName, PipelineRecord> {
-        Page::of(&self.entries.read().pipelines, after, limit, |_, record| record.clone())
+        let entries = self.entries.read();
+        Page::of(&entries.pipelines, after, limit, |kept| kept.bytes, |_, kept| kept.record.clone())
     }
 
     pub(crate) fn all_pipelines(&self) -> Vec<PipelineRecord> {
-        self.entries.read().pipelines.values().cloned().collect()
+        self.entries.read().pipelines.values().map(|kept| kept.record.clone()).collect()
     }
 
     /// What is wanted of each pipeline.
     pub(crate) fn desired(&self) -> Vec<(PipelineName, Desired)> {
         let entries = self.entries.read();
-        entries.pipelines.iter().map(|(name, record)| (name.clone(), record.desired)).collect()
+        entries.pipelines.iter().map(|(name, kept)| (name.clone(), kept.record.desired)).collect()
     }
 
     /// None when there is none.
@@ -223,7 +268,7 @@ impl Catalog {
         if let Some(error) = entries.broken.get(pipeline_key(&self.tenant, name).as_ref()) {
             return Err(error.clone());
         }
-        Ok(entries.pipelines.get(name).cloned())
+        Ok(entries.pipelines.get(name).map(|kept| kept.record.clone()))
     }
 
     pub(crate) fn pipeline(&self, name: &PipelineName) -> Result<PipelineRecord, ControlError> {
@@ -235,7 +280,8 @@ impl Catalog {
         &self,
         mut record: PipelineRecord,
     ) -> Result<PipelineRecord, ControlError> {
-        {
+        let key = pipeline_key(&self.tenant, &record.name);
+        let encoded = {
             let entries = self.entries.read();
             if !entries.pipelines.contains_key(&record.name) && entries.pipelines.len() >= PIPELINES_MAX {
                 return Err(full(
@@ -245,12 +291,26 @@ impl Catalog {
                 ));
             }
             record.revision = entries.revision + 1;
-        }
-        let key = pipeline_key(&self.tenant, &record.name);
-        self.folder.replace(&key, self.encode(&key, &record)?).await?;
+            let encoded = self.bounded(&key, &record)?;
+            let before = entries.pipelines.get(&record.name).map_or(0, |kept| kept.bytes);
+            let all = entries.shelf.pipeline_bytes.saturating_sub(before) + encoded.len();
+            // A change of what is wanted must always be possible: pausing makes no record longer.
+            if all > PIPELINE_RECORDS_BYTES_MAX && encoded.len() > before + WISH_BYTES_MAX {
+                return Err(full(
+                    "too-many-pipeline-bytes",
+                    format!(
+                        "the documents of all pipelines would have more than {PIPELINE_RECORDS_BYTES_MAX} bytes, the most that a host keeps"
+                    ),
+                    "Delete a pipeline that is not needed, or shorten the document",
+                ));
+            }
+            encoded
+        };
+        let bytes = encoded.len();
+        self.folder.replace(&key, encoded).await?;
         let mut entries = self.entries.write();
         entries.revision = record.revision;
-        entries.pipelines.insert(record.name.clone(), record.clone());
+        entries.add_pipeline(record.clone(), bytes);
         Ok(record)
     }
 
@@ -261,37 +321,64 @@ impl Catalog {
         let last = LastRevision { last: self.entries.read().revision };
         self.folder.replace(&key, self.encode(&key, &last)?).await?;
         self.folder.remove(&pipeline_key(&self.tenant, name)).await?;
-        self.entries.write().pipelines.remove(name);
+        let mut entries = self.entries.write();
+        if let Some(kept) = entries.pipelines.remove(name) {
+            entries.shelf.replace_pipeline(kept.bytes, 0);
+        }
         Ok(())
     }
 
     fn encode<T: Serialize>(&self, key: &Key, record: &T) -> Result<Bytes, StorageError> {
-        let encoded = serde_json::to_vec_pretty(record);
+        let encoded = serde_json::to_vec(record);
         encoded.map(Bytes::from).map_err(|error| self.folder.error(key, error.to_string()))
+    }
+
+    /// A record as it is written: not longer than it is read again.
+    fn bounded<T: Serialize>(&self, key: &Key, record: &T) -> Result<Bytes, ControlError> {
+        let encoded = self.encode(key, record)?;
+        if encoded.len() as u64 > RECORD_BYTES_MAX {
+            return Err(full(
+                "record-too-large",
+                format!("its record would have {} bytes, expected at most {RECORD_BYTES_MAX}", encoded.len()),
+                "Shorten schemas, descriptions and values",
+            ));
+        }
+        Ok(encoded)
     }
 }
 
 impl Entries {
+    fn add_version(&mut self, record: VersionRecord, bytes: usize) {
+        self.shelf.add_version(bytes, &record.digest, record.size);
+        let versions = self.transforms.entry(record.name.clone()).or_default();
+        versions.insert(record.version.0, Kept { record: Arc::new(record), bytes });
+    }
+
+    fn add_pipeline(&mut self, record: PipelineRecord, bytes: usize) {
+        let before = self.pipelines.insert(record.name.clone(), Kept { record, bytes });
+        self.shelf.replace_pipeline(before.map_or(0, |before| before.bytes), bytes);
+    }
+
     async fn read(&mut self, folder: &Folder, key: &Key) -> Result<(), StorageError> {
         let misplaced = || folder.error(key, "it holds another thing than its path says");
         match place(key.as_ref()) {
             Some(Place::Version(name, number)) => {
-                let record: VersionRecord = decode(folder, key).await?;
+                let (record, bytes) = decode::<VersionRecord>(folder, key).await?;
                 if record.name.as_str() != name || record.version.0 != number {
                     return Err(misplaced());
                 }
-                self.transforms.entry(record.name.clone()).or_default().insert(number, record);
+                self.add_version(record, bytes);
             }
             Some(Place::Pipeline(name)) => {
-                let record: PipelineRecord = decode(folder, key).await?;
+                let (record, bytes) = decode::<PipelineRecord>(folder, key).await?;
                 if record.name.as_str() != name {
                     return Err(misplaced());
                 }
                 self.revision = self.revision.max(record.revision);
-                self.pipelines.insert(record.name.clone(), record);
+                self.add_pipeline(record, bytes);
             }
             Some(Place::Revision) => {
-                let LastRevision { last } = decode(folder, key).await?;
+                let (LastRevision { last }, _) = decode(folder, key).await?;
                 self.revision = self.revision.max(last);
             }
             None => tracing::warn!(file = %key, "a file in the catalog's folder is not ours and is ignored"),
@@ -300,14 +387,16 @@ impl Entries {
     }
 }
 
-async fn decode<T: DeserializeOwned>(folder: &Folder, key: &Key) -> Result<T, StorageError> {
+/// A record and its bytes.
+async fn decode<T: DeserializeOwned>(folder: &Folder, key: &Key) -> Result<(T, usize), StorageError> {
     let Some(bytes) = folder.read(key, RECORD_BYTES_MAX).await? else {
         return Err(folder.error(key, "it vanished while it was read"));
     };
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let record = serde_json::from_slice(&bytes).map_err(|error| {
         let advice = "restore it from a copy, or remove it and upload or apply again";
         folder.error(key, format!("it is damaged, or of a newer Wasmill: {error}; {advice}"))
-    })
+    })?;
+    Ok((record, bytes.len()))
 }
 
 /// What a file is by its path.
@@ -343,3 +432,7 @@ fn revision_key(tenant: &TenantName) -> Key {
 fn full(code: &'static str, message: String, remedy: &'static str) -> ControlError {
     Conflict { code: Code(code), message, remedy: remedy.into() }.into()
 }
+
+#[cfg(test)]
+#[path = "catalog_tests.rs"]
+mod tests;

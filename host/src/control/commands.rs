@@ -26,7 +26,6 @@ use crate::model::failure::Code;
 use crate::model::failure::Refusal;
 use crate::model::ids::PipelineName;
 use crate::model::ids::TransformName;
-use crate::model::ids::TransformVersion;
 use crate::model::pipeline_spec::PipelineSpec;
 use crate::model::pipeline_spec::TransformRef;
 use crate::model::pipeline_state::PipelineState;
@@ -76,7 +75,8 @@ impl Control {
         inspected.map_err(|refusal| ControlError::Refused(vec![refusal]))
     }
 
-    /// Checks and keeps a component under a name. The same component again is the same version.
+    /// Checks and keeps a component under a name. The same component again is the same version. The bytes
+    /// of the upload are held to the end, so that whoever counts what is held counts all of it.
     ///
     /// # Errors
     /// When the component is refused, there are too many, or storage fails. Nothing is kept then.
@@ -85,26 +85,19 @@ impl Control {
         name: TransformName,
         upload: Bytes,
     ) -> Result<(Outcome, VersionRecord), ControlError> {
-        let inspected = self.check_component(upload).await?;
+        let inspected = self.check_component(upload.clone()).await?;
         self.to_the_end(|inner| async move {
+            let _upload = upload;
             let _writing = inner.catalog.writing.lock().await;
             if let Some(version) = inner.catalog.uploaded(&name, &inspected.digest) {
                 // The component itself may have been damaged since.
                 inner.artifacts.put(&inspected.digest, &inspected.component).await?;
                 return Ok((Outcome::Unchanged, version));
             }
-            inner.catalog.room_for_version(&name)?;
+            let record = VersionRecord::proposed(name, &inspected, now_ms());
+            inner.catalog.room_for_version(&record)?;
             // The component first: a version whose component is missing must not be seen.
             inner.artifacts.put(&inspected.digest, &inspected.component).await?;
-            let record = VersionRecord {
-                name,
-                version: TransformVersion(0),
-                digest: inspected.digest,
-                size: inspected.component.len() as u64,
-                manifest: inspected.manifest,
-                uploaded_at_ms: now_ms(),
-                warnings: inspected.warnings,
-            };
             let record = inner.catalog.add_version(record).await?;
             tracing::info!(transform = %record.label(), digest = %record.digest, "component uploaded");
             Ok((Outcome::Created, record))

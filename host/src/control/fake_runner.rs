@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -61,6 +62,15 @@ pub(crate) struct Told {
     pub(crate) moves: Vec<SeekMove>,
     /// The next one is the last.
     pub(crate) seek_failures: Vec<SeekFailure>,
+    gate: Option<Gate>,
+    /// No pipeline ends within its deadline.
+    pub(crate) drains_late: bool,
+}
+
+/// Where an inspection waits.
+struct Gate {
+    began: mpsc::Sender<()>,
+    open: mpsc::Receiver<()>,
 }
 
 impl FakeRunner {
@@ -70,6 +80,13 @@ impl FakeRunner {
 
     pub(crate) fn calls(&self) -> Vec<String> {
         self.0.lock().calls.clone()
+    }
+
+    /// The next inspection waits until the first of these is dropped; the second hears that it began.
+    pub(crate) fn hold_inspection(&self) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let ((began, heard), (hold, open)) = (mpsc::channel(), mpsc::channel());
+        self.0.lock().gate = Some(Gate { began, open });
+        (hold, heard)
     }
 
     pub(crate) fn runs(&self, name: &str) -> Option<String> {
@@ -150,6 +167,12 @@ pub(crate) fn read_spec(document: &serde_json::Value) -> Result<PipelineSpec, Ve
 impl Runner for FakeRunner {
     fn inspect(&self, upload: &[u8]) -> Result<Inspected, Refusal> {
         assert!(upload != b"panic", "told to");
+        let gate = self.0.lock().gate.take();
+        if let Some(Gate { began, open }) = gate {
+            began.send(()).expect("someone listens");
+            // Nothing is ever sent: it ends with the sender.
+            let _ = open.recv();
+        }
         if !upload.starts_with(b"\0asm") {
             return Err(refusal("not-wasm"));
         }
@@ -188,12 +211,12 @@ impl Runner for FakeRunner {
         Ok(())
     }
 
-    fn stop(&self, id: &PipelineId, _: Duration) -> Result<(), DrainTimeout> {
+    fn stop(&self, id: &PipelineId, deadline: Duration) -> Result<(), DrainTimeout> {
         let mut told = self.0.lock();
         told.calls.push(format!("stop {}", id.pipeline));
         told.running.remove(id.pipeline.as_str());
         told.stopped.remove(id.pipeline.as_str());
-        Ok(())
+        if told.drains_late { Err(DrainTimeout { count: 1, deadline }) } else { Ok(()) }
     }
 
     fn seek(

@@ -12,6 +12,14 @@ pub const PIPELINES_MAX: usize = 500;
 pub const PAGE_ITEMS_MAX: usize = 200;
 /// Largest file of the catalog, in bytes. A longer one is not ours.
 pub(crate) const RECORD_BYTES_MAX: u64 = 16 << 20;
+/// Records of all versions, in bytes: they are held in memory. A usual manifest has some KiB.
+pub const VERSION_RECORDS_BYTES_MAX: usize = 64 << 20;
+/// Records of all pipelines, in bytes: they are held in memory.
+pub const PIPELINE_RECORDS_BYTES_MAX: usize = 64 << 20;
+/// Components of all versions, in bytes on the disk.
+pub const COMPONENTS_BYTES_MAX: u64 = 20 << 30;
+/// Records of one page of a list, in bytes; a larger one comes alone.
+pub const PAGE_BYTES_MAX: usize = 8 << 20;
 /// How long a deletion is waited for before it goes on by itself.
 pub(crate) const DELETE_WAIT: Duration = Duration::from_secs(30);
 

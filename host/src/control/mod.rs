@@ -18,6 +18,7 @@ mod folder;
 mod reconcile;
 mod reconcile_task;
 pub mod seek;
+mod shelf;
 pub mod trial;
 
 #[cfg(test)]

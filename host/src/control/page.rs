@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use crate::control::limits::PAGE_BYTES_MAX;
 use crate::control::limits::PAGE_ITEMS_MAX;
 
 /// Items in the order of their keys.
@@ -14,18 +15,25 @@ pub struct Page<K, T> {
 }
 
 impl<K: Ord + Clone, T> Page<K, T> {
-    /// The items after a key, at most `limit` of them and at most [`PAGE_ITEMS_MAX`].
+    /// The items after a key, at most `limit` of them and at most [`PAGE_ITEMS_MAX`], and at most
+    /// [`PAGE_BYTES_MAX`] bytes, of which `bytes` tells: one item at least.
     pub(crate) fn of<V>(
         map: &BTreeMap<K, V>,
         after: Option<&K>,
         limit: usize,
+        bytes: impl Fn(&V) -> usize,
         show: impl Fn(&K, &V) -> T,
     ) -> Self {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = map.range((from, Bound::Unbounded));
-        let mut last = None;
+        let mut rest = map.range((from, Bound::Unbounded)).peekable();
+        let (mut last, mut room) = (None, PAGE_BYTES_MAX);
         let mut items = Vec::new();
-        for (key, value) in rest.by_ref().take(limit.clamp(1, PAGE_ITEMS_MAX)) {
+        while items.len() < limit.clamp(1, PAGE_ITEMS_MAX) {
+            let Some((key, value)) = rest.next_if(|(_, value)| items.is_empty() || bytes(value) <= room)
+            else {
+                break;
+            };
+            room = room.saturating_sub(bytes(value));
             last = Some(key);
             items.push(show(key, value));
         }
@@ -48,11 +56,14 @@ mod tests {
     #[test]
     fn pages_follow_each_other_and_the_last_says_so() {
         let map: BTreeMap<u32, &str> = [(1, "a"), (2, "b"), (3, "c")].into();
-        let page = |after: Option<u32>, limit| Page::of(&map, after.as_ref(), limit, |_, text| *text);
+        let page = |after: Option<u32>, limit| Page::of(&map, after.as_ref(), limit, |_| 1, |_, text| *text);
         assert_eq!(page(None, 2), Page { items: vec!["a", "b"], next: Some(2) });
         assert_eq!(page(Some(2), 2), Page { items: vec!["c"], next: None });
         assert_eq!(page(None, 3), Page { items: vec!["a", "b", "c"], next: None });
         assert_eq!(page(Some(3), 3), Page { items: vec![], next: None });
         assert_eq!(page(None, 0).items, ["a"]);
+        let heavy = |of: usize| Page::of(&map, None, 3, |_| of, |_, text| *text);
+        assert_eq!(heavy(PAGE_BYTES_MAX / 2), Page { items: vec!["a", "b"], next: Some(2) });
+        assert_eq!(heavy(PAGE_BYTES_MAX + 1), Page { items: vec!["a"], next: Some(1) });
     }
 }

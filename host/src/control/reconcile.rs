@@ -98,8 +98,10 @@ impl Reconciler {
         matches!(tokio::time::timeout(patience, gone).await, Ok(Ok(_)))
     }
 
-    /// Drains every pipeline, all at once, and ends their tasks. What is wanted of them stays.
-    pub(crate) async fn close(&self) {
+    /// Drains every pipeline, all at once, and ends their tasks. What is wanted of them stays. Returns how
+    /// many did not end within the deadline.
+    pub(crate) async fn close(&self) -> usize {
+        let before = self.shared.left_behind.load(Ordering::Relaxed);
         let owned: Vec<Owned> = {
             let mut tasks = self.tasks.lock();
             tasks.closed = true;
@@ -113,6 +115,7 @@ impl Reconciler {
                 tracing::error!(%error, "the task of a pipeline failed");
             }
         }
+        self.shared.left_behind.load(Ordering::Relaxed).saturating_sub(before)
     }
 }
 

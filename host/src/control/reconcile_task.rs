@@ -3,6 +3,8 @@
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use std::time::SystemTime;
 
@@ -32,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) artifacts: Artifacts,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) pace: Pace,
+    /// How often a pipeline did not end within its deadline.
+    pub(crate) left_behind: AtomicUsize,
 }
 
 pub(crate) struct PipelineTask {
@@ -137,10 +141,15 @@ impl PipelineTask {
         match self.blocking(move |runner, id| runner.stop(id, deadline)).await {
             Ok(Ok(())) => tracing::info!(pipeline = %self.id, "pipeline drained"),
             // What it had not committed is rolled back by the broker: nothing is lost or doubled.
-            Ok(Err(late)) => tracing::error!(pipeline = %self.id, error = %late, "pipeline was left behind"),
-            Err(stop) => tracing::error!(pipeline = %self.id, error = %stop, "pipeline was left behind"),
+            Ok(Err(late)) => self.left_behind(&late),
+            Err(stop) => self.left_behind(&stop),
         }
         self.phase.send_replace(Phase::Idle);
+    }
+
+    fn left_behind(&self, error: &dyn std::fmt::Display) {
+        tracing::error!(pipeline = %self.id, %error, "pipeline was left behind");
+        self.shared.left_behind.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn rest(&self) {

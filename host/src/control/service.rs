@@ -76,6 +76,7 @@ impl Control {
             artifacts: artifacts.clone(),
             catalog: Arc::clone(&catalog),
             pace,
+            left_behind: std::sync::atomic::AtomicUsize::new(0),
         };
         let reconciler = Reconciler::new(shared, tenant);
         let control = Self { inner: Arc::new(Inner { runner, read_spec, artifacts, catalog, reconciler }) };
@@ -89,6 +90,12 @@ impl Control {
     #[must_use]
     pub fn broken_files(&self) -> Vec<StorageError> {
         self.inner.catalog.broken()
+    }
+
+    /// Those of [`Control::broken_files`] without which the host does not know what to run: it is not ready.
+    #[must_use]
+    pub fn broken_wishes(&self) -> Vec<StorageError> {
+        self.inner.catalog.broken_wishes()
     }
 
     #[must_use]
@@ -177,10 +184,11 @@ impl Control {
     }
 
     /// Drains every pipeline and ends the tasks; changes that are under way are finished first. What
-    /// should run stays as it is, and runs again when the host starts again.
-    pub async fn shutdown(&self) {
+    /// should run stays as it is, and runs again when the host starts again. Returns how many pipelines did
+    /// not end within the deadline.
+    pub async fn shutdown(&self) -> usize {
         drop(self.inner.catalog.writing.lock().await);
-        self.inner.reconciler.close().await;
+        self.inner.reconciler.close().await
     }
 
     pub(crate) async fn off_async<T: Send + 'static>(

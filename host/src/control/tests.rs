@@ -133,12 +133,31 @@ async fn a_damaged_file_is_named_and_the_others_are_read() {
     let broken = second.control.broken_files();
     assert_eq!(broken.len(), 2, "{broken:?}");
     assert!(broken[0].file.ends_with("tenants/default/pipelines/bad.json"), "{broken:?}");
+    // A version alone keeps the host from nothing else.
+    let wishes = second.control.broken_wishes();
+    assert!(wishes.len() == 1 && wishes[0] == broken[0], "{wishes:?}");
     let error = second.control.status(&pipeline("bad")).await.expect_err("damaged");
     assert!(matches!(&error, ControlError::Storage(error) if error.message.contains("damaged")), "{error}");
     // It is not overwritten by accident, and its number is not given again.
     second.put("bad", json!({ "name": "bad" })).await.expect_err("damaged");
     assert_eq!(second.upload("t", "new").await, (Outcome::Created, 3));
     second.control.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_drain_in_time_is_counted_when_the_host_ends() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let host = open(dir.path()).await;
+    host.running("first").await;
+    host.runner.tell().drains_late = true;
+    // Left behind long before the end: that is another matter.
+    host.control.pause(pipeline("first"), Precondition::None).await.expect("paused");
+    host.until("first", PipelineState::Paused).await;
+    for name in ["second", "third"] {
+        host.put(name, json!({ "name": name })).await.expect("put");
+        host.until(name, PipelineState::Running).await;
+    }
+    assert_eq!(host.control.shutdown().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

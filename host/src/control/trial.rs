@@ -18,6 +18,7 @@ use crate::control::runner::ComponentRef;
 use crate::control::runner::Inspected;
 use crate::control::runner::StateFate;
 use crate::control::service::Control;
+use crate::control::version_record::VersionRecord;
 use crate::model::failure::Code;
 use crate::model::failure::Refusal;
 use crate::model::ids::PipelineName;
@@ -44,13 +45,13 @@ impl Control {
             TransformRef::Named { name, version: None } => name.clone(),
             _ => return Err(ControlError::Refused(vec![not_by_name()])),
         };
-        let (inspected, mut refusals) = match self.check_component(component).await {
+        let (inspected, mut refusals) = match self.check_component(component.clone()).await {
             Ok(inspected) => (Some(inspected), Vec::new()),
             Err(ControlError::Refused(refusals)) => (None, refusals),
             Err(error) => return Err(error),
         };
         let pinned = match &inspected {
-            Some(inspected) => Some(self.inner.pinned_if_uploaded(&transform, &inspected.digest)?),
+            Some(inspected) => Some(self.inner.pinned_if_uploaded(&transform, inspected)?),
             None => None,
         };
         let (runner, id) = (Arc::clone(&self.inner.runner), self.id(&name));
@@ -60,6 +61,8 @@ impl Control {
         });
         let (report, candidate) = self
             .off_async(move || {
+                // Held as long as what was made of it, also when nobody waits for the answer any more.
+                let _upload = component;
                 let component = candidate.as_ref().map(|(component, ..)| component);
                 (runner.check(&id, &spec, component), candidate)
             })
@@ -94,16 +97,16 @@ impl crate::control::service::Inner {
     fn pinned_if_uploaded(
         &self,
         name: &TransformName,
-        digest: &str,
+        inspected: &Inspected,
     ) -> Result<PinnedTransform, ControlError> {
-        let label = match self.catalog.uploaded(name, digest) {
+        let label = match self.catalog.uploaded(name, &inspected.digest) {
             Some(version) => version.label(),
             None => {
-                self.catalog.room_for_version(name)?;
+                self.catalog.room_for_version(&VersionRecord::proposed(name.clone(), inspected, 0))?;
                 format!("{name}@{}", self.catalog.next_version(name))
             }
         };
-        Ok(PinnedTransform { label, digest: digest.to_owned() })
+        Ok(PinnedTransform { label, digest: inspected.digest.clone() })
     }
 }
 

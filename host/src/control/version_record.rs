@@ -1,8 +1,11 @@
 //! A version of a transform, as the catalog keeps it.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::control::runner::Inspected;
 use crate::model::ids::TransformName;
 use crate::model::ids::TransformVersion;
 use crate::model::manifest::Manifest;
@@ -25,6 +28,20 @@ pub struct VersionRecord {
 }
 
 impl VersionRecord {
+    /// Of a component that passed the checks. Its number is given when it is kept.
+    #[must_use]
+    pub(crate) fn proposed(name: TransformName, inspected: &Inspected, now_ms: i64) -> Self {
+        Self {
+            name,
+            version: TransformVersion(0),
+            digest: inspected.digest.clone(),
+            size: inspected.component.len() as u64,
+            manifest: inspected.manifest.clone(),
+            uploaded_at_ms: now_ms,
+            warnings: inspected.warnings.clone(),
+        }
+    }
+
     /// For people and dead letters: `name@3`.
     #[must_use]
     pub fn label(&self) -> String {
@@ -38,5 +55,5 @@ pub struct TransformSummary {
     pub name: TransformName,
     /// How many versions there are.
     pub versions: usize,
-    pub newest: VersionRecord,
+    pub newest: Arc<VersionRecord>,
 }

@@ -15,6 +15,7 @@ use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::error::millis;
 use crate::kafka::error::text_of;
+use crate::kafka::ffi;
 use crate::kafka::settings::ClientSettings;
 
 /// How long the first questions wait, each before the client is asked whether the brokers refuse it.
@@ -96,7 +97,7 @@ impl Admin {
                 let (Ok(key), Ok(value)) = (CString::new(*key), CString::new(*value)) else {
                     continue;
                 };
-                sys::rd_kafka_NewTopic_set_config(wanted, key.as_ptr(), value.as_ptr());
+                ffi::rd_kafka_NewTopic_set_config(wanted, key.as_ptr(), value.as_ptr());
             }
             let answer = self.ask(AdminOp::RD_KAFKA_ADMIN_OP_CREATETOPICS, |rk, options, queue| {
                 sys::rd_kafka_CreateTopics(rk, &raw mut wanted, 1, options, queue);
@@ -144,7 +145,7 @@ impl Admin {
             for index in 0..count {
                 let error = sys::rd_kafka_group_result_error(*groups.add(index));
                 if !error.is_null() {
-                    let code = ErrorCode(sys::rd_kafka_error_code(error) as i32);
+                    let code = ErrorCode(ffi::rd_kafka_error_code(error));
                     return Err(KafkaError::new(code, text_of(sys::rd_kafka_error_string(error))));
                 }
             }
@@ -221,7 +222,7 @@ unsafe fn ask(
     // taken, or with it. A late answer goes nowhere.
     unsafe {
         let options = sys::rd_kafka_AdminOptions_new(client.as_ptr(), op);
-        sys::rd_kafka_AdminOptions_set_request_timeout(options, millis(wait), text.as_mut_ptr(), text.len());
+        ffi::rd_kafka_AdminOptions_set_request_timeout(options, millis(wait), text.as_mut_ptr(), text.len());
         let queue = sys::rd_kafka_queue_new(client.as_ptr());
         request(client.as_ptr(), options, queue);
         sys::rd_kafka_AdminOptions_destroy(options);
@@ -231,7 +232,7 @@ unsafe fn ask(
             return Err(KafkaError::of(ErrorCode::TIMED_OUT));
         }
         let answer = Answer(event);
-        let code = ErrorCode(sys::rd_kafka_event_error(event) as i32);
+        let code = ErrorCode(ffi::rd_kafka_event_error(event));
         if code != ErrorCode::NONE {
             return Err(KafkaError::new(code, text_of(sys::rd_kafka_event_error_string(event))));
         }
@@ -247,7 +248,7 @@ unsafe fn topic_outcome(
         // SAFETY: librdkafka returned `count` results, which live as long as the answer.
         unsafe {
             let topic = *topics.add(index);
-            let code = ErrorCode(sys::rd_kafka_topic_result_error(topic) as i32);
+            let code = ErrorCode(ffi::rd_kafka_topic_result_error(topic));
             if code != ErrorCode::NONE {
                 return Err(KafkaError::new(code, text_of(sys::rd_kafka_topic_result_error_string(topic))));
             }
@@ -279,7 +280,7 @@ unsafe fn topic_configs<const N: usize>(
             return Ok(values);
         }
         let resource = *resources;
-        let code = ErrorCode(sys::rd_kafka_ConfigResource_error(resource) as i32);
+        let code = ErrorCode(ffi::rd_kafka_ConfigResource_error(resource));
         if code != ErrorCode::NONE {
             return Err(KafkaError::new(code, text_of(sys::rd_kafka_ConfigResource_error_string(resource))));
         }

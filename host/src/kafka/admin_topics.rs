@@ -14,6 +14,7 @@ use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::error::millis;
 use crate::kafka::error::text_of;
+use crate::kafka::ffi;
 
 /// The cluster's own name of a topic: a topic that is deleted and made again under its old name has
 /// another one.
@@ -37,7 +38,7 @@ impl Admin {
         // SAFETY: on success the metadata is ours until it is destroyed, and holds as many topics as it
         // says, each with a C string for its name.
         unsafe {
-            KafkaError::check(sys::rd_kafka_metadata(
+            KafkaError::check(ffi::rd_kafka_metadata(
                 self.client.as_ptr(),
                 1,
                 ptr::null_mut(),
@@ -75,7 +76,7 @@ impl Admin {
             }
             let topic = *topics;
             let error = sys::rd_kafka_TopicDescription_error(topic);
-            let code = ErrorCode(sys::rd_kafka_error_code(error) as i32);
+            let code = ErrorCode(ffi::rd_kafka_error_code(error));
             if code != ErrorCode::NONE {
                 return Err(KafkaError::new(code, text_of(sys::rd_kafka_error_string(error))));
             }

@@ -116,7 +116,10 @@ impl Bucket {
         }
         // Sizes were checked before, so a failure is of the whole client or the queue, and holds
         // for all messages from the first that failed.
-        let code = scratch.get(count).map_or(ErrorCode::QUEUE_FULL, |message| ErrorCode(message.err as i32));
+        let code = scratch.get(count).map_or(ErrorCode::QUEUE_FULL, |message| {
+            // SAFETY: the field is live, and as large as an integer; codes are read as integers.
+            ErrorCode(unsafe { (&raw const message.err).cast::<i32>().read() })
+        });
         for record in self.records.iter_mut().skip(self.taken).take(count) {
             record.headers = ptr::null_mut();
         }

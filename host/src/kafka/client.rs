@@ -20,6 +20,7 @@ use crate::kafka::events::on_log;
 use crate::kafka::events::on_rebalance;
 use crate::kafka::events::on_statistics;
 use crate::kafka::events::on_token_wanted;
+use crate::kafka::ffi;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::kafka) enum Kind {
@@ -101,8 +102,8 @@ impl Client {
     pub(in crate::kafka) fn fatal_error(&self) -> Option<KafkaError> {
         let mut text = ErrorText::new();
         // SAFETY: the handle is live and the buffer has the length given.
-        let code = unsafe { sys::rd_kafka_fatal_error(self.rk, text.as_mut_ptr(), text.len()) };
-        let code = ErrorCode(code as i32);
+        let code = unsafe { ffi::rd_kafka_fatal_error(self.rk, text.as_mut_ptr(), text.len()) };
+        let code = ErrorCode(code);
         if code == ErrorCode::NONE {
             return None;
         }
@@ -122,7 +123,7 @@ impl Client {
             if handle.is_null() {
                 return Err(KafkaError::of(ErrorCode::INVALID_TOPIC));
             }
-            let code = sys::rd_kafka_metadata(self.rk, 0, handle, &raw mut metadata, millis(wait));
+            let code = ffi::rd_kafka_metadata(self.rk, 0, handle, &raw mut metadata, millis(wait));
             sys::rd_kafka_topic_destroy(handle);
             KafkaError::check(code)?;
             let found = if (*metadata).topic_cnt > 0 {

@@ -17,6 +17,7 @@ use crate::kafka::error::KafkaError;
 use crate::kafka::error::millis;
 use crate::kafka::error::text_of;
 use crate::kafka::events::Rebalance;
+use crate::kafka::ffi;
 use crate::kafka::group::GroupMembership;
 use crate::kafka::messages::Message;
 use crate::kafka::messages::Messages;
@@ -103,7 +104,7 @@ impl Consumer {
     pub fn subscribe(&mut self, topics: &[Arc<str>]) -> Result<(), KafkaError> {
         let list = PartitionList::of_topics(topics.iter().map(AsRef::as_ref));
         // SAFETY: handle and list are live; the list is copied.
-        KafkaError::check(unsafe { sys::rd_kafka_subscribe(self.client.as_ptr(), list.as_ptr()) })
+        KafkaError::check(unsafe { ffi::rd_kafka_subscribe(self.client.as_ptr(), list.as_ptr()) })
     }
 
     fn start(options: &ConsumerOptions, config: ClientConfig) -> Result<Self, KafkaError> {
@@ -112,7 +113,7 @@ impl Consumer {
         // consumer's own queue: with a rebalance callback set, the batch call runs that callback
         // (only without one it would answer a group change by itself).
         let queue = unsafe {
-            KafkaError::check(sys::rd_kafka_poll_set_consumer(client.as_ptr()))?;
+            KafkaError::check(ffi::rd_kafka_poll_set_consumer(client.as_ptr()))?;
             sys::rd_kafka_queue_get_consumer(client.as_ptr())
         };
         if queue.is_null() {
@@ -262,7 +263,7 @@ impl Consumer {
                 KafkaError::take(sys::rd_kafka_incremental_assign(self.client.as_ptr(), list.as_ptr()))
             } else {
                 let list = PartitionList::of_positions(all);
-                KafkaError::check(sys::rd_kafka_assign(self.client.as_ptr(), list.as_ptr()))
+                KafkaError::check(ffi::rd_kafka_assign(self.client.as_ptr(), list.as_ptr()))
             }
         }
     }
@@ -278,7 +279,7 @@ impl Consumer {
                 let list = PartitionList::of_partitions(partitions);
                 KafkaError::take(sys::rd_kafka_incremental_unassign(self.client.as_ptr(), list.as_ptr()))
             } else {
-                KafkaError::check(sys::rd_kafka_assign(self.client.as_ptr(), ptr::null()))
+                KafkaError::check(ffi::rd_kafka_assign(self.client.as_ptr(), ptr::null()))
             }
         }
     }
@@ -288,7 +289,7 @@ impl Consumer {
     pub fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
         let list = PartitionList::of_partitions(partitions);
         // SAFETY: handle and list are live.
-        KafkaError::check(unsafe { sys::rd_kafka_pause_partitions(self.client.as_ptr(), list.as_ptr()) })?;
+        KafkaError::check(unsafe { ffi::rd_kafka_pause_partitions(self.client.as_ptr(), list.as_ptr()) })?;
         list.check()
     }
 
@@ -297,7 +298,7 @@ impl Consumer {
     pub fn resume(&mut self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
         let list = PartitionList::of_partitions(partitions);
         // SAFETY: handle and list are live.
-        KafkaError::check(unsafe { sys::rd_kafka_resume_partitions(self.client.as_ptr(), list.as_ptr()) })?;
+        KafkaError::check(unsafe { ffi::rd_kafka_resume_partitions(self.client.as_ptr(), list.as_ptr()) })?;
         list.check()
     }
 
@@ -349,7 +350,7 @@ impl Drop for Consumer {
         // SAFETY: the mailbox no longer names the queue when it is freed; the client is freed by
         // the last of its holders.
         unsafe {
-            let code = sys::rd_kafka_consumer_close(self.client.as_ptr());
+            let code = ffi::rd_kafka_consumer_close(self.client.as_ptr());
             if let Err(error) = KafkaError::check(code) {
                 tracing::warn!(%error, "the consumer was not closed in good order");
             }

@@ -1,14 +1,15 @@
 //! What a consumer asks the cluster, and waits for.
 
 use std::ffi::c_int;
-
-use rdkafka_sys::bindings as sys;
+use std::ops::Range;
+use std::time::Duration;
 
 use crate::kafka::client::c_text;
 use crate::kafka::consumer::ANSWER_WAIT;
 use crate::kafka::consumer::Consumer;
 use crate::kafka::error::KafkaError;
 use crate::kafka::error::millis;
+use crate::kafka::ffi;
 use crate::kafka::partition_list::PartitionList;
 use crate::model::position::Offset;
 use crate::model::position::TopicPartition;
@@ -21,7 +22,7 @@ impl Consumer {
     pub fn commit(&mut self, positions: &[(TopicPartition, Offset)]) -> Result<(), KafkaError> {
         let list = PartitionList::of_positions(positions);
         // SAFETY: handle and list are live.
-        KafkaError::check(unsafe { sys::rd_kafka_commit(self.client.as_ptr(), list.as_ptr(), 0 as c_int) })?;
+        KafkaError::check(unsafe { ffi::rd_kafka_commit(self.client.as_ptr(), list.as_ptr(), 0 as c_int) })?;
         list.check()
     }
 
@@ -33,7 +34,7 @@ impl Consumer {
         let list = PartitionList::of_partitions(partitions);
         // SAFETY: handle and list are live.
         let code =
-            unsafe { sys::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), millis(ANSWER_WAIT)) };
+            unsafe { ffi::rd_kafka_committed(self.client.as_ptr(), list.as_ptr(), millis(ANSWER_WAIT)) };
         KafkaError::check(code)?;
         list.check()?;
         let entries = list.entries();
@@ -50,18 +51,30 @@ impl Consumer {
     ///
     /// # Errors
     /// When the leader is away or the partition unknown.
-    pub fn bounds(&mut self, partition: &TopicPartition) -> Result<std::ops::Range<Offset>, KafkaError> {
+    pub fn bounds(&mut self, partition: &TopicPartition) -> Result<Range<Offset>, KafkaError> {
+        self.bounds_within(partition, ANSWER_WAIT)
+    }
+
+    /// As [`Consumer::bounds`], with a wait of its own.
+    ///
+    /// # Errors
+    /// As of [`Consumer::bounds`].
+    pub fn bounds_within(
+        &mut self,
+        partition: &TopicPartition,
+        wait: Duration,
+    ) -> Result<Range<Offset>, KafkaError> {
         let topic = c_text(&partition.topic)?;
         let (mut low, mut high) = (0, 0);
         // SAFETY: the handle is live, the topic a C string.
         let code = unsafe {
-            sys::rd_kafka_query_watermark_offsets(
+            ffi::rd_kafka_query_watermark_offsets(
                 self.client.as_ptr(),
                 topic.as_ptr(),
                 partition.partition.0,
                 &raw mut low,
                 &raw mut high,
-                millis(ANSWER_WAIT),
+                millis(wait),
             )
         };
         KafkaError::check(code)?;
@@ -80,7 +93,7 @@ impl Consumer {
         let list = PartitionList::of_positions(&[(partition.clone(), Offset(at_ms))]);
         // SAFETY: handle and list are live.
         let code = unsafe {
-            sys::rd_kafka_offsets_for_times(self.client.as_ptr(), list.as_ptr(), millis(ANSWER_WAIT))
+            ffi::rd_kafka_offsets_for_times(self.client.as_ptr(), list.as_ptr(), millis(ANSWER_WAIT))
         };
         KafkaError::check(code)?;
         list.check()?;
@@ -99,7 +112,7 @@ impl Consumer {
     pub fn position(&self, partition: &TopicPartition) -> Option<Offset> {
         let list = PartitionList::of_partitions(std::slice::from_ref(partition));
         // SAFETY: handle and list are live.
-        KafkaError::check(unsafe { sys::rd_kafka_position(self.client.as_ptr(), list.as_ptr()) }).ok()?;
+        KafkaError::check(unsafe { ffi::rd_kafka_position(self.client.as_ptr(), list.as_ptr()) }).ok()?;
         list.entries().first().map(|entry| entry.offset).filter(|offset| *offset >= 0).map(Offset)
     }
 
@@ -110,7 +123,7 @@ impl Consumer {
         let (mut low, mut high) = (-1, -1);
         // SAFETY: the handle is live, the topic a C string.
         let code = unsafe {
-            sys::rd_kafka_get_watermark_offsets(
+            ffi::rd_kafka_get_watermark_offsets(
                 self.client.as_ptr(),
                 topic.as_ptr(),
                 partition.partition.0,

@@ -10,18 +10,8 @@ use std::sync::Arc;
 use rdkafka_sys::bindings as sys;
 use rdkafka_sys::bindings::rd_kafka_resp_err_t as RespErr;
 
+use crate::kafka::ffi;
 use crate::model::failure::Outage;
-
-mod ffi {
-    use std::ffi::c_char;
-    use std::ffi::c_int;
-
-    // The generated bindings take a Rust enum, which must never hold a code that it does not list.
-    unsafe extern "C" {
-        pub(super) fn rd_kafka_err2str(err: c_int) -> *const c_char;
-        pub(super) fn rd_kafka_err2name(err: c_int) -> *const c_char;
-    }
-}
 
 /// An error code of librdkafka (negative) or of the Kafka protocol (positive).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -199,8 +189,8 @@ impl KafkaError {
     ///
     /// # Errors
     /// When the code is one of an error.
-    pub fn check(code: RespErr) -> Result<(), Self> {
-        match ErrorCode(code as i32) {
+    pub(in crate::kafka) fn check(code: c_int) -> Result<(), Self> {
+        match ErrorCode(code) {
             ErrorCode::NONE => Ok(()),
             code => Err(Self::of(code)),
         }
@@ -234,7 +224,7 @@ impl KafkaError {
         // SAFETY: the object is live until it is destroyed at the end.
         unsafe {
             let found = Self {
-                code: ErrorCode(sys::rd_kafka_error_code(error) as i32),
+                code: ErrorCode(ffi::rd_kafka_error_code(error)),
                 message: text_of(sys::rd_kafka_error_string(error)),
                 fatal: sys::rd_kafka_error_is_fatal(error) != 0,
                 retriable: sys::rd_kafka_error_is_retriable(error) != 0,

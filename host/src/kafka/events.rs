@@ -25,6 +25,7 @@ use crate::kafka::config::ErrorText;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::error::text_of;
+use crate::kafka::ffi;
 use crate::kafka::partition_list::PartitionList;
 use crate::kafka::statistics::Statistics;
 use crate::model::position::TopicPartition;
@@ -121,8 +122,8 @@ pub(in crate::kafka) unsafe extern "C" fn on_error(
         let mut error = KafkaError::new(ErrorCode(code), text_of(reason));
         if error.code == ErrorCode::FATAL {
             let mut text = ErrorText::new();
-            let cause = sys::rd_kafka_fatal_error(rk, text.as_mut_ptr(), text.len());
-            error = KafkaError::new(ErrorCode(cause as i32), text.to_string());
+            let cause = ffi::rd_kafka_fatal_error(rk, text.as_mut_ptr(), text.len());
+            error = KafkaError::new(ErrorCode(cause), text.to_string());
             error.fatal = true;
         }
         events.push_error(error);
@@ -173,7 +174,7 @@ unsafe fn answer_while_closing(
                 tracing::debug!(%error, "partitions were not given up while closing");
             }
         } else {
-            sys::rd_kafka_assign(rk, ptr::null());
+            ffi::rd_kafka_assign(rk, ptr::null());
         }
     }
 }
@@ -236,7 +237,7 @@ pub(in crate::kafka) unsafe extern "C" fn on_token_wanted(
         let failure = match outcome {
             Ok(token) => {
                 let mut text = ErrorText::new();
-                let code = sys::rd_kafka_oauthbearer_set_token(
+                let code = ffi::rd_kafka_oauthbearer_set_token(
                     rk,
                     token.value.as_ptr(),
                     token.expires_ms,
@@ -254,7 +255,7 @@ pub(in crate::kafka) unsafe extern "C" fn on_token_wanted(
             Err(failure) => failure,
         };
         if let Ok(failure) = CString::new(failure) {
-            sys::rd_kafka_oauthbearer_set_token_failure(rk, failure.as_ptr());
+            ffi::rd_kafka_oauthbearer_set_token_failure(rk, failure.as_ptr());
         }
     }
 }

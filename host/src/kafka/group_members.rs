@@ -10,6 +10,7 @@ use crate::kafka::client::c_text;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::error::text_of;
+use crate::kafka::ffi;
 
 impl Admin {
     /// The names of a group's members: of static ones, which keep their place for a session timeout
@@ -35,7 +36,7 @@ impl Admin {
                 let group = *groups.add(index);
                 let error = sys::rd_kafka_ConsumerGroupDescription_error(group);
                 if !error.is_null() {
-                    match ErrorCode(sys::rd_kafka_error_code(error) as i32) {
+                    match ErrorCode(ffi::rd_kafka_error_code(error)) {
                         // The client reports success as an error object, too.
                         ErrorCode::NONE => {}
                         ErrorCode::GROUP_ID_NOT_FOUND => continue,

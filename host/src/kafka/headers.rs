@@ -6,6 +6,7 @@ use std::ptr;
 use rdkafka_sys::bindings as sys;
 
 use crate::kafka::error::KafkaError;
+use crate::kafka::ffi;
 
 /// Calls `visit` with each header of a record's encoded headers (message format 2), in order.
 /// Stops at the first that is not well formed, which a broker does not let through.
@@ -64,7 +65,7 @@ pub(in crate::kafka) unsafe fn visit_parsed(
 ) {
     let mut list = ptr::null_mut();
     // SAFETY: by the caller; the headers belong to the message.
-    let code = unsafe { sys::rd_kafka_message_headers(message, &raw mut list) };
+    let code = unsafe { ffi::rd_kafka_message_headers(message, &raw mut list) };
     if KafkaError::check(code).is_err() {
         return;
     }
@@ -73,7 +74,7 @@ pub(in crate::kafka) unsafe fn visit_parsed(
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null::<c_void>(), 0_usize);
         // SAFETY: the list is live; an index past its end is an error code.
         let code = unsafe {
-            sys::rd_kafka_header_get_all(list, index, &raw mut name, &raw mut value, &raw mut size)
+            ffi::rd_kafka_header_get_all(list, index, &raw mut name, &raw mut value, &raw mut size)
         };
         if KafkaError::check(code).is_err() {
             return;
@@ -104,7 +105,7 @@ pub(in crate::kafka) fn build(headers: &[(&str, Option<&[u8]>)]) -> *mut sys::rd
                 Some(value) => (value.as_ptr().cast::<c_void>(), value.len() as isize),
                 None => (ptr::null(), 0),
             };
-            sys::rd_kafka_header_add(list, name.as_ptr().cast(), name.len() as isize, data, size);
+            ffi::rd_kafka_header_add(list, name.as_ptr().cast(), name.len() as isize, data, size);
         }
         list
     }

@@ -10,6 +10,7 @@ use rdkafka_sys::bindings::rd_kafka_resp_err_t as RespErr;
 use crate::kafka::bucket::Pending;
 use crate::kafka::config::ClientConfig;
 use crate::kafka::error::KafkaError;
+use crate::kafka::ffi;
 use crate::kafka::layout;
 
 /// Every producer made of this config runs the interceptor: its records must come from
@@ -17,7 +18,7 @@ use crate::kafka::layout;
 pub(in crate::kafka) fn install(config: &ClientConfig) -> Result<(), KafkaError> {
     // SAFETY: the config is live; the interceptor has no state of its own.
     KafkaError::check(unsafe {
-        sys::rd_kafka_conf_interceptor_add_on_new(
+        ffi::rd_kafka_conf_interceptor_add_on_new(
             config.as_ptr(),
             c"wasmill".as_ptr(),
             Some(on_new),
@@ -34,7 +35,13 @@ unsafe extern "C" fn on_new(
     _text_size: usize,
 ) -> RespErr {
     // SAFETY: called by librdkafka with its new handle, the one place where this is allowed.
-    unsafe { sys::rd_kafka_interceptor_add_on_send(rk, c"wasmill".as_ptr(), Some(on_send), ptr::null_mut()) }
+    let code = unsafe {
+        ffi::rd_kafka_interceptor_add_on_send(rk, c"wasmill".as_ptr(), Some(on_send), ptr::null_mut())
+    };
+    match KafkaError::check(code) {
+        Ok(()) => RespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+        Err(_) => RespErr::RD_KAFKA_RESP_ERR__FAIL,
+    }
 }
 
 /// Runs inside `rd_kafka_produce_batch`, for each message that it takes: completes the message

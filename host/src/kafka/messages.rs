@@ -2,6 +2,7 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rdkafka_sys::bindings as sys;
 
@@ -105,6 +106,8 @@ pub struct Messages {
     // Dropped before the client.
     messages: Vec<Message>,
     bytes: u64,
+    /// When the client handed out the last of them.
+    received: Instant,
     _client: Arc<Client>,
 }
 
@@ -114,7 +117,7 @@ unsafe impl Send for Messages {}
 
 impl Messages {
     pub(in crate::kafka) fn new(topic_partition: TopicPartition, client: Arc<Client>) -> Self {
-        Self { topic_partition, messages: Vec::new(), bytes: 0, _client: client }
+        Self { topic_partition, messages: Vec::new(), bytes: 0, received: Instant::now(), _client: client }
     }
 
     pub(in crate::kafka) fn push(&mut self, message: Message) {
@@ -166,6 +169,7 @@ impl Messages {
         let moved: u64 = later.messages.iter().take(fitting).map(Message::size).sum();
         self.messages.extend(later.messages.drain(..fitting));
         self.bytes += moved;
+        self.received = self.received.max(later.received);
         later.bytes -= moved;
         (!later.messages.is_empty()).then_some(later)
     }
@@ -210,5 +214,9 @@ impl RawRecords for Messages {
     #[inline]
     fn has_headers(&self, index: usize) -> bool {
         self.messages.get(index).is_some_and(Message::has_headers)
+    }
+
+    fn received(&self) -> Option<Instant> {
+        Some(self.received)
     }
 }

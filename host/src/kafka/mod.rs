@@ -8,7 +8,8 @@
 //!   messages hold it by `Arc`;
 //! - callbacks run only inside calls that serve the client's queue, except the log callback, which
 //!   runs on any thread, and the token callback, which runs on librdkafka's background thread;
-//! - error codes are read as integers, because brokers send codes that no enum lists.
+//! - error codes are read as integers, because brokers send codes that no enum lists: calls that
+//!   return one are declared in `ffi`.
 #![expect(unsafe_code, reason = "this module is the boundary to librdkafka")]
 
 pub mod admin;
@@ -23,6 +24,7 @@ mod consumer_answers;
 pub mod dev_broker;
 pub mod error;
 pub mod events;
+mod ffi;
 pub mod group;
 mod group_members;
 mod headers;

@@ -78,7 +78,7 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Numbers that the host reckons with itself, so that the client's other ways to write one do not do.
-const WHOLE_NUMBERS: [&str; 2] = ["batch.size", "message.max.bytes"];
+const WHOLE_NUMBERS: [&str; 3] = ["batch.size", "message.max.bytes", "queue.buffering.max.kbytes"];
 
 /// Client properties of one pipeline, checked against the allow-list and by librdkafka.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use crate::kafka::client::c_text;
 use crate::kafka::error::ErrorCode;
 use crate::kafka::error::KafkaError;
 use crate::kafka::error::millis;
+use crate::kafka::ffi;
 use crate::kafka::headers;
 use crate::kafka::interceptor;
 use crate::kafka::layout;
@@ -307,7 +308,7 @@ impl Producer {
     /// whether that is so. Ends at the first failure.
     pub fn settle(&mut self, wait: Duration) -> bool {
         // SAFETY: the handle is live.
-        unsafe { sys::rd_kafka_flush(self.client.as_ptr(), millis(wait)) };
+        unsafe { ffi::rd_kafka_flush(self.client.as_ptr(), millis(wait)) };
         self.serve(Duration::ZERO);
         self.outstanding() == 0
     }
@@ -356,7 +357,7 @@ impl Drop for Producer {
         // SAFETY: queue and topic handles are ours, and the client is still there. What is queued
         // goes: a producer is dropped after it settled, or to be recreated.
         unsafe {
-            sys::rd_kafka_purge(
+            ffi::rd_kafka_purge(
                 self.client.as_ptr(),
                 sys::RD_KAFKA_PURGE_F_QUEUE
                     | sys::RD_KAFKA_PURGE_F_INFLIGHT

@@ -119,7 +119,7 @@ impl<'a> BinariesRef<'a> {
 
     /// Every entry in order.
     #[inline]
-    pub fn iter(&self) -> impl Iterator<Item = Option<&'a [u8]>> + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = Option<&'a [u8]>> + Clone + use<'a> {
         let this = *self;
         this.offsets.windows(2).enumerate().map(move |(entry, bounds)| {
             let [start, end] = bounds else { return None };

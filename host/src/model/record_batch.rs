@@ -1,6 +1,7 @@
 //! Records as columns, and the raw records behind them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::{ArrayRef, Int64Array};
 
@@ -29,6 +30,10 @@ pub trait RawRecords {
     fn headers(&self, index: usize, visit: &mut dyn FnMut(&str, Option<&[u8]>));
     /// Whether the record has any header. Cheaper than visiting them.
     fn has_headers(&self, index: usize) -> bool;
+    /// A time at which all of the records had come. None where they came from nowhere.
+    fn received(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// The roots of a run of records. A root that was not asked for, or not emitted, is absent.

@@ -72,6 +72,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 Err(SourceFailure::Outage(outage)) => {
                     tracing::warn!(error = %outage, "offsets were not committed; a crash now would repeat outputs");
                     self.status.error(outage.code, outage.message);
+                    self.cycle.postpone(self.lane.clock.now());
                     return Ok(());
                 }
                 Err(failure) => return Err(source_failed(failure)),

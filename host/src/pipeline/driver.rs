@@ -135,7 +135,8 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             SourceEvent::Lost(partitions) => self.lost(&partitions)?,
         }
         self.serve_cohorts()?;
-        if self.cycle.is_due(self.lane.clock.now()) || self.is_overlay_full() {
+        let now = self.lane.clock.now();
+        if self.cycle.is_due(now) || (self.is_overlay_full() && !self.cycle.is_postponed(now)) {
             self.commit()?;
         }
         self.tick()?;
@@ -325,6 +326,8 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
                 last_timestamp: task.last_timestamp,
                 waiting: self.waiting_of(task),
                 restore: self.restore_of(task),
+                state: self.state_of(task),
+                event_watermark: self.event_watermark_of(task),
             })
             .collect();
         tasks.sort_by(|a, b| a.partition.cmp(&b.partition));

@@ -12,6 +12,7 @@ use crate::model::position::Partition;
 use crate::model::position::TopicPartition;
 use crate::model::record_batch::RawRecords;
 use crate::model::status::RestoreProgress;
+use crate::model::status::StateFigures;
 use crate::model::status::Waiting;
 use crate::model::task_phase::TaskEvent;
 use crate::model::task_phase::TaskPhase;
@@ -200,6 +201,16 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         let parts = self.lane.state.as_ref()?;
         (cohort.readiness == Readiness::Restoring)
             .then(|| parts.keeper.progress(cohort.partition).unwrap_or_default())
+    }
+}
+
+impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
+    pub(super) fn state_of<R: RawRecords>(&self, task: &Task<R>) -> Option<StateFigures> {
+        Some(self.cohorts.get(&task.partition.partition)?.state.as_ref()?.figures())
+    }
+
+    pub(super) fn event_watermark_of<R: RawRecords>(&self, task: &Task<R>) -> Option<i64> {
+        self.cohorts.get(&task.partition.partition)?.time.event_watermark()
     }
 }
 

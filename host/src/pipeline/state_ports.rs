@@ -22,6 +22,7 @@ use crate::model::state::StateTimes;
 use crate::model::state::StoreIndex;
 use crate::model::state::TimeDomain;
 pub use crate::model::status::RestoreProgress;
+use crate::model::status::StateFigures;
 
 /// Keyed state and timers of one task. Owned by the worker's thread; lent to the guest for a call.
 pub trait TaskState: Send {
@@ -137,6 +138,11 @@ pub trait TaskState: Send {
     /// what was not flushed and tries again by itself; when memory for that runs out, reads and writes
     /// fail with the same.
     fn tick(&mut self) -> Result<(), StateFailure>;
+
+    /// For the status: cheap, and asked for about once a second.
+    fn figures(&self) -> StateFigures {
+        StateFigures::default()
+    }
 
     /// Writes what is committed to disk, waits for it, and lets go of the folder. The overlay is
     /// dropped. A state that is dropped instead loses nothing either: the changelogs have it.

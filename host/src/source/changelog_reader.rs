@@ -26,6 +26,8 @@ use crate::pipeline::state_ports::ChangelogIndex;
 
 /// Bytes that the client may hold, which is what a restore needs beside the state itself.
 const BUFFER_BYTES_MAX: u64 = 32 << 20;
+/// Records that wait in the client, from which on nothing more is fetched.
+const MESSAGES_QUEUED: u32 = 50_000;
 /// How long a changelog may be unknown before that is believed: the news of a topic that was just
 /// created takes a moment to reach every broker.
 const MISSING_GRACE: Duration = Duration::from_secs(5);
@@ -246,14 +248,15 @@ impl ChangelogReader {
     }
 }
 
-/// Large fetches: with compaction a changelog is little else than values, and nothing waits for latency.
+/// A changelog has many small records, of which the client holds each in 300 bytes of its own: so what
+/// is counted is records, and a fetch brings no more of them than are wanted.
 fn properties() -> Vec<(&'static str, String)> {
-    let fetch = BUFFER_BYTES_MAX / 2;
+    let fetch = BUFFER_BYTES_MAX / 32;
     vec![
         ("queued.max.messages.kbytes", (BUFFER_BYTES_MAX / 2 / 1024).to_string()),
-        ("queued.min.messages", "1000000".to_owned()),
-        ("fetch.max.bytes", fetch.to_string()),
-        ("max.partition.fetch.bytes", (fetch / 2).to_string()),
+        ("queued.min.messages", MESSAGES_QUEUED.to_string()),
+        ("fetch.max.bytes", (fetch * 2).to_string()),
+        ("max.partition.fetch.bytes", fetch.to_string()),
         // How soon the end is told once everything was read, and how soon to fetch again after the queue
         // was full.
         ("fetch.wait.max.ms", "20".to_owned()),

@@ -21,6 +21,7 @@ use crate::model::position::TopicPartition;
 use crate::pipeline::ports::Source;
 use crate::pipeline::ports::SourceEvent;
 use crate::pipeline::ports::SourceFailure;
+use crate::source::gone_offsets::GoneOffsets;
 use crate::source::lag::lag;
 use crate::source::partitions::Partitions;
 use crate::source::source_settings::SourceSettings;
@@ -29,6 +30,8 @@ use crate::source::topic_check::topic_stop;
 
 /// Most records taken from the client in one call; the rest of them wait in its queue.
 const TAKE_MAX: usize = 4096;
+/// How long the other partitions wait while it is asked where one starts.
+const GONE_WAIT: Duration = Duration::from_secs(1);
 /// How long a killed worker of the same name may still hold its membership.
 const UNRELEASED_MAX: Duration = Duration::from_secs(60);
 /// Statistics may be this old, so they say nothing of an outage that is younger.
@@ -44,6 +47,7 @@ pub struct KafkaSource {
     partitions: Partitions,
     received: Vec<Received>,
     topic_check: TopicCheck,
+    gone: GoneOffsets,
     /// The last trouble with the brokers, until they answer again.
     outage: Option<(Instant, Outage)>,
     /// When the coordinator first said that this worker's name is taken.
@@ -69,6 +73,7 @@ impl KafkaSource {
             partitions: Partitions::default(),
             received: Vec::new(),
             topic_check: TopicCheck::default(),
+            gone: GoneOffsets::default(),
             outage: None,
             name_taken: None,
             consumer,
@@ -125,16 +130,29 @@ impl KafkaSource {
         };
         match error.code {
             ErrorCode::AUTO_OFFSET_RESET | ErrorCode::OFFSET_OUT_OF_RANGE | ErrorCode::NO_OFFSET => {
-                let first = self.consumer.bounds(&partition).map_err(|error| failure(&error))?.start;
-                Err(SourceFailure::OffsetGone { partition, offset: next, first })
+                self.gone.report(partition, next, Instant::now());
+                Ok(())
             }
             _ => {
                 // The batch call took the error for a record and moved the client's position.
                 tracing::warn!(%partition, %error, "fetching failed; fetching again");
-                self.seek_client(&[(partition, next)])?;
+                // Where it is now, it would skip a record: an outage must not leave it there.
+                self.seek_client(&[(partition, next)])
+                    .map_err(|failure| SourceFailure::Fatal(failure.to_string()))?;
                 self.client_failed(error.clone())
             }
         }
+    }
+
+    /// Says which offset is gone once the cluster has answered where its partition starts. What is asked
+    /// in vain during an outage is asked again.
+    fn check_gone(&mut self) -> Result<(), SourceFailure> {
+        let partitions = &self.partitions;
+        let due = self.gone.due(Instant::now(), |partition| partitions.next(partition));
+        let Some((partition, offset)) = due else { return Ok(()) };
+        let bounds = self.consumer.bounds_within(&partition, GONE_WAIT);
+        let first = bounds.map_err(|error| failure(&error))?.start;
+        Err(SourceFailure::OffsetGone { partition, offset, first })
     }
 
     /// Sorts an error of the whole client: some only ask for a closer look or for patience.
@@ -290,6 +308,7 @@ impl Source for KafkaSource {
 
     fn poll(&mut self, wait: Duration) -> Result<SourceEvent<Messages>, SourceFailure> {
         self.rejoin_if_due()?;
+        self.check_gone()?;
         // What is held is handed out first. Serving the client costs a lock, so it is served with
         // records at hand only once a run, without waiting.
         let ready = self.partitions.take();

@@ -4,6 +4,7 @@
 
 pub mod changelog_reader;
 pub mod flow_control;
+mod gone_offsets;
 pub mod kafka_source;
 mod lag;
 mod partitions;

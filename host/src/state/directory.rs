@@ -23,6 +23,7 @@ use crate::model::ids::PipelineId;
 use crate::model::position::Offset;
 use crate::model::position::Partition;
 use crate::pipeline::state_ports::ChangelogIndex;
+use crate::state::checkpoint::CheckpointName;
 use crate::state::disk::DiskError;
 use crate::state::layout::Layout;
 use crate::state::local_record::LocalRecord;
@@ -107,6 +108,9 @@ struct Identity {
     format: u32,
     group: String,
     partition: i32,
+    /// The checkpoint that the folder was filled from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<CheckpointName>,
 }
 
 /// A folder whose lock is held.
@@ -135,7 +139,8 @@ impl TaskFolder {
             }
             Err(TryLockError::Error(error)) => return Err(DiskError::io("lock", &lock_path, &error)),
         }
-        let identity = Identity { format: FOLDER_FORMAT, group: pipeline.group(), partition: partition.0 };
+        let group = pipeline.group();
+        let identity = Identity { format: FOLDER_FORMAT, group, partition: partition.0, checkpoint: None };
         Ok(Self { path, identity, _lock: lock })
     }
 
@@ -150,14 +155,11 @@ impl TaskFolder {
 
     /// Whether there is state that says it is this task's; false where there is none at all.
     pub(super) fn identify(&self) -> Result<bool, UntrustedError> {
-        let Ok(text) = std::fs::read(self.path.join("identity.json")) else { return Ok(false) };
-        let found: Identity = serde_json::from_slice(&text).map_err(|error| {
-            UntrustedError::Identity(format!("nobody: its identity is damaged ({error})"))
-        })?;
+        let Some(found) = self.signature()? else { return Ok(false) };
         if found.format != self.identity.format {
             return Err(UntrustedError::Format(found.format));
         }
-        if found != self.identity {
+        if (&found.group, found.partition) != (&self.identity.group, self.identity.partition) {
             return Err(UntrustedError::Identity(format!(
                 "partition {} of {}",
                 found.partition, found.group
@@ -166,17 +168,37 @@ impl TaskFolder {
         Ok(true)
     }
 
-    /// Says that what lies here is this task's state.
-    pub(super) fn sign(&self) -> Result<(), DiskError> {
+    fn signature(&self) -> Result<Option<Identity>, UntrustedError> {
+        let Ok(text) = std::fs::read(self.path.join("identity.json")) else { return Ok(None) };
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| UntrustedError::Identity(format!("nobody: its identity is damaged ({error})")))
+    }
+
+    /// The checkpoint that the folder says it was filled from.
+    pub(super) fn origin(&self) -> Option<CheckpointName> {
+        self.signature().ok().flatten()?.checkpoint
+    }
+
+    /// Says that what lies here is this task's state, and from which checkpoint it was filled.
+    pub(super) fn sign(&self, checkpoint: Option<CheckpointName>) -> Result<(), DiskError> {
+        let identity = Identity { checkpoint, ..self.identity.clone() };
         let path = self.path.join("identity.json");
         let write = || -> std::io::Result<()> {
             let new = self.path.join("identity.json.new");
-            std::fs::write(&new, serde_json::to_vec(&self.identity)?)?;
+            std::fs::write(&new, serde_json::to_vec(&identity)?)?;
             File::open(&new)?.sync_all()?;
             std::fs::rename(&new, &path)?;
             File::open(&self.path)?.sync_all()
         };
         write().map_err(|error| DiskError::io("write", &path, &error))
+    }
+
+    /// What lies on disk cannot be trusted once a part of it was found damaged.
+    pub(super) fn failed(&self, error: &DiskError) {
+        if matches!(error, DiskError::Corrupt(_)) {
+            self.distrust();
+        }
     }
 
     /// Says that what lies here is not to be used again.

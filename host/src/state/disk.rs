@@ -17,9 +17,12 @@ use rocksdb::ReadOptions;
 use rocksdb::SingleThreaded;
 use rocksdb::WriteBatch;
 use rocksdb::WriteOptions;
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::properties::LIVE_SST_FILES_SIZE;
 
 use crate::model::failure::Outage;
 use crate::state::disk_options;
+use crate::state::disk_options::Use;
 use crate::state::layout::Family;
 use crate::state::layout::Layout;
 use crate::state::local_record::LocalRecord;
@@ -97,7 +100,28 @@ impl Disk {
         memory: &Memory,
         swept: &[SweptUntil],
     ) -> Result<Self, DiskError> {
-        let options = disk_options::database(memory);
+        Self::open_for(Use::Work, path, layout, memory, swept)
+    }
+
+    /// Likewise for writes alone, until it is opened anew: it takes them several times as fast, and
+    /// reads would go through all that was written.
+    pub(super) fn open_to_fill(
+        path: &Path,
+        layout: &Arc<Layout>,
+        memory: &Memory,
+        swept: &[SweptUntil],
+    ) -> Result<Self, DiskError> {
+        Self::open_for(Use::Fill, path, layout, memory, swept)
+    }
+
+    fn open_for(
+        purpose: Use,
+        path: &Path,
+        layout: &Arc<Layout>,
+        memory: &Memory,
+        swept: &[SweptUntil],
+    ) -> Result<Self, DiskError> {
+        let options = disk_options::database(memory, purpose);
         let exists =
             path.join("CURRENT").try_exists().map_err(|error| DiskError::io("look into", path, &error))?;
         let found = if exists { Database::list_cf(&options, path)? } else { Vec::new() };
@@ -106,13 +130,15 @@ impl Disk {
         let table = disk_options::table(memory);
         let stores = layout.stores.iter().enumerate().map(|(index, store)| {
             let swept = swept.get(index).filter(|_| store.ttl.is_some());
-            ColumnFamilyDescriptor::new(&store.family, disk_options::family(&table, swept))
+            ColumnFamilyDescriptor::new(&store.family, disk_options::family(&table, swept, purpose))
         });
         let own = [Family::TimerIndex, Family::Local].into_iter().filter_map(|family| {
-            Some(ColumnFamilyDescriptor::new(layout.family(family)?, disk_options::family(&table, None)))
+            let options = disk_options::family(&table, None, purpose);
+            Some(ColumnFamilyDescriptor::new(layout.family(family)?, options))
         });
-        let dropped =
-            surplus.iter().map(|name| ColumnFamilyDescriptor::new(*name, disk_options::family(&table, None)));
+        let dropped = surplus
+            .iter()
+            .map(|name| ColumnFamilyDescriptor::new(*name, disk_options::family(&table, None, purpose)));
         let families: Vec<ColumnFamilyDescriptor> = stores.chain(own).chain(dropped).collect();
         let database = Database::open_cf_descriptors(&options, path, families)?;
         let mut disk = Self { database, layout: layout.clone() };
@@ -209,6 +235,19 @@ impl Disk {
         let mut options = FlushOptions::default();
         options.set_wait(true);
         Ok(self.database.flush_cfs_opt(&families, &options)?)
+    }
+
+    /// Bytes of the files that hold what is there now.
+    pub(super) fn bytes(&self) -> u64 {
+        let families = self.layout.families().filter_map(|name| self.database.cf_handle(name));
+        let bytes = families.map(|family| self.database.property_int_value_cf(family, LIVE_SST_FILES_SIZE));
+        // A figure for people: a family that cannot say counts as empty.
+        bytes.map(|bytes| bytes.ok().flatten().unwrap_or(0)).sum()
+    }
+
+    /// Links the files, as they are once all is flushed, under a new folder of the same file system.
+    pub(super) fn link_files(&self, folder: &Path) -> Result<(), DiskError> {
+        Ok(Checkpoint::new(&self.database)?.create_checkpoint(folder)?)
     }
 }
 

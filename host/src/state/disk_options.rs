@@ -4,6 +4,7 @@ use rocksdb::BlockBasedIndexType;
 use rocksdb::BlockBasedOptions;
 use rocksdb::DBCompressionType;
 use rocksdb::LogLevel;
+use rocksdb::MemtableFactory;
 use rocksdb::Options;
 
 use crate::state::memory::Memory;
@@ -18,9 +19,28 @@ const OPEN_FILES_MAX: i32 = 256;
 /// About one lookup in a hundred of an absent key reads a block in vain.
 const FILTER_BITS_PER_KEY: f64 = 10.0;
 
+/// What a database is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Reads and writes.
+    Work,
+    /// Writes alone, many of them: memtables are not kept in order, but sorted when they go to disk.
+    Fill,
+}
+
+impl Use {
+    fn apply(self, options: &mut Options) {
+        if self == Self::Fill {
+            options.set_memtable_factory(MemtableFactory::Vector);
+            options.set_allow_concurrent_memtable_write(false);
+        }
+    }
+}
+
 /// Options of a database.
-pub(super) fn database(memory: &Memory) -> Options {
+pub(super) fn database(memory: &Memory, purpose: Use) -> Options {
     let mut options = Options::default();
+    purpose.apply(&mut options);
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_atomic_flush(true);
@@ -53,8 +73,9 @@ pub(super) fn table(memory: &Memory) -> BlockBasedOptions {
 }
 
 /// Options of a family. `swept` where its values expire.
-pub(super) fn family(table: &BlockBasedOptions, swept: Option<&SweptUntil>) -> Options {
+pub(super) fn family(table: &BlockBasedOptions, swept: Option<&SweptUntil>, purpose: Use) -> Options {
     let mut options = Options::default();
+    purpose.apply(&mut options);
     options.set_block_based_table_factory(table);
     options.set_write_buffer_size(MEMTABLE_BYTES);
     options.set_arena_block_size(ARENA_BLOCK_BYTES);

@@ -9,6 +9,7 @@
 //! beside it. The golden files show every byte.
 
 mod background;
+pub mod checkpoint;
 pub mod directory;
 pub mod disk;
 mod disk_options;
@@ -20,6 +21,8 @@ pub mod local_record;
 mod memory;
 pub mod meta;
 pub mod restore;
+mod restore_checkpoint;
+pub mod restore_meter;
 mod store;
 mod sweep;
 mod task_store;

@@ -11,18 +11,16 @@
 //! All of it waits for disks: it belongs on a thread of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::model::fail_point::FailPoint;
 use crate::model::failure::Stop;
 use crate::model::position::Offset;
+use crate::model::status::RestoreSource;
 use crate::pipeline::state_ports::ChangelogIndex;
-use crate::pipeline::state_ports::RestoreProgress;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
+use crate::state::checkpoint::CheckpointName;
 use crate::state::directory::ChangelogBounds;
 use crate::state::directory::TaskFolder;
 use crate::state::directory::is_young;
@@ -39,6 +37,9 @@ use crate::state::layout::Layout;
 use crate::state::local_record::ChangelogPosition;
 use crate::state::local_record::LocalRecord;
 use crate::state::meta::parse_time;
+use crate::state::restore_checkpoint::CheckpointSearch;
+use crate::state::restore_checkpoint::Fetched;
+use crate::state::restore_meter::RestoreMeter;
 use crate::state::task_store::Restored;
 use crate::state::task_store::TaskStore;
 use crate::state::timer_key::IndexKey;
@@ -48,6 +49,8 @@ use crate::state::ttl::SweptUntil;
 
 /// A batch is written when it has grown to this.
 const BATCH_BYTES: usize = 1 << 20;
+/// From so many records of changelogs on, the database is opened for them alone first.
+const FILL_RECORDS_MIN: i64 = 20_000;
 
 /// A record of a changelog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,69 +60,6 @@ pub struct ChangelogRecord<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// Where a restore began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RestoreSource {
-    /// The folder of this machine.
-    Folder,
-    /// A checkpoint of the object store.
-    Checkpoint,
-    /// Nothing: the changelogs are read from their start.
-    Empty,
-}
-
-/// How far a restore has come; shared with who watches it, or ends it.
-#[derive(Debug)]
-pub struct RestoreMeter {
-    records: AtomicU64,
-    bytes: AtomicU64,
-    /// `u64::MAX` while it is not known.
-    records_left: AtomicU64,
-    cancelled: AtomicBool,
-}
-
-impl Default for RestoreMeter {
-    fn default() -> Self {
-        Self {
-            records: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            records_left: AtomicU64::new(u64::MAX),
-            cancelled: AtomicBool::new(false),
-        }
-    }
-}
-
-impl RestoreMeter {
-    #[must_use]
-    pub fn progress(&self) -> RestoreProgress {
-        RestoreProgress {
-            records: self.records.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
-            records_left: Some(self.records_left.load(Ordering::Relaxed)).filter(|left| *left != u64::MAX),
-        }
-    }
-
-    /// What the reader of the changelogs knows to be still to come.
-    pub fn set_records_left(&self, left: u64) {
-        self.records_left.store(left, Ordering::Relaxed);
-    }
-
-    /// The restore is to end soon: [`RestoreTarget::open`] gives up a download.
-    pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
-    }
-
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn add(&self, records: u64, bytes: u64) {
-        self.records.fetch_add(records, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
 /// A task's state on its way to being usable.
 pub struct RestoreTarget {
     host: Arc<StateHost>,
@@ -127,9 +67,13 @@ pub struct RestoreTarget {
     layout: Arc<Layout>,
     bounds: Vec<ChangelogBounds>,
     source: RestoreSource,
+    /// The checkpoint that it began with, if it did.
+    origin: Option<CheckpointName>,
     meter: Arc<RestoreMeter>,
     swept: Vec<SweptUntil>,
     record: LocalRecord,
+    /// Whether the database takes writes alone, and is opened anew in the end.
+    fills: bool,
     // Before the folder, whose lock must outlive it.
     disk: Disk,
     folder: TaskFolder,
@@ -172,23 +116,42 @@ impl RestoreTarget {
             Ok(true) => match open(&folder) {
                 Ok((disk, record)) => match trust(&record, &layout, &bounds, now_ms) {
                     Ok(()) => Some((disk, record)),
-                    Err(why) => distrusted(&task, &why),
+                    Err(why) => distrusted(&task, &meter, &why),
                 },
-                Err(DiskError::Corrupt(why)) => distrusted(&task, &why),
+                Err(DiskError::Corrupt(why)) => distrusted(&task, &meter, &why),
                 Err(error) => return Err(error),
             },
-            Err(why) => distrusted(&task, &why),
+            Err(why) => distrusted(&task, &meter, &why),
         };
-        let source = if trusted.is_some() { RestoreSource::Folder } else { RestoreSource::Empty };
-        let (disk, mut record) = match trusted {
-            Some(trusted) => trusted,
+        let (source, origin, disk, mut record) = match trusted {
+            Some((disk, record)) => (RestoreSource::Folder, folder.origin(), disk, record),
             None => {
                 folder.wipe()?;
-                let opened = open(&folder)?;
-                folder.sign()?;
+                let (layout, bounds) = (&layout, &*bounds);
+                let search = CheckpointSearch {
+                    host,
+                    task: &task,
+                    layout,
+                    bounds,
+                    swept: &swept,
+                    folder: &folder,
+                    meter: &meter,
+                };
+                let fetched = host.checkpoints.as_ref().map(|parts| search.run(&parts.store));
+                let opened = match fetched.transpose()?.flatten() {
+                    Some(Fetched { name, disk, record }) => {
+                        (RestoreSource::Checkpoint, Some(name), disk, record)
+                    }
+                    None => {
+                        let (disk, record) = open(&folder)?;
+                        (RestoreSource::Empty, None, disk, record)
+                    }
+                };
+                folder.sign(opened.1)?;
                 opened
             }
         };
+        meter.starts_from(source);
         // An empty store is level with a log of which nothing was read yet.
         record.level_at.get_or_insert(now_ms);
         for (store, swept) in layout.stores.iter().zip(&swept) {
@@ -196,10 +159,20 @@ impl RestoreTarget {
                 swept.set(*until);
             }
         }
-        tracing::info!(pipeline = %task.pipeline, partition = %task.partition, ?source, "restoring state");
+        let checkpoint = origin.filter(|_| source == RestoreSource::Checkpoint).map(tracing::field::display);
+        tracing::info!(
+            pipeline = %task.pipeline, partition = %task.partition, ?source, checkpoint, "restoring state"
+        );
+        let fills = records_behind(&record, &layout, &bounds) >= FILL_RECORDS_MIN;
+        let disk = if fills {
+            drop(disk);
+            Disk::open_to_fill(&folder.database(), &layout, &host.memory, &swept)?
+        } else {
+            disk
+        };
         FailPoint::FolderOpened.reach();
         let host = host.clone();
-        Ok(Self { host, task, layout, bounds, source, meter, swept, record, disk, folder })
+        Ok(Self { host, task, layout, bounds, source, origin, meter, swept, record, fills, disk, folder })
     }
 
     /// Where the restore began.
@@ -302,8 +275,22 @@ impl RestoreTarget {
         FailPoint::RestoreApplied.reach();
         self.disk.flush().map_err(|error| self.storage(error))?;
         FailPoint::Restored.reach();
-        let Self { host, task, layout, swept, record, disk, folder, .. } = self;
-        TaskStore::open(Restored { host, task, layout, swept, record, disk, folder })
+        if self.fills {
+            self = self.reopened()?;
+        }
+        let progress = self.meter.progress();
+        let Self { host, task, layout, swept, record, origin, disk, folder, .. } = self;
+        TaskStore::open(Restored { host, task, layout, swept, record, origin, progress, disk, folder })
+    }
+
+    /// With a database for reads too, which sees what has reached the disk.
+    fn reopened(self) -> Result<Self, StateFailure> {
+        let Self { host, task, layout, swept, disk, folder, .. } = self;
+        drop(disk);
+        let disk = Disk::open(&folder.database(), &layout, &host.memory, &swept);
+        let partition = task.partition;
+        let disk = disk.map_err(|error| StateFailure::Storage { partition, outage: error.into() })?;
+        Ok(Self { host, task, layout, swept, disk, folder, ..self })
     }
 
     /// Keeps what was applied, so that a later restore goes on from there.
@@ -315,8 +302,20 @@ impl RestoreTarget {
     }
 
     fn storage(&self, error: DiskError) -> StateFailure {
+        self.folder.failed(&error);
         StateFailure::Storage { partition: self.task.partition, outage: error.into() }
     }
+}
+
+/// About how many records of the changelogs a database has not seen.
+fn records_behind(record: &LocalRecord, layout: &Layout, bounds: &[ChangelogBounds]) -> i64 {
+    let behind = |bound: &ChangelogBounds| {
+        let store = layout.stores.get(bound.changelog.0 as usize);
+        let known = store.and_then(|store| record.changelogs.get(&store.name));
+        let next = known.map_or(bound.start, |position| position.next);
+        bound.end.0.saturating_sub(next.0).max(0)
+    };
+    bounds.iter().map(behind).fold(0, i64::saturating_add)
 }
 
 fn unknown_record(of: &str, why: &str) -> Stop {
@@ -332,7 +331,12 @@ fn timer_place(stored_key: &[u8], body: &[u8]) -> Option<IndexKey> {
     Some(index_key(domain, parse_time(body)?, key, tag))
 }
 
-fn distrusted(task: &TaskSpec, why: &dyn std::fmt::Display) -> Option<(Disk, LocalRecord)> {
+fn distrusted(
+    task: &TaskSpec,
+    meter: &RestoreMeter,
+    why: &dyn std::fmt::Display,
+) -> Option<(Disk, LocalRecord)> {
+    meter.pass_over(format!("the own disk: {why}"));
     tracing::warn!(pipeline = %task.pipeline, partition = %task.partition, %why, "the state on the own disk is not used");
     None
 }

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -60,7 +62,7 @@ pub struct LogPage {
 pub struct GuestLogs {
     ring: Mutex<Ring>,
     followers: broadcast::Sender<Arc<LogLine>>,
-    lines_per_second_max: u32,
+    lines_per_second_max: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -80,7 +82,12 @@ impl GuestLogs {
     #[must_use]
     pub fn new(lines_per_second_max: u32) -> Self {
         let (followers, _) = broadcast::channel(FOLLOWER_LINES_MAX);
-        Self { ring: Mutex::default(), followers, lines_per_second_max }
+        Self { ring: Mutex::default(), followers, lines_per_second_max: AtomicU32::new(lines_per_second_max) }
+    }
+
+    /// Sets another limit, from the next line on. The lines stay.
+    pub fn limit(&self, lines_per_second_max: u32) {
+        self.lines_per_second_max.store(lines_per_second_max, Relaxed);
     }
 
     /// Keeps a line, unless the pipeline is over its rate, and returns it as it is kept: cut at
@@ -94,6 +101,7 @@ impl GuestLogs {
         target: &str,
         message: &str,
     ) -> Option<Arc<LogLine>> {
+        let limit = self.lines_per_second_max.load(Relaxed);
         let mut ring = self.ring.lock();
         let second = now_ms.div_euclid(1000);
         if second != ring.second {
@@ -101,12 +109,11 @@ impl GuestLogs {
             ring.second = second;
             ring.in_second = 0;
             if dropped > 0 {
-                let limit = self.lines_per_second_max;
                 let message = format!("{dropped} lines dropped: the limit is {limit} lines a second");
                 self.keep(&mut ring, now_ms, worker, LogLevel::Warn, "wasmill", &message);
             }
         }
-        if ring.in_second >= self.lines_per_second_max {
+        if ring.in_second >= limit {
             ring.dropped_in_second += 1;
             ring.dropped += 1;
             return None;
@@ -243,6 +250,17 @@ mod tests {
         }
         let page = logs.page(0, 10, LogLevel::Warn);
         assert_eq!((page.lines.len(), page.next), (1, 3));
+    }
+
+    #[test]
+    fn another_limit_holds_from_the_next_line_on() {
+        let logs = GuestLogs::new(1);
+        let append = || _ = logs.append(1_000, WORKER, LogLevel::Info, "guest", "x");
+        (0..3).for_each(|_| append());
+        assert_eq!(logs.dropped(), 2);
+        logs.limit(3);
+        (0..3).for_each(|_| append());
+        assert_eq!((logs.dropped(), logs.page(0, 10, LogLevel::Trace).lines.len()), (3, 3));
     }
 
     #[test]

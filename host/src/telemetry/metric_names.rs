@@ -25,12 +25,14 @@ pub const PIPELINE: &str = "pipeline";
 pub const CODE: &str = "code";
 /// Attribute of [`LAG_RECORDS`] and [`LAG_SECONDS`].
 pub const TOPIC: &str = "topic";
-/// Attribute of [`LAG_RECORDS`] and [`LAG_SECONDS`].
+/// Attribute of [`LAG_RECORDS`] and [`LAG_SECONDS`], and of all gauges of keyed state.
 pub const PARTITION: &str = "partition";
 /// Attribute of [`GUEST_MEMORY`].
 pub const WORKER: &str = "worker";
 /// Attribute of [`STATE`].
 pub const STATE_ATTRIBUTE: &str = "state";
+/// Attribute of [`LATE`]: `dropped` or `copied`.
+pub const FATE: &str = "fate";
 /// Attribute of [`BUILD_INFO`].
 pub const VERSION: &str = "version";
 
@@ -69,10 +71,42 @@ pub const INSTANCES: MetricName =
     metric("wasmill.instances", "{instance}", "Instances of the transform created.");
 pub const LAG_RECORDS: MetricName =
     metric("wasmill.lag.records", "{record}", "Records not yet read, up to the last stable one.");
-pub const LAG_SECONDS: MetricName = metric("wasmill.lag.age", "s", "Age of the next record to read.");
+pub const LAG_SECONDS: MetricName =
+    metric("wasmill.lag.age", "s", "Age of the last record dealt with, while there is lag; else 0.");
 pub const GUEST_MEMORY: MetricName =
     metric("wasmill.guest.memory", "By", "Memory of the transform's instance.");
 pub const STATE: MetricName =
     metric("wasmill.pipeline.state", "", "1 for the state that the pipeline is in, else 0.");
 pub const LOG_LINES_DROPPED: MetricName =
     metric("wasmill.guest.log_lines.dropped", "{line}", "Log lines of the transform over its rate.");
+pub const LATE: MetricName =
+    metric("wasmill.late", "{record}", "Records behind the watermark, by their fate.");
+pub const TIMERS_FIRED: MetricName =
+    metric("wasmill.timers.fired", "{timer}", "Timers given to the transform.");
+pub const CHANGELOG_RECORDS: MetricName =
+    metric("wasmill.changelog.records", "{record}", "Records written to changelogs.");
+pub const CHANGELOG_BYTES: MetricName =
+    metric("wasmill.changelog.written", "By", "Bytes of keys and values written to changelogs.");
+pub const CHECKPOINTS: MetricName =
+    metric("wasmill.checkpoints", "{checkpoint}", "Checkpoints written to the object store.");
+pub const CHECKPOINT_FAILURES: MetricName =
+    metric("wasmill.checkpoint.failures", "{checkpoint}", "Attempts at a checkpoint that failed.");
+pub const STATE_MEMORY: MetricName =
+    metric("wasmill.state.memory", "By", "Keyed state in memory, the open cycle's included.");
+pub const STATE_UNFLUSHED: MetricName =
+    metric("wasmill.state.unflushed", "By", "Keyed state in memory that the disk does not have yet.");
+pub const STATE_DISK: MetricName =
+    metric("wasmill.state.disk", "By", "Files of keyed state on the own disk, as of the last flush.");
+pub const CHECKPOINT_SIZE: MetricName =
+    metric("wasmill.checkpoint.size", "By", "Files of the last checkpoint.");
+pub const CHECKPOINT_AGE: MetricName =
+    metric("wasmill.checkpoint.age", "s", "Time since the last checkpoint was taken.");
+pub const RESTORE_RECORDS_LEFT: MetricName = metric(
+    "wasmill.restore.records_left",
+    "{record}",
+    "Records of changelogs that a restore has still to read.",
+);
+pub const RESTORE_BYTES_LEFT: MetricName =
+    metric("wasmill.restore.left", "By", "Bytes of a checkpoint that a restore has still to fetch.");
+pub const EVENT_WATERMARK: MetricName =
+    metric("wasmill.event_watermark", "s", "The event watermark, since the Unix epoch.");

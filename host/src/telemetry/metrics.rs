@@ -25,6 +25,7 @@ use crate::telemetry::metric_names::MetricName;
 use crate::telemetry::pipeline_metrics::Histograms;
 use crate::telemetry::pipeline_metrics::Numbers;
 use crate::telemetry::pipeline_metrics::PipelineMetrics;
+use crate::telemetry::state_metrics;
 
 /// Bounds of the buckets of times, in seconds: from a batch of one record to a stuck commit.
 const SECONDS: [f64; 19] = [
@@ -137,7 +138,7 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
             observer.observe(1, &[KeyValue::new(metric_names::VERSION, env!("CARGO_PKG_VERSION"))]);
         })
         .build();
-    let counters: [(MetricName, Number); 10] = [
+    let counters: [(MetricName, Number); 15] = [
         (metric_names::RECORDS_IN, |numbers| &numbers.records_in),
         (metric_names::RECORDS_OUT, |numbers| &numbers.records_out),
         (metric_names::BYTES_IN, |numbers| &numbers.bytes_in),
@@ -148,6 +149,11 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
         (metric_names::REBALANCES, |numbers| &numbers.rebalances),
         (metric_names::INSTANCES, |numbers| &numbers.instances),
         (metric_names::LOG_LINES_DROPPED, |numbers| &numbers.log_lines_dropped),
+        (metric_names::TIMERS_FIRED, |numbers| &numbers.timers_fired),
+        (metric_names::CHANGELOG_RECORDS, |numbers| &numbers.changelog_records),
+        (metric_names::CHANGELOG_BYTES, |numbers| &numbers.changelog_bytes),
+        (metric_names::CHECKPOINTS, |numbers| &numbers.checkpoints),
+        (metric_names::CHECKPOINT_FAILURES, |numbers| &numbers.checkpoint_failures),
     ];
     for (name, read) in counters {
         counter(meter, pipelines, name, move |numbers, observer| {
@@ -167,6 +173,18 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
             }
         });
     }
+    counter(meter, pipelines, metric_names::LATE, |numbers, observer| {
+        for (fate, count) in numbers.late.lock().iter() {
+            observer.observe(*count, &with(numbers, [KeyValue::new(metric_names::FATE, *fate)]));
+        }
+    });
+    for (name, read) in state_metrics::GAUGES {
+        gauge(meter, pipelines, name, move |numbers, observer| {
+            for (partition, value) in state_metrics::values(&numbers.states, read) {
+                observer.observe(value, &with(numbers, [partition]));
+            }
+        });
+    }
     gauge(meter, pipelines, metric_names::LAG_RECORDS, |numbers, observer| {
         for (partition, lag) in numbers.lag.lock().iter() {
             observer.observe(lag.records as f64, &with(numbers, place(partition)));
@@ -174,7 +192,9 @@ fn observe(meter: &Meter, pipelines: &Pipelines) {
     });
     gauge(meter, pipelines, metric_names::LAG_SECONDS, |numbers, observer| {
         for (partition, lag) in numbers.lag.lock().iter() {
-            observer.observe(lag.seconds, &with(numbers, place(partition)));
+            if let Some(seconds) = lag.seconds {
+                observer.observe(seconds, &with(numbers, place(partition)));
+            }
         }
     });
     gauge(meter, pipelines, metric_names::GUEST_MEMORY, |numbers, observer| {
@@ -252,6 +272,7 @@ mod tests {
     use crate::model::position::Partition;
     use crate::model::position::TopicPartition;
     use crate::telemetry::pipeline_metrics::Lag;
+    use crate::telemetry::state_metrics::StateGauges;
 
     fn id(name: &str) -> PipelineId {
         PipelineId { tenant: TenantName::default_tenant(), pipeline: PipelineName::new(name).expect("name") }
@@ -278,8 +299,21 @@ mod tests {
         pipeline.outage(Code("registry-away"));
         pipeline.rebalanced();
         let partition = TopicPartition { topic: "payments".into(), partition: Partition(3) };
-        pipeline.set_lags([(partition, Lag { records: 17, seconds: 0.25 })].into());
+        pipeline.set_lags([(partition, Lag { records: 17, seconds: Some(0.25) })].into());
         pipeline.set_guest_memory(WorkerIndex(0), 1 << 20);
+        pipeline.late("dropped", 4);
+        pipeline.timers_fired(9);
+        pipeline.changelog(5, 640);
+        let state = |checkpoints_written, checkpoints_failed| StateGauges {
+            memory_bytes: Some(4096.0),
+            checkpoints_written,
+            checkpoints_failed,
+            ..StateGauges::default()
+        };
+        // The second time it was opened anew in between.
+        for state in [state(2, 1), state(1, 1)] {
+            pipeline.set_states([(3, state)].into());
+        }
         pipeline.set_state(PipelineState::Running);
         let text = metrics.render().expect("text");
         let of = "pipeline=\"p\",tenant=\"default\"";
@@ -288,6 +322,14 @@ mod tests {
         assert_line(&text, &format!("wasmill_read_bytes_total{{{of}}} 64000"));
         assert_line(&text, &format!("wasmill_written_bytes_total{{{of}}} 32000"));
         assert_line(&text, &format!("wasmill_batches_total{{{of}}} 1"));
+        assert_line(&text, &format!("wasmill_late_total{{fate=\"dropped\",{of}}} 4"));
+        assert_line(&text, &format!("wasmill_timers_fired_total{{{of}}} 9"));
+        assert_line(&text, &format!("wasmill_changelog_records_total{{{of}}} 5"));
+        assert_line(&text, &format!("wasmill_changelog_written_bytes_total{{{of}}} 640"));
+        assert_line(&text, &format!("wasmill_checkpoints_total{{{of}}} 3"));
+        assert_line(&text, &format!("wasmill_checkpoint_failures_total{{{of}}} 1"));
+        assert_line(&text, &format!("wasmill_state_memory_bytes{{partition=\"3\",{of}}} 4096"));
+        assert!(!text.contains("wasmill_checkpoint_age_seconds{"), "there is none: {text}");
         assert_line(&text, &format!("wasmill_invocation_duration_seconds_count{{{of}}} 1"));
         assert_line(&text, &format!("wasmill_commit_duration_seconds_bucket{{{of},le=\"0.01\"}} 1"));
         assert_line(&text, &format!("wasmill_dead_letters_total{{code=\"avro-truncated\",{of}}} 3"));
@@ -323,7 +365,7 @@ mod tests {
         let metrics = Metrics::new().expect("metrics");
         let pipeline = metrics.pipeline(&id("p"));
         let partition = |n| TopicPartition { topic: "t".into(), partition: Partition(n) };
-        let lag = |n, records, seconds| (partition(n), Lag { records, seconds });
+        let lag = |n, records, seconds| (partition(n), Lag { records, seconds: Some(seconds) });
         pipeline.set_lags([lag(0, 4, 2.0), lag(1, 6, 3.0)].into());
         assert_eq!((pipeline.totals().lag_records, pipeline.totals().lag_seconds), (10, 3.0));
         pipeline.set_lags([lag(0, 5, 1.0)].into());

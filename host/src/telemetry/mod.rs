@@ -7,3 +7,4 @@ pub mod init;
 pub mod metric_names;
 pub mod metrics;
 pub mod pipeline_metrics;
+pub mod state_metrics;

@@ -18,14 +18,16 @@ use crate::model::ids::WorkerIndex;
 use crate::model::pipeline_state::PipelineState;
 use crate::model::position::TopicPartition;
 use crate::telemetry::metric_names;
+use crate::telemetry::state_metrics::StateGauges;
+use crate::telemetry::state_metrics::StatesByPartition;
 
 /// Distance of a partition from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Lag {
     /// Records up to the last stable offset.
     pub records: u64,
-    /// Age of the next record; 0 when there is none.
-    pub seconds: f64,
+    /// Age of the last record dealt with, while there is lag; else 0. None while no record was.
+    pub seconds: Option<f64>,
 }
 
 /// Sums since the start of the host, for the status of a pipeline.
@@ -45,6 +47,13 @@ pub struct Totals {
     pub invocation_failures: BTreeMap<&'static str, u64>,
     pub retries: u64,
     pub rebalances: u64,
+    /// By fate.
+    pub late: BTreeMap<&'static str, u64>,
+    pub timers_fired: u64,
+    pub changelog_records: u64,
+    pub changelog_bytes: u64,
+    pub checkpoints: u64,
+    pub checkpoint_failures: u64,
     /// Records of all partitions of this host.
     pub lag_records: u64,
     /// Of the partition furthest behind.
@@ -74,6 +83,14 @@ pub(crate) struct Numbers {
     pub(crate) rebalances: AtomicU64,
     pub(crate) instances: AtomicU64,
     pub(crate) log_lines_dropped: AtomicU64,
+    pub(crate) timers_fired: AtomicU64,
+    pub(crate) changelog_records: AtomicU64,
+    pub(crate) changelog_bytes: AtomicU64,
+    pub(crate) checkpoints: AtomicU64,
+    pub(crate) checkpoint_failures: AtomicU64,
+    /// By fate.
+    pub(crate) late: Mutex<BTreeMap<&'static str, u64>>,
+    pub(crate) states: StatesByPartition,
     pub(crate) state: AtomicU8,
     pub(crate) dead_letters: Mutex<BTreeMap<&'static str, u64>>,
     pub(crate) dropped: Mutex<BTreeMap<&'static str, u64>>,
@@ -100,6 +117,13 @@ impl Numbers {
             rebalances: AtomicU64::new(0),
             instances: AtomicU64::new(0),
             log_lines_dropped: AtomicU64::new(0),
+            timers_fired: AtomicU64::new(0),
+            changelog_records: AtomicU64::new(0),
+            changelog_bytes: AtomicU64::new(0),
+            checkpoints: AtomicU64::new(0),
+            checkpoint_failures: AtomicU64::new(0),
+            late: Mutex::default(),
+            states: Mutex::default(),
             state: AtomicU8::new(PipelineState::Starting as u8),
             dead_letters: Mutex::default(),
             dropped: Mutex::default(),
@@ -198,6 +222,37 @@ impl PipelineMetrics {
         self.numbers.log_lines_dropped.fetch_add(lines, Relaxed);
     }
 
+    /// Records were behind the watermark; `fate` is what became of them.
+    pub fn late(&self, fate: &'static str, records: u64) {
+        *self.numbers.late.lock().entry(fate).or_default() += records;
+    }
+
+    /// Timers were given to the transform.
+    pub fn timers_fired(&self, timers: u64) {
+        self.numbers.timers_fired.fetch_add(timers, Relaxed);
+    }
+
+    /// A commit wrote to changelogs.
+    pub fn changelog(&self, records: u64, bytes: u64) {
+        self.numbers.changelog_records.fetch_add(records, Relaxed);
+        self.numbers.changelog_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// The states of the partitions of this host now, by partition number.
+    pub fn set_states(&self, states: BTreeMap<i32, StateGauges>) {
+        let mut known = self.numbers.states.lock();
+        for (partition, state) in &states {
+            let before = known.get(partition).copied().unwrap_or_default();
+            // A state that was opened anew counts from 0.
+            let more = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
+            let written = more(state.checkpoints_written, before.checkpoints_written);
+            let failed = more(state.checkpoints_failed, before.checkpoints_failed);
+            self.numbers.checkpoints.fetch_add(written, Relaxed);
+            self.numbers.checkpoint_failures.fetch_add(failed, Relaxed);
+        }
+        *known = states;
+    }
+
     /// What the partitions of this host lag behind now; those that are not named are others' now.
     pub fn set_lags(&self, lags: BTreeMap<TopicPartition, Lag>) {
         *self.numbers.lag.lock() = lags;
@@ -206,6 +261,7 @@ impl PipelineMetrics {
     /// No worker runs: there are no partitions of this host, and no instances.
     pub fn at_rest(&self) {
         self.numbers.lag.lock().clear();
+        self.numbers.states.lock().clear();
         self.numbers.memory.lock().clear();
     }
 
@@ -246,8 +302,14 @@ impl PipelineMetrics {
             invocation_failures: numbers.invocation_failures.lock().clone(),
             retries: numbers.retries.load(Relaxed),
             rebalances: numbers.rebalances.load(Relaxed),
+            late: numbers.late.lock().clone(),
+            timers_fired: numbers.timers_fired.load(Relaxed),
+            changelog_records: numbers.changelog_records.load(Relaxed),
+            changelog_bytes: numbers.changelog_bytes.load(Relaxed),
+            checkpoints: numbers.checkpoints.load(Relaxed),
+            checkpoint_failures: numbers.checkpoint_failures.load(Relaxed),
             lag_records: lags.values().map(|lag| lag.records).sum(),
-            lag_seconds: lags.values().map(|lag| lag.seconds).fold(0.0, f64::max),
+            lag_seconds: lags.values().filter_map(|lag| lag.seconds).fold(0.0, f64::max),
         }
     }
 }

@@ -23,13 +23,49 @@ const ENTRY_BYTES: usize = 256;
 enum Entry {
     Flying(Arc<Flight>),
     Ready { schema: Arc<RegisteredSchema>, used: AtomicU64 },
-    Unknown { error: Arc<RegistryError>, until: Instant, used: AtomicU64 },
+    Unknown { miss: Miss, used: AtomicU64 },
+}
+
+/// That the registry knows no usable schema of an id.
+struct Miss {
+    error: Arc<RegistryError>,
+    /// When the request was sent: what was registered later, it does not tell of.
+    asked: Instant,
+    until: Instant,
+    /// Not asked again before.
+    pause_until: Instant,
+}
+
+enum MissIs {
+    Good,
+    /// To be asked again, though not yet.
+    TooOld,
+    Over,
+}
+
+impl Miss {
+    fn judge(&self, received: Option<Instant>) -> MissIs {
+        let now = Instant::now();
+        let is_newer = received.is_none_or(|received| counts(self.asked, received));
+        match is_newer && now < self.until {
+            true => MissIs::Good,
+            false if now < self.pause_until => MissIs::TooOld,
+            false => MissIs::Over,
+        }
+    }
+}
+
+/// Whether a miss says something of a record that was received at that time.
+pub(super) fn counts(asked: Instant, received: Instant) -> bool {
+    asked >= received
 }
 
 pub(super) enum Found {
     /// Ready or unknown.
     Settled(Lookup),
     Flying(Arc<Flight>),
+    /// Unknown by an answer that is too old, and it is too early for another.
+    TooOld,
     Absent,
 }
 
@@ -71,7 +107,8 @@ impl Entries {
         self.born.elapsed()
     }
 
-    pub(super) fn find(&self, id: u32) -> Found {
+    /// With the time when a record was received, an older miss does not count.
+    pub(super) fn find(&self, id: u32, received: Option<Instant>) -> Found {
         let Some(entry) = self.by_id.get(&id) else {
             return Found::Absent;
         };
@@ -84,16 +121,19 @@ impl Entries {
                 flight.asked(self.age());
                 Found::Flying(Arc::clone(flight))
             }
-            Entry::Unknown { error, until, used } if Instant::now() < *until => {
+            Entry::Unknown { miss, used } => {
                 used.store(self.tick(), Ordering::Relaxed);
-                Found::Settled(Lookup::Unknown(Arc::clone(error)))
+                match miss.judge(received) {
+                    MissIs::Good => Found::Settled(Lookup::Unknown(Arc::clone(&miss.error))),
+                    MissIs::TooOld => Found::TooOld,
+                    MissIs::Over => Found::Absent,
+                }
             }
-            Entry::Unknown { .. } => Found::Absent,
         }
     }
 
     /// Makes the one flight of an id, unless there is one.
-    pub(super) fn take_off(&self, id: u32) -> TakeOff {
+    pub(super) fn take_off(&self, id: u32, received: Option<Instant>) -> TakeOff {
         if self.flights.fetch_add(1, Ordering::Relaxed) >= self.limits.flights_max.max(1) {
             self.flights.fetch_sub(1, Ordering::Relaxed);
             return TakeOff::Refused;
@@ -101,7 +141,7 @@ impl Entries {
         let outcome = match self.by_id.entry(id) {
             Slot::Occupied(slot) => match slot.get() {
                 Entry::Flying(flight) => TakeOff::Joined(Arc::clone(flight)),
-                Entry::Unknown { until, .. } if Instant::now() >= *until => {
+                Entry::Unknown { miss, .. } if matches!(miss.judge(received), MissIs::Over) => {
                     let (flight, progress) = Flight::new(self.age());
                     slot.replace_entry(Entry::Flying(Arc::clone(&flight)));
                     TakeOff::Started { flight, progress }
@@ -120,7 +160,13 @@ impl Entries {
         outcome
     }
 
-    pub(super) fn settle(&self, id: u32, outcome: &Result<Arc<RegisteredSchema>, Arc<RegistryError>>) {
+    /// `asked`: when the request was sent that was answered so.
+    pub(super) fn settle(
+        &self,
+        id: u32,
+        outcome: &Result<Arc<RegisteredSchema>, Arc<RegistryError>>,
+        asked: Instant,
+    ) {
         let used = AtomicU64::new(self.tick());
         let entry = match outcome {
             Ok(schema) => {
@@ -128,8 +174,9 @@ impl Entries {
                 Entry::Ready { schema: Arc::clone(schema), used }
             }
             Err(error) => {
-                let until = Instant::now() + self.limits.unknown_ttl;
-                Entry::Unknown { error: Arc::clone(error), until, used }
+                let until = asked + self.limits.unknown_ttl;
+                let pause_until = asked + self.limits.unknown_pause;
+                Entry::Unknown { miss: Miss { error: Arc::clone(error), asked, until, pause_until }, used }
             }
         };
         self.by_id.insert(id, entry);

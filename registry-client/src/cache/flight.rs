@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
@@ -13,6 +14,7 @@ use tracing::warn;
 use crate::cache::CacheLimits;
 use crate::cache::Lookup;
 use crate::cache::entries::Entries;
+use crate::cache::entries::counts;
 use crate::client::RegistryClient;
 use crate::error::Asked;
 use crate::error::Outage;
@@ -31,14 +33,18 @@ pub(super) enum Progress {
         failures: u32,
         error: Arc<RegistryError>,
     },
-    Landed(Outcome),
+    Landed {
+        outcome: Outcome,
+        /// When the request was sent that was answered so.
+        asked: Instant,
+    },
 }
 
 impl Progress {
     fn failures(&self) -> u32 {
         match self {
             Self::Failing { failures, .. } => *failures,
-            Self::Started | Self::Landed(_) => 0,
+            Self::Started | Self::Landed { .. } => 0,
         }
     }
 }
@@ -71,14 +77,18 @@ impl Flight {
         self.asked_ms.store(millis(age), Ordering::Relaxed);
     }
 
-    pub(super) fn lookup(&self) -> Lookup {
+    /// With the time when a record was received, an older miss does not count.
+    pub(super) fn lookup(&self, received: Option<Instant>) -> Lookup {
         match &*self.progress.borrow() {
             Progress::Started => Lookup::Pending,
             Progress::Failing { since, error, .. } => {
                 Lookup::Unavailable { since: *since, error: Arc::clone(error) }
             }
-            Progress::Landed(Ok(schema)) => Lookup::Ready(Arc::clone(schema)),
-            Progress::Landed(Err(error)) => Lookup::Unknown(Arc::clone(error)),
+            Progress::Landed { outcome: Ok(schema), .. } => Lookup::Ready(Arc::clone(schema)),
+            Progress::Landed { asked, .. } if received.is_some_and(|received| !counts(*asked, received)) => {
+                Lookup::Pending
+            }
+            Progress::Landed { outcome: Err(error), .. } => Lookup::Unknown(Arc::clone(error)),
         }
     }
 
@@ -89,13 +99,13 @@ impl Flight {
         let over = |progress: &Progress| match progress {
             Progress::Started => false,
             Progress::Failing { failures, .. } => failures.saturating_sub(failures_before) >= failures_max,
-            Progress::Landed(_) => true,
+            Progress::Landed { .. } => true,
         };
         let Ok(seen) = progress.wait_for(over).await else {
             return Flown::Lost;
         };
         match &*seen {
-            Progress::Landed(outcome) => Flown::Landed(outcome.clone()),
+            Progress::Landed { outcome, .. } => Flown::Landed(outcome.clone()),
             Progress::Failing { error, .. } => Flown::Late(Arc::clone(error)),
             Progress::Started => Flown::Lost,
         }
@@ -141,9 +151,12 @@ impl Pilot {
         let client = self.client.with_retry(backoff);
         let mut failing_since = None;
         for failures in 1.. {
-            let error = match self.attempt(&client).await {
-                Ok(schema) => return self.land(Ok(Arc::new(schema)), failing_since),
-                Err(error) if error.is_definite() => return self.land(Err(Arc::new(error)), failing_since),
+            let (answer, asked) = self.attempt(&client).await;
+            let error = match answer {
+                Ok(schema) => return self.land(Ok(Arc::new(schema)), asked, failing_since),
+                Err(error) if error.is_definite() => {
+                    return self.land(Err(Arc::new(error)), asked, failing_since);
+                }
                 Err(error) => Arc::new(error),
             };
             if failing_since.is_none() {
@@ -160,12 +173,16 @@ impl Pilot {
         }
     }
 
-    async fn attempt(&self, client: &RegistryClient) -> Result<RegisteredSchema, RegistryError> {
+    /// The answer, and when it was asked for.
+    async fn attempt(&self, client: &RegistryClient) -> (Result<RegisteredSchema, RegistryError>, Instant) {
         let _permit = self.entries.requests.acquire().await;
-        client.registered_schema(self.id).await
+        let asked = Instant::now();
+        let answer = tokio::time::timeout(self.limits.attempt_max, client.registered_schema(self.id)).await;
+        let late = |_| Err(unavailable(self.id, Outage::Timeout(self.limits.attempt_max)));
+        (answer.unwrap_or_else(late), asked)
     }
 
-    fn land(&self, outcome: Outcome, failing_since: Option<SystemTime>) {
+    fn land(&self, outcome: Outcome, asked: Instant, failing_since: Option<SystemTime>) {
         if let Some(since) = failing_since {
             let outage_ms = since.elapsed().map_or(0, millis);
             info!(id = self.id, outage_ms, "schema registry answers again");
@@ -173,8 +190,8 @@ impl Pilot {
         if let Err(error) = &outcome {
             warn!(id = self.id, %error, "no usable schema with this id");
         }
-        self.entries.settle(self.id, &outcome);
-        self.progress.send_replace(Progress::Landed(outcome));
+        self.entries.settle(self.id, &outcome, asked);
+        self.progress.send_replace(Progress::Landed { outcome, asked });
     }
 
     fn is_abandoned(&self) -> bool {
@@ -187,11 +204,11 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-pub(super) fn shut_down(id: u32) -> RegistryError {
+pub(super) fn unavailable(id: u32, cause: Outage) -> RegistryError {
     let asked = Asked { what: format!("schema id {id}"), method: "GET", url: format!("/schemas/ids/{id}") };
     RegistryError::Unavailable {
         asked: Box::new(asked),
-        cause: Outage::ShutDown,
+        cause,
         attempts: 0,
         retryable: true,
         retry_after: None,

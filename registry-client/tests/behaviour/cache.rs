@@ -151,6 +151,58 @@ async fn an_unknown_id_is_remembered_for_a_while_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_registered_after_a_miss_is_found_for_a_record_that_came_after_it() {
+    let server = Server::start().await;
+    let cache =
+        cache_of(server.client(), CacheLimits { unknown_pause: Duration::from_millis(1), ..limits() });
+    until(&cache, 1, |lookup| matches!(lookup, Lookup::Unknown(_))).await;
+    assert_eq!(server.client().register("s", &Schema::avro("\"int\"")).await, Ok(1));
+    let received = Instant::now();
+    let deadline = received + Duration::from_secs(10);
+    loop {
+        match cache.get_for(1, received) {
+            Lookup::Ready(schema) => break assert_eq!(schema.text, "\"int\""),
+            Lookup::Pending => assert!(Instant::now() < deadline, "still pending"),
+            other => panic!("an old answer was taken: {other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_asked_before_the_record_came_says_nothing_of_it() {
+    let server = Server::start().await;
+    server.fail([Fault::Delay(Duration::from_millis(100))]);
+    let cache =
+        cache_of(server.client(), CacheLimits { unknown_pause: Duration::from_millis(1), ..limits() });
+    assert!(matches!(cache.get(1), Lookup::Pending));
+    // The request is under way, and was sent before this record came.
+    while server.requests().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let received = Instant::now();
+    while matches!(cache.get_for(1, received), Lookup::Pending) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(matches!(cache.get_for(1, received), Lookup::Unknown(_)));
+    assert_eq!(server.count("GET /schemas/ids/1"), 2, "asked again, once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn newer_records_of_an_unknown_id_ask_no_oftener_than_the_pause_allows() {
+    let server = Server::start().await;
+    let cache =
+        cache_of(server.client(), CacheLimits { unknown_pause: Duration::from_millis(200), ..limits() });
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1000) {
+        cache.get_for(1, Instant::now());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let requests = server.requests().len();
+    assert!((2..=6).contains(&requests), "{requests}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fetch_gives_up_after_the_clients_attempts_and_the_flight_goes_on() {
     let server = Server::start().await;
     let id = server.client().register("s", &Schema::avro("\"int\"")).await.expect("registers");
@@ -229,6 +281,20 @@ async fn the_least_used_make_room() {
         cache.fetch(ids[1]).await.expect("fetched");
         assert_eq!(server.requests().len(), 1, "what is not used went");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_that_takes_for_ever_leaves_its_place_to_others() {
+    let server = Server::start().await;
+    let id = server.client().register("s", &Schema::avro("\"int\"")).await.expect("registers");
+    server.fail([Fault::Delay(Duration::from_secs(60))]);
+    let short = CacheLimits { requests_max: 1, attempt_max: Duration::from_millis(50), ..limits() };
+    let cache = cache_of(server.client(), short);
+    assert!(matches!(cache.get(99), Lookup::Pending));
+    while server.requests().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    until(&cache, id, is_ready).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

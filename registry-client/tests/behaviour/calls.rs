@@ -197,6 +197,42 @@ async fn cycles_and_endless_chains_of_references_end() {
 }
 
 #[tokio::test]
+async fn references_of_too_much_text_or_in_too_great_a_number_end() {
+    let server = Server::start().await;
+    let version = |text: usize, references: &[Reference]| {
+        let text = format!("\"{}\"", "x".repeat(text));
+        let schema = Schema::avro(text).with_references(references.to_vec());
+        let mut body = serde_json::to_value(&schema).expect("JSON");
+        body["subject"] = "s".into();
+        body["version"] = 1.into();
+        body["id"] = 1.into();
+        Fault::Body(200, body.to_string())
+    };
+    // Each is within the bound, all together are not: no more is fetched than fits.
+    let start = Schema::avro("\"int\"")
+        .with_references((0..64).map(|n| reference(&format!("r{n}"), &format!("s{n}"), 1)).collect());
+    server.fail_always(Some(version(1 << 20, &[])));
+    let error = server.client().resolve_references(&start).await.expect_err("too much");
+    assert!(
+        matches!(&error, RegistryError::References { detail, .. } if detail.contains("bytes")),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), 16);
+
+    // The same few, named over and over.
+    let few: Vec<Reference> = (0..500).map(|_| reference("leaf", "leaf", 1)).collect();
+    server.fail([version(1, &few), version(1, &[])]);
+    server.fail((0..63).map(|_| version(1, &few)));
+    server.fail_always(Some(version(1, &[])));
+    let error = server.client().resolve_references(&start).await.expect_err("too many steps");
+    assert!(matches!(&error, RegistryError::References { detail, .. } if detail.contains("512")), "{error}");
+    let many = Schema::avro("\"int\"").with_references(vec![reference("leaf", "leaf", 1); 513]);
+    server.forget();
+    server.client().resolve_references(&many).await.expect_err("too many at once");
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
 async fn answers_of_other_registries_are_understood() {
     let server = Server::start().await;
     let client = server.client();

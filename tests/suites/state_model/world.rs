@@ -32,7 +32,7 @@ const SETTINGS: &str = "state: { flush_interval_ms: 120 }\n";
 const PORTION: usize = 40;
 const FEED_EVERY: Duration = Duration::from_millis(150);
 /// How long the work that is left may take once nobody dies any more.
-const SETTLE_MAX: Duration = Duration::from_secs(180);
+const SETTLE_MAX: Duration = Duration::from_secs(120);
 /// A host that has not come to its step by then is killed.
 const MET_WITHIN: Duration = Duration::from_secs(6);
 /// A frozen host is thawed after this: it was missed meanwhile.
@@ -192,7 +192,7 @@ impl<'a> World<'a> {
     }
 
     fn ended_by_itself(&self, life: &Sidecar, status: ExitStatus) -> ! {
-        panic!("{}: a host ended by itself with {status}:\n{}", self.name, life.log_tail())
+        self.fail(&format!("a host ended by itself with {status}:\n{}", life.log_tail()))
     }
 
     fn wait_or_paid(&self, time: Duration) {
@@ -237,22 +237,32 @@ impl<'a> World<'a> {
             if answered >= expected && self.probe.pipeline.is_done().expect("the offsets") {
                 break;
             }
-            let host = &mut hosts[0];
-            assert!(
-                Instant::now() < until && !host.has_ended(),
-                "{}: {answered} answers of {expected}; the log ends:\n{}",
-                self.name,
-                host.log_tail()
-            );
+            let has_ended = hosts.iter_mut().any(Sidecar::has_ended);
+            if has_ended || Instant::now() > until {
+                let differs = self.probe.compare(&models).err();
+                self.fail(&format!("{answered} answers of {expected}; {differs:?}"));
+            }
             std::thread::sleep(Duration::from_millis(200));
         }
         for host in &mut hosts {
             self.probe.pipeline.drain(host).expect("drained");
         }
         if let Err(error) = self.probe.compare(&models) {
-            panic!("{} (seed {}): {error:#}", self.name, self.seed);
+            self.fail(&format!("{error:#}"));
         }
         models
+    }
+
+    /// Fails, and keeps the logs of the hosts.
+    fn fail(&self, why: &str) -> ! {
+        let kept = std::env::temp_dir().join(format!("wasmill-{}-{}", self.name, self.seed));
+        std::fs::create_dir_all(&kept).expect("a folder for the logs");
+        for host in 0..self.hosts {
+            let name = format!("host-{host}");
+            let log = self.probe.pipeline.plan(&name).dir.join(format!("{name}.log"));
+            let _ = std::fs::copy(log, kept.join(format!("{name}.log")));
+        }
+        panic!("{} (seed {}; logs in {}): {why}", self.name, self.seed, kept.display())
     }
 }
 

@@ -11,6 +11,7 @@
 pub mod avro;
 mod broker;
 mod certificates;
+pub mod checkpointed;
 // Private to the host, and wanted here: its own tests and these ones feed the same values. It names
 // `crate::model`.
 #[path = "../../../host/src/codec/testing/generate.rs"]
@@ -31,6 +32,7 @@ mod random_avro;
 mod record;
 mod registry;
 mod running_totals;
+mod s3;
 mod secure_broker;
 mod seed;
 mod sidecar;
@@ -54,6 +56,7 @@ pub use registry::shared_registry;
 pub use running_totals::Histories;
 pub use running_totals::RunningTotals;
 pub use running_totals::Totals;
+pub use s3::S3;
 pub use secure_broker::SecureBroker;
 pub use seed::seed;
 pub use sidecar::Sidecar;

@@ -1,4 +1,4 @@
-//! A Python with the Kafka client of another make.
+//! Pythons with packages: the Kafka client of another make, and whatever else tests need.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -18,24 +18,31 @@ const ENTRY: &str = "python-confluent-kafka-2.16.0";
 /// # Errors
 /// When Python 3 is missing or the packages cannot be fetched: the message has the commands to run.
 pub fn python() -> Result<PathBuf> {
-    let home = xtask::cache::entry(ENTRY, |dir| {
-        eprintln!("Installing {} into a virtual environment", PACKAGES.join(" and "));
-        install(dir).with_context(|| {
-            format!(
-                "the tests of interoperability need Python 3.9 or later with venv and pip. \
-                 On Debian and Ubuntu: `apt-get install python3-venv`. Then try: \
-                 `python3 -m venv /tmp/venv && /tmp/venv/bin/python -m pip install '{}'`",
-                PACKAGES.join("' '")
-            )
-        })
-    })?;
-    Ok(home.join("bin/python"))
+    Ok(environment(ENTRY, &PACKAGES)?.join("bin/python"))
 }
 
-fn install(dir: &Path) -> Result<()> {
+/// A virtual environment with packages, which is an entry of the cache.
+///
+/// # Errors
+/// As of [`python`].
+pub(crate) fn environment(entry: &str, packages: &[&str]) -> Result<PathBuf> {
+    xtask::cache::entry(entry, |dir| {
+        eprintln!("Installing {} into a virtual environment", packages.join(" and "));
+        install(dir, packages).with_context(|| {
+            format!(
+                "some tests need Python 3.9 or later with venv and pip. \
+                 On Debian and Ubuntu: `apt-get install python3-venv`. Then try: \
+                 `python3 -m venv /tmp/venv && /tmp/venv/bin/python -m pip install '{}'`",
+                packages.join("' '")
+            )
+        })
+    })
+}
+
+fn install(dir: &Path, packages: &[&str]) -> Result<()> {
     run(Command::new("python3").args(["-m", "venv"]).arg(dir))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    run(Command::new(dir.join("bin/python")).args(pip).args(PACKAGES))
+    run(Command::new(dir.join("bin/python")).args(pip).args(packages))
 }
 
 /// Runs a script and returns what it prints.

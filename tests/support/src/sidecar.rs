@@ -328,9 +328,9 @@ pub fn wasmill_in(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), text(&output.stdout) + &text(&output.stderr))
 }
 
-/// The host must not outlive the test, however that ends.
+/// The process must not outlive the test, however that ends.
 #[expect(unsafe_code, reason = "the standard library has no call for it")]
-fn die_with_parent(command: &mut Command) {
+pub(crate) fn die_with_parent(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     // SAFETY: prctl and setrlimit are async-signal-safe, and nothing else is called between fork and exec.
     unsafe {

@@ -218,7 +218,7 @@ mod tests {
         let installs = file.lines().find(|line| line.contains("apt-get install")).expect("a line");
         // The first stage is made from the image of Rust, which brings these.
         let brought = ["gcc", "libc6-dev"];
-        for requirement in ALL.iter().filter(|requirement| requirement.only_for.is_none()) {
+        for requirement in ALL.iter().filter(|requirement| !requirement.is_for_servers) {
             for name in requirement.debian.iter().filter(|name| !brought.contains(name)) {
                 assert!(installs.split_whitespace().any(|word| word == *name), "{name}: {installs}");
             }

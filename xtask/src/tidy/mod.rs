@@ -7,7 +7,7 @@ mod module_map;
 mod rust_rules;
 mod sources;
 mod text_rules;
-mod unsafe_code;
+mod unsafe_files;
 mod violation;
 
 use std::path::Path;
@@ -30,7 +30,7 @@ pub fn check(root: &Path) -> Result<Vec<Violation>> {
     }
     found.extend(module_map::check(&files));
     found.extend(data_path::check(&files));
-    found.extend(unsafe_code::check(&files, |file| sources::blank_comments_and_strings(&file.text)));
+    found.extend(unsafe_files::check(&files, |file| sources::blank_comments_and_strings(&file.text)));
     found.extend(error_codes::check(&files));
     found.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));
     Ok(found)

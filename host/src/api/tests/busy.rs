@@ -31,6 +31,63 @@ async fn a_body_that_stalls_is_given_up_and_makes_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_trickles_is_given_up_and_makes_room() {
+    let dir = folder();
+    let limit = |limits: &mut ApiLimits| {
+        limits.body_stall_max = Duration::from_millis(100);
+        limits.body_rate_min = 1000;
+        limits.uploads_at_once_max = 1;
+    };
+    let host = limited(dir.path(), &[], limit).await;
+    // Never silent for long, and never done: a byte every 20 ms is a twentieth of the rate.
+    let bytes = futures_util::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Some((Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"x")), ()))
+    });
+    let answer = host.send(wasm(None, Body::from_stream(bytes))).await;
+    assert_eq!(answer.problem(), (408, "body-too-slow".to_owned()));
+    assert_eq!(host.upload(VERSIONS, "\0asm1").await.status, StatusCode::CREATED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_nobody_waits_for_keeps_its_turn_until_the_work_has_ended() {
+    let dir = folder();
+    let host = limited(dir.path(), &[], |limits| limits.uploads_at_once_max = 1).await;
+    let (work, began) = host.runner.hold_inspection();
+    let gone = tokio::spawn(host.router.clone().oneshot(wasm(None, Body::from("\0asm1"))));
+    tokio::task::spawn_blocking(move || began.recv_timeout(Duration::from_secs(20)))
+        .await
+        .expect("no panic")
+        .expect("the work began");
+    gone.abort();
+    assert!(gone.await.is_err_and(|error| error.is_cancelled()));
+    assert_eq!(host.uploads_free(), 0, "the work goes on");
+    drop(work);
+    until_taken(|| host.uploads_free() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uploads_over_those_that_may_wait_are_turned_away() {
+    let dir = folder();
+    let limit = |limits: &mut ApiLimits| {
+        limits.uploads_at_once_max = 1;
+        limits.uploads_waiting_max = 1;
+    };
+    let host = limited(dir.path(), &[], limit).await;
+    let taken = tokio::spawn(host.router.clone().oneshot(wasm(None, silent())));
+    let waiting = tokio::spawn(host.router.clone().oneshot(wasm(None, silent())));
+    until_taken(|| host.state.upload_places.available_permits() == 0).await;
+    let answer = host.upload(VERSIONS, "\0asm1").await;
+    assert_eq!(answer.problem(), (503, "too-many-uploads".to_owned()));
+    assert_eq!(answer.header("retry-after"), "1");
+    for slow in [taken, waiting] {
+        slow.abort();
+        let _ = slow.await;
+    }
+    assert_eq!(host.upload(VERSIONS, "\0asm1").await.status, StatusCode::CREATED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_for_its_headers_does_not_wait_for_other_uploads() {
     let dir = folder();
     let host = limited(dir.path(), &[], |limits| limits.uploads_at_once_max = 1).await;

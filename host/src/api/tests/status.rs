@@ -6,7 +6,12 @@ use crate::model::failure::Stop;
 use crate::model::position::Offset;
 use crate::model::position::Partition;
 use crate::model::position::TopicPartition;
+use crate::model::status::CheckpointFigures;
+use crate::model::status::CheckpointInfo;
 use crate::model::status::PastError;
+use crate::model::status::RestoreProgress;
+use crate::model::status::RestoreSource;
+use crate::model::status::StateFigures;
 use crate::model::status::TaskStatus;
 use crate::model::status::Waiting;
 use crate::model::status::WorkerStatus;
@@ -22,6 +27,8 @@ fn task(partition: i32, lag: Option<u64>) -> TaskStatus {
         last_timestamp: Some(1_000),
         waiting: None,
         restore: None,
+        state: None,
+        event_watermark: None,
     }
 }
 
@@ -65,6 +72,57 @@ async fn the_status_shows_tasks_lag_waits_and_errors() {
         vec![WorkerStatus { tasks: vec![task(0, Some(3)), task(1, None)], ..Default::default() }];
     let status = host.get(&format!("{PIPELINES}/p/status")).await.json();
     assert_eq!(status["lag"], Json::Null, "not known of all");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restores_checkpoints_and_the_event_watermark_are_shown() {
+    let dir = folder();
+    let host = host(dir.path(), &[]).await;
+    host.running("p").await;
+    let restore = RestoreProgress {
+        source: Some(RestoreSource::Checkpoint),
+        checkpoint: Some("0000000002-0000000001".to_owned()),
+        checkpoint_bytes: 70,
+        records: 10,
+        records_left: Some(90),
+        left: Some(Duration::from_secs(9)),
+        passed_over: vec!["the own disk: lost".to_owned()],
+        ..RestoreProgress::default()
+    };
+    let restoring = TaskStatus { restore: Some(restore.clone()), ..task(0, None) };
+    let last = CheckpointInfo { name: "0000000003-0000000002".into(), taken_at: 1, bytes: 9, bytes_sent: 4 };
+    let checkpoint =
+        CheckpointFigures { written: 2, failed: 1, last: Some(last), failure: Some("away".into()) };
+    let state = StateFigures {
+        memory_bytes: 30,
+        unflushed_bytes: 20,
+        disk_bytes: 10,
+        checkpoint: Some(checkpoint),
+        restored: restore.into(),
+    };
+    let running = TaskStatus { state: Some(state), event_watermark: Some(-5), ..task(1, None) };
+    host.runner.tell().workers =
+        vec![WorkerStatus { tasks: vec![restoring, running], ..WorkerStatus::default() }];
+    let status = host.get(&format!("{PIPELINES}/p/status")).await.json();
+    let [restoring, running] = [&status["tasks"][0], &status["tasks"][1]];
+    let shown = json!({
+        "source": "checkpoint", "checkpoint": "0000000002-0000000001", "checkpoint_bytes": 70,
+        "checkpoint_bytes_left": 0, "records": 10, "bytes": 0, "records_left": 90, "seconds_left": 9,
+        "passed_over": ["the own disk: lost"],
+    });
+    assert_eq!((&restoring["restore"], &restoring["state"]), (&shown, &Json::Null));
+    assert_eq!((&running["restore"], &running["event_watermark_ms"]), (&Json::Null, &json!(-5)));
+    let state = &running["state"];
+    let bytes = [&state["memory_bytes"], &state["unflushed_bytes"], &state["disk_bytes"]];
+    assert_eq!(bytes, [30, 20, 10]);
+    assert_eq!(state["restored"], shown);
+    let mut checkpoint = state["checkpoint"].clone();
+    assert!(checkpoint["last_age_ms"].take().as_i64().is_some_and(|age| age > 1_600_000_000_000));
+    let expected = json!({
+        "written": 2, "failed": 1, "last": "0000000003-0000000002", "last_age_ms": null, "last_bytes": 9,
+        "last_bytes_sent": 4, "failure": "away",
+    });
+    assert_eq!(checkpoint, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

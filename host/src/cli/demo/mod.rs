@@ -229,11 +229,9 @@ impl Host {
         let path = format!("/v1/tenants/default/pipelines/{PIPELINE}/status");
         let answer = match self.api.call(Method::GET, &path, Body::None, None) {
             Ok(answer) => answer,
-            Err(Failure::Failed(error)) => {
-                return Err(error.context("the status of the pipeline cannot be had"));
+            Err(failure) => {
+                return Err(failure.into_error().context("the status of the pipeline cannot be had"));
             }
-            Err(Failure::Unreachable(message)) => bail!("{message}"),
-            Err(other) => bail!("the status of the pipeline cannot be had: {other:?}"),
         };
         status_lag(&answer.body)
     }

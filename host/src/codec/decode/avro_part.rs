@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::codec::avro::decode::Utf8;
 use crate::codec::avro::decode::datum;
 use crate::codec::avro::plan::Plan;
 use crate::codec::avro::resolve::Strictness;
@@ -32,6 +34,8 @@ pub(crate) struct AvroPart {
     plans: HashMap<u32, Result<Arc<Plan>, String>>,
     /// The plan of the last record, which most often is the next one's.
     last: Option<(u32, Arc<Plan>)>,
+    /// When the records of this batch came.
+    received: Option<Instant>,
 }
 
 impl AvroPart {
@@ -41,7 +45,13 @@ impl AvroPart {
         stage: Stage,
         schemas: Arc<dyn WriterSchemas>,
     ) -> Self {
-        Self { typed: Typed::new(columns, stage), reader, schemas, plans: HashMap::new(), last: None }
+        let typed = Typed::new(columns, stage);
+        Self { typed, reader, schemas, plans: HashMap::new(), last: None, received: None }
+    }
+
+    pub(super) fn begin(&mut self, rows: usize, utf8: Utf8, received: Option<Instant>) {
+        self.typed.begin(rows, utf8);
+        self.received = received;
     }
 
     #[inline]
@@ -74,7 +84,7 @@ impl AvroPart {
     #[cold]
     fn select(&mut self, id: u32) -> Result<(), PushFailure> {
         if !self.plans.contains_key(&id) {
-            let text = lookup(&*self.schemas, id, self.typed.stage)?;
+            let text = lookup(&*self.schemas, id, self.received, self.typed.stage)?;
             let plan = self.compile(&text);
             if self.plans.len() >= PLANS_MAX {
                 self.plans.clear();
@@ -112,9 +122,10 @@ pub(super) fn describe_frame(payload: &[u8], trail: &mut Trail) {
 pub(super) fn lookup(
     schemas: &dyn WriterSchemas,
     id: u32,
+    received: Option<Instant>,
     stage: Stage,
 ) -> Result<Arc<WriterText>, PushFailure> {
-    match schemas.get(id) {
+    match schemas.get(id, received) {
         WriterSchema::Ready(text) => Ok(text),
         WriterSchema::Pending => Err(PushFailure::Wait(DecodeFailure::SchemaPending(id))),
         WriterSchema::Unavailable(outage) => Err(PushFailure::Wait(DecodeFailure::Outage(outage))),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::NullArray;
 
@@ -44,6 +45,8 @@ pub(crate) struct DynamicPart {
     /// Of the last batch: all-null batches keep it.
     previous: Option<SchemaId>,
     rows: usize,
+    /// When the records of this batch came.
+    received: Option<Instant>,
     utf8: Utf8,
     trail: Trail,
 }
@@ -66,13 +69,15 @@ impl DynamicPart {
             leading_nulls: 0,
             previous: None,
             rows: 0,
+            received: None,
             utf8: Utf8::AtEnd,
             trail: Trail::default(),
         }
     }
 
-    pub(super) fn begin(&mut self, rows: usize, utf8: Utf8) {
+    pub(super) fn begin(&mut self, rows: usize, utf8: Utf8, received: Option<Instant>) {
         self.rows = rows;
+        self.received = received;
         self.utf8 = utf8;
         if let Some((_, schema)) = self.current.take() {
             self.previous = Some(schema);
@@ -115,7 +120,7 @@ impl DynamicPart {
     /// The schema of a registry id, with columns that hold this batch's rows so far.
     fn select(&mut self, id: u32) -> Result<SchemaId, PushFailure> {
         if !self.ids.contains_key(&id) {
-            let text = lookup(&*self.schemas, id, self.stage)?;
+            let text = lookup(&*self.schemas, id, self.received, self.stage)?;
             let schema = AvroType::parse_writer(&text.text, &text.references)
                 .and_then(|avro| self.table.insert(avro))
                 .map_err(|error| error.to_string());

@@ -81,7 +81,7 @@ impl InputDecoder {
         let end = range.end.min(records.len());
         let expected = end.saturating_sub(range.start);
         for part in [&mut self.key, &mut self.value].into_iter().flatten() {
-            part.begin(expected, utf8);
+            part.begin(expected, utf8, records.received());
         }
         let mut skip = skip.iter().copied().skip_while(|index| *index < range.start).peekable();
         let mut decoded = Decoded {

@@ -1,5 +1,7 @@
 //! Decoding of a port's key or value.
 
+use std::time::Instant;
+
 use arrow_array::ArrayRef;
 
 use crate::codec::avro::decode::Utf8;
@@ -45,10 +47,11 @@ pub(crate) struct PartArray {
 }
 
 impl PartDecoder {
-    pub(crate) fn begin(&mut self, rows: usize, utf8: Utf8) {
+    /// `received`: when the records came, if that is known.
+    pub(crate) fn begin(&mut self, rows: usize, utf8: Utf8, received: Option<Instant>) {
         match self {
-            Self::Avro(part) => part.typed.begin(rows, utf8),
-            Self::Dynamic(part) => part.begin(rows, utf8),
+            Self::Avro(part) => part.begin(rows, utf8, received),
+            Self::Dynamic(part) => part.begin(rows, utf8, received),
             Self::Json(part) => part.typed.begin(rows, utf8),
             Self::Plain(part) => part.typed.begin(rows, utf8),
             Self::Raw(part) => part.typed.begin(rows, utf8),
@@ -104,7 +107,7 @@ impl Typed {
         Self { columns, stage, utf8: Utf8::AtEnd, trail: Trail::default() }
     }
 
-    fn begin(&mut self, rows: usize, utf8: Utf8) {
+    pub(super) fn begin(&mut self, rows: usize, utf8: Utf8) {
         self.columns.clear();
         self.columns.reserve(rows);
         self.utf8 = utf8;

@@ -106,7 +106,7 @@ impl MemorySchemas {
 }
 
 impl WriterSchemas for MemorySchemas {
-    fn get(&self, id: u32) -> WriterSchema {
+    fn get(&self, id: u32, _: Option<std::time::Instant>) -> WriterSchema {
         self.0.get(&id).cloned().unwrap_or_else(|| WriterSchema::Unknown("not found".to_owned()))
     }
 }

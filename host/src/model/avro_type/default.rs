@@ -39,7 +39,7 @@ impl Writer<'_> {
                 _ => return Err(mismatch("null", json)),
             },
             AvroType::Boolean => {
-                self.out.push(u8::from(json.as_bool().ok_or_else(|| mismatch("boolean", json))?))
+                self.out.push(u8::from(json.as_bool().ok_or_else(|| mismatch("boolean", json))?));
             }
             AvroType::Int | AvroType::Date | AvroType::TimeMillis => {
                 let value = json.as_i64().and_then(|v| i32::try_from(v).ok());

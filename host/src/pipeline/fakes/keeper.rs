@@ -99,7 +99,7 @@ impl StateKeeper for FakeKeeper {
 
     fn progress(&self, partition: Partition) -> Option<RestoreProgress> {
         let rounds = *self.0.lock().restoring.get(&partition)?;
-        Some(RestoreProgress { records: 0, bytes: 0, records_left: Some(u64::from(rounds)) })
+        Some(RestoreProgress { records_left: Some(u64::from(rounds)), ..RestoreProgress::default() })
     }
 
     fn close(&mut self, partition: Partition, state: StateSlot) {

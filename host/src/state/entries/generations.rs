@@ -1,8 +1,10 @@
 //! From the overlay to the committed value, and from there to disk.
 
+use crate::state::entries::ENTRY_BYTES;
 use crate::state::entries::Entries;
 use crate::state::entries::Id;
 use crate::state::entries::Slot;
+use crate::state::entries::together::TOGETHER;
 
 /// Takes a stored key and the value to write, none to delete.
 pub(in crate::state) type Emit<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>);
@@ -10,9 +12,12 @@ pub(in crate::state) type Emit<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>);
 impl Entries {
     /// The keys that the open cycle changed, with their values. `visit` says whether to go on.
     pub(in crate::state) fn changes(&self, mut visit: impl FnMut(&[u8], Option<&[u8]>) -> bool) -> bool {
-        self.touched.iter().all(|id| {
-            let entry = self.entry(*id);
-            entry.is_unchanged() || visit(entry.key.bytes(), entry.overlay.bytes())
+        self.touched.chunks(TOGETHER).all(|ids| {
+            self.approach(ids);
+            ids.iter().all(|id| {
+                let entry = self.entry(*id);
+                entry.is_unchanged() || visit(entry.key.bytes(), entry.overlay.bytes())
+            })
         })
     }
 
@@ -21,34 +26,44 @@ impl Entries {
     pub(in crate::state) fn commit(&mut self, emit: Emit<'_>) -> u64 {
         let mut touched = std::mem::take(&mut self.touched);
         let mut changed = 0;
-        let (live, flushed) = (self.live, self.flushed);
-        for id in touched.drain(..) {
-            let entry = self.entry_mut(id);
-            if entry.is_unchanged() {
-                entry.overlay = Slot::Unset;
-                continue;
-            }
-            changed += 1;
-            if entry.dirty > flushed && entry.dirty < live && !entry.drained {
-                emit(entry.key.bytes(), entry.committed.bytes());
-            }
-            let new = std::mem::take(&mut entry.overlay);
-            let old = std::mem::replace(&mut entry.committed, new);
-            let (old_len, new_len) = (old.len(), entry.committed.len());
-            let key_len = entry.key.bytes().len();
-            let first = entry.dirty != live;
-            entry.dirty = live;
-            entry.drained = false;
-            self.heap_bytes -= old.heap_bytes();
-            if first {
-                self.dirty.push(id);
-                self.dirty_bytes += key_len + new_len;
-            } else {
-                self.dirty_bytes = (self.dirty_bytes + new_len).saturating_sub(old_len);
+        for ids in touched.chunks(TOGETHER) {
+            self.approach(ids);
+            for id in ids {
+                changed += u64::from(self.commit_entry(*id, emit));
             }
         }
+        touched.clear();
         self.touched = touched;
         changed
+    }
+
+    /// Whether its value has changed.
+    #[inline]
+    fn commit_entry(&mut self, id: Id, emit: Emit<'_>) -> bool {
+        let (live, flushed) = (self.live, self.flushed);
+        let entry = self.entry_mut(id);
+        if entry.is_unchanged() {
+            entry.overlay = Slot::Unset;
+            return false;
+        }
+        if entry.dirty > flushed && entry.dirty < live && !entry.drained {
+            emit(entry.key.bytes(), entry.committed.bytes());
+        }
+        let new = std::mem::take(&mut entry.overlay);
+        let old = std::mem::replace(&mut entry.committed, new);
+        let (old_len, new_len) = (old.len(), entry.committed.len());
+        let key_len = entry.key.bytes().len();
+        let first = entry.dirty != live;
+        entry.dirty = live;
+        entry.drained = false;
+        self.heap_bytes -= old.heap_bytes();
+        if first {
+            self.dirty.push(id);
+            self.dirty_bytes += key_len + new_len;
+        } else {
+            self.dirty_bytes = (self.dirty_bytes + new_len).saturating_sub(old_len);
+        }
+        true
     }
 
     /// Drops the overlay's values.
@@ -60,14 +75,14 @@ impl Entries {
         self.touched = touched;
     }
 
-    /// Bytes of keys and values that disk does not have.
+    /// About the memory of what disk does not have.
     pub(in crate::state) fn unflushed_bytes(&self) -> usize {
-        self.dirty_bytes + self.frozen_bytes
+        self.dirty_bytes() + self.frozen_bytes + self.frozen.len() * ENTRY_BYTES
     }
 
     /// The same without those that are being flushed.
     pub(in crate::state) fn dirty_bytes(&self) -> usize {
-        self.dirty_bytes
+        self.dirty_bytes + self.dirty.len() * ENTRY_BYTES
     }
 
     pub(in crate::state) fn has_dirty(&self) -> bool {

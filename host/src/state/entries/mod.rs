@@ -10,6 +10,7 @@
 mod eviction;
 mod generations;
 mod slot;
+mod together;
 
 use ahash::RandomState;
 use hashbrown::HashTable;

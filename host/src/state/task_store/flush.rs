@@ -30,6 +30,7 @@ use crate::state::local_record::LocalRecord;
 use crate::state::store::Store;
 use crate::state::sweep::Sweep;
 use crate::state::task_store::TaskStore;
+use crate::state::task_store::checkpoints::Checkpoints;
 use crate::state::timer_index::Places;
 use crate::state::ttl::SweptUntil;
 
@@ -56,6 +57,8 @@ pub(super) struct FlushState {
     last: Instant,
     /// How many have ended well.
     pub(super) count: u64,
+    /// Of the files on disk after the last one.
+    pub(super) disk_bytes: u64,
     backoff: Backoff,
     error: Option<DiskError>,
     /// A failure that the core was not told of yet.
@@ -65,7 +68,7 @@ pub(super) struct FlushState {
 enum Phase {
     Idle,
     Draining(Draining),
-    Ending { job: Pending<Result<(), DiskError>>, record: LocalRecord },
+    Ending { job: Pending<Result<u64, DiskError>>, record: LocalRecord },
     Broken { retry_at: Instant },
     Reopening(Pending<Result<Disk, DiskError>>),
 }
@@ -90,12 +93,13 @@ enum Effort {
 
 impl FlushState {
     /// Of a folder that was flushed just now.
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, disk_bytes: u64) -> Self {
         Self {
             phase: Phase::Idle,
             dirty_since: None,
             last: now,
             count: 0,
+            disk_bytes,
             backoff: Backoff::for_outage(),
             error: None,
             unreported: None,
@@ -113,6 +117,10 @@ impl FlushState {
             return commit(&mut |_, _| {});
         };
         draining.fill(disk, |batch| commit(&mut |key, value| batch.set(family, key, value)))
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
     }
 
     /// What went wrong last, in words.
@@ -157,7 +165,7 @@ impl TaskStore {
         }
     }
 
-    fn is_dirty(&self) -> bool {
+    pub(super) fn is_dirty(&self) -> bool {
         self.stores.iter().any(|store| store.entries.has_dirty()) || self.timers.has_live()
     }
 
@@ -176,10 +184,11 @@ impl TaskStore {
     /// Housekeeping; see the port.
     pub(super) fn upkeep(&mut self) -> Result<(), StateFailure> {
         let now = self.host.clock.now();
-        if matches!(self.flush.phase, Phase::Idle) && self.flush_is_due(now) {
+        if self.flush.is_idle() && self.flush_is_due(now) {
             self.start_flush();
         }
         self.advance_flush(Effort::Some);
+        self.advance_checkpoint();
         self.advance_sweep();
         self.make_room();
         match self.flush.unreported.take() {
@@ -193,6 +202,13 @@ impl TaskStore {
         let runs = matches!(self.flush.phase, Phase::Draining(_) | Phase::Ending { .. });
         if runs && self.unflushed_bytes() > self.share.fair_bytes().max(UNFLUSHED_BYTES_MIN) / 4 * 3 {
             self.advance_flush(Effort::Until(Instant::now() + ROOM_WAIT_MAX));
+        }
+    }
+
+    /// Starts a flush before its time, as soon as none runs and no cycle is open.
+    pub(super) fn flush_soon(&mut self) {
+        if self.flush.is_idle() {
+            self.start_flush();
         }
     }
 
@@ -233,7 +249,8 @@ impl TaskStore {
                     self.flush.phase = Phase::Ending { job, record };
                     false
                 }
-                Some(Ok(())) => {
+                Some(Ok(disk_bytes)) => {
+                    self.flush.disk_bytes = disk_bytes;
                     self.flush_ended(&record);
                     false
                 }
@@ -306,7 +323,7 @@ impl TaskStore {
             FailPoint::FlushWritten.reach();
             disk.flush()?;
             FailPoint::FlushDurable.reach();
-            Ok(())
+            Ok(disk.bytes())
         };
         match self.host.flushing.run(job) {
             Some(job) => {
@@ -349,7 +366,8 @@ impl TaskStore {
     /// Opens the database anew, once it is time and nobody else has it.
     fn reopen(&mut self, retry_at: Instant, effort: Effort) -> bool {
         let is_due = effort == Effort::All || self.host.clock.now() >= retry_at;
-        let is_free = !self.stores.iter().any(|store| store.sweep.as_ref().is_some_and(Sweep::is_looking));
+        let is_free = !self.stores.iter().any(|store| store.sweep.as_ref().is_some_and(Sweep::is_looking))
+            && !self.checkpoints.as_ref().is_some_and(Checkpoints::is_taking);
         if !is_due || !is_free {
             self.flush.phase = Phase::Broken { retry_at };
             return false;
@@ -378,9 +396,7 @@ impl TaskStore {
         for _ in 0..3 {
             self.advance_flush(Effort::All);
             let flushes = self.flush.count;
-            if matches!(self.flush.phase, Phase::Idle) {
-                self.start_flush();
-            }
+            self.flush_soon();
             self.advance_flush(Effort::All);
             if self.flush.count > flushes && !self.is_dirty() {
                 FailPoint::Closed.reach();
@@ -396,14 +412,17 @@ impl TaskStore {
 impl Drop for TaskStore {
     /// The folder is free when this returns: no job has it any more.
     fn drop(&mut self) {
+        if let Some(checkpoints) = &mut self.checkpoints {
+            checkpoints.rest();
+        }
         for store in &mut self.stores {
             if let Some(sweep) = &mut store.sweep {
                 sweep.rest();
             }
         }
         let job = match std::mem::replace(&mut self.flush.phase, Phase::Idle) {
-            Phase::Draining(Draining { job, .. }) => job,
-            Phase::Ending { job, .. } => Some(job),
+            Phase::Draining(Draining { job, .. }) => job.map(|job| job.wait()),
+            Phase::Ending { job, .. } => Some(job.wait().map(drop)),
             Phase::Reopening(job) => {
                 // What it opened is closed again.
                 drop(job.wait());
@@ -411,7 +430,7 @@ impl Drop for TaskStore {
             }
             Phase::Idle | Phase::Broken { .. } => None,
         };
-        if let Some(Err(error)) = job.map(|job| job.wait()) {
+        if let Some(Err(error)) = job {
             tracing::debug!(%error, "the flush that was given up had failed");
         }
     }

@@ -9,8 +9,10 @@
 //! meta     event clocks, schemas, the first watermark: written when the cycle ends
 //! flush    from the cache to disk, in the background
 //! sweep    deletes what has expired
+//! checkpoints   copies for other hosts, in the background
 //! ```
 
+mod checkpoints;
 mod cycle;
 mod flush;
 mod meta;
@@ -36,9 +38,12 @@ use crate::model::state::ScanPage;
 use crate::model::state::StateTimes;
 use crate::model::state::StoreIndex;
 use crate::model::state::TimeDomain;
+use crate::model::status::RestoreProgress;
+use crate::model::status::StateFigures;
 use crate::pipeline::state_ports::Change;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
+use crate::state::checkpoint::CheckpointName;
 use crate::state::directory::TaskFolder;
 use crate::state::disk::Disk;
 use crate::state::disk::DiskError;
@@ -51,6 +56,7 @@ use crate::state::local_record::LocalRecord;
 use crate::state::memory::Share;
 use crate::state::store::LoadError;
 use crate::state::store::Store;
+use crate::state::task_store::checkpoints::Checkpoints;
 use crate::state::task_store::flush::FlushState;
 use crate::state::task_store::meta::MetaState;
 use crate::state::timer_index::TimerIndex;
@@ -73,6 +79,11 @@ pub(super) struct TaskStore {
     /// Keys and values of the overlay.
     overlay_bytes: u64,
     flush: FlushState,
+    /// None on a host without an object store.
+    checkpoints: Option<Checkpoints>,
+    /// The checkpoint that the folder was filled from, if it was.
+    origin: Option<CheckpointName>,
+    restored: Arc<RestoreProgress>,
     share: Share,
     scratch: Scratch,
     /// None while it is opened anew after a failure.
@@ -103,6 +114,9 @@ struct Undo {
 #[derive(Default)]
 struct Scratch {
     ids: Vec<Id>,
+    /// Entries of the keys that were read last, and the store that they are of.
+    read: Vec<Id>,
+    read_of: usize,
     unknown: Vec<Id>,
     key: Vec<u8>,
 }
@@ -114,6 +128,8 @@ pub(super) struct Restored {
     pub(super) layout: Arc<Layout>,
     pub(super) swept: Vec<SweptUntil>,
     pub(super) record: LocalRecord,
+    pub(super) origin: Option<CheckpointName>,
+    pub(super) progress: RestoreProgress,
     pub(super) disk: Disk,
     pub(super) folder: TaskFolder,
 }
@@ -121,8 +137,11 @@ pub(super) struct Restored {
 impl TaskStore {
     /// Reads what a task needs at once: schemas, clocks, where timers begin.
     pub(super) fn open(restored: Restored) -> Result<Self, StateFailure> {
-        let Restored { host, task, layout, swept, record, disk, folder } = restored;
-        let failed = |error: DiskError| storage(&task, error);
+        let Restored { host, task, layout, swept, record, origin, progress, disk, folder } = restored;
+        let failed = |error: DiskError| {
+            given_up(&host, &task, &folder, origin, &error);
+            storage(&task, error)
+        };
         let seen = meta::read(&disk, &layout).map_err(failed)?;
         let mut stores = Vec::with_capacity(layout.stores.len());
         for (index, (store, swept)) in layout.stores.iter().zip(swept).enumerate() {
@@ -131,7 +150,12 @@ impl TaskStore {
         }
         let timers = TimerIndex::open(&disk).map_err(failed)?;
         let share = Share::new(&host.memory);
-        let flush = FlushState::new(host.clock.now());
+        let now = host.clock.now();
+        let flush = FlushState::new(now, disk.bytes());
+        let meta_log = layout.stores.get(layout.meta()).and_then(|meta| record.changelogs.get(&meta.name));
+        let checkpoints = host.checkpoints.as_ref().zip(meta_log).map(|(parts, meta_log)| {
+            Checkpoints::new(Arc::clone(&parts.store), &task, meta_log.topic_id.clone(), &folder, now)
+        });
         let meta = MetaState::new(&task.manifest, &seen);
         let invocation = Invocation { touched: vec![0; stores.len()], ..Invocation::default() };
         Ok(Self {
@@ -146,6 +170,9 @@ impl TaskStore {
             invocation,
             overlay_bytes: 0,
             flush,
+            checkpoints,
+            origin,
+            restored: Arc::new(progress),
             share,
             scratch: Scratch::default(),
             disk: Some(Arc::new(disk)),
@@ -185,11 +212,8 @@ impl TaskStore {
         }
     }
 
-    /// What lies on disk cannot be trusted once a part of it was found damaged.
     fn disk_failed(&self, error: DiskError) -> StateFailure {
-        if matches!(error, DiskError::Corrupt(_)) {
-            self.folder.distrust();
-        }
+        given_up(&self.host, &self.task, &self.folder, self.origin, &error);
         storage(&self.task, error)
     }
 
@@ -324,7 +348,31 @@ impl TaskState for TaskStore {
         self.upkeep()
     }
 
+    fn figures(&self) -> StateFigures {
+        StateFigures {
+            memory_bytes: self.bytes() as u64,
+            unflushed_bytes: self.unflushed_bytes(),
+            disk_bytes: self.flush.disk_bytes,
+            checkpoint: self.checkpoints.as_ref().map(|checkpoints| checkpoints.figures.clone()),
+            restored: Arc::clone(&self.restored),
+        }
+    }
+
     fn close(self: Box<Self>) -> Result<(), StateFailure> {
         self.close_folder()
+    }
+}
+
+/// What was found damaged is not to be used again: neither the folder, nor the checkpoint it came from.
+fn given_up(
+    host: &StateHost,
+    task: &TaskSpec,
+    folder: &TaskFolder,
+    origin: Option<CheckpointName>,
+    error: &DiskError,
+) {
+    folder.failed(error);
+    if let (DiskError::Corrupt(_), Some(name)) = (error, origin) {
+        host.suspect(task, name);
     }
 }

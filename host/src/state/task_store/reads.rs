@@ -16,7 +16,7 @@ impl TaskStore {
     ) -> Result<(), StateFailure> {
         let index = self.user_store(store)?;
         self.make_room();
-        let mut ids = std::mem::take(&mut self.scratch.ids);
+        let mut ids = std::mem::take(&mut self.scratch.read);
         let mut unknown = std::mem::take(&mut self.scratch.unknown);
         ids.clear();
         unknown.clear();
@@ -26,11 +26,12 @@ impl TaskStore {
             store
                 .check_key(key)
                 .map_err(|why| StateFailure::Keys(format!("key {at} is malformed: {why}")))?;
-            let id = store.entries.find_or_insert(key);
-            if store.entries.visible(id) == Visible::Unknown {
-                unknown.push(id);
+        }
+        store.entries.find_or_insert_all(keys.iter().flatten(), &mut ids);
+        for id in &ids {
+            if store.entries.visible(*id) == Visible::Unknown {
+                unknown.push(*id);
             }
-            ids.push(id);
         }
         self.load(index, &unknown)?;
         if let Some(store) = self.stores.get(index) {
@@ -38,7 +39,8 @@ impl TaskStore {
                 values.push(store.body(*id));
             }
         }
-        self.scratch.ids = ids;
+        self.scratch.read = ids;
+        self.scratch.read_of = index;
         self.scratch.unknown = unknown;
         Ok(())
     }

@@ -28,8 +28,11 @@ impl TaskStore {
         let Some(store) = self.stores.get_mut(index) else { return Ok(()) };
         let mut overlay = self.overlay_bytes;
         self.invocation.undo.reserve(keys.len());
+        // What is written was read before, mostly, and in the same order.
+        let read = if self.scratch.read_of == index { &*self.scratch.read } else { &[] };
         for (at, key) in keys.iter().enumerate() {
-            let id = store.entries.find_or_insert(key.unwrap_or_default());
+            let likely = read.get(at).copied();
+            let id = store.entries.find_at_or_insert(likely, key.unwrap_or_default());
             let body = values.and_then(|values| values.get(at));
             let old = store.stage(id, body);
             overlay = overlay

@@ -16,7 +16,9 @@ use crate::pipeline::state_ports::ValueSchemas;
 use crate::pipeline::state_ports::ValueUpgrade;
 use crate::state::host::StateClock;
 
+pub(super) use rig::CHECKPOINT_MS;
 pub(super) use rig::Rig;
+pub(super) use rig::temporary;
 
 /// A clock that tests set.
 #[derive(Debug)]

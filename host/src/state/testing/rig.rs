@@ -2,9 +2,13 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::time::Duration;
+use std::time::Instant;
 
+use object_store::ObjectStore;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::model::binaries::BinariesBuf;
 use crate::model::ids::PipelineId;
@@ -20,17 +24,19 @@ use crate::model::state::ScanPage;
 use crate::model::state::StateTimes;
 use crate::model::state::StoreIndex;
 use crate::model::state::TimeDomain;
+use crate::model::status::CheckpointFigures;
+use crate::model::status::RestoreSource;
 use crate::pipeline::state_ports::ChangelogIndex;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
+use crate::state::checkpoint::CheckpointStore;
 use crate::state::directory::ChangelogBounds;
 use crate::state::host::StateHost;
 use crate::state::host::StateSettings;
 use crate::state::host::TaskSpec;
 use crate::state::restore::ChangelogRecord;
-use crate::state::restore::RestoreMeter;
-use crate::state::restore::RestoreSource;
 use crate::state::restore::RestoreTarget;
+use crate::state::restore_meter::RestoreMeter;
 use crate::state::task_store::TaskStore;
 use crate::state::testing::TestClock;
 use crate::state::testing::TestSchemas;
@@ -51,20 +57,50 @@ pub(in crate::state) struct Rig {
     pub(in crate::state) delete_retention: Duration,
     pub(in crate::state) state: Option<Box<TaskStore>>,
     pub(in crate::state) folder: TempDir,
+    pub(in crate::state) meter: Arc<RestoreMeter>,
 }
+
+/// How long a test waits for background work.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Checkpoints of rigs are due this often.
+pub(in crate::state) const CHECKPOINT_MS: u64 = 60_000;
+
+/// A folder, in memory where the machine offers that: the tests flush thousands of times.
+pub(in crate::state) fn temporary() -> TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    folder.expect("a folder")
+}
+
+/// Does the work of object stores.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
+});
 
 impl Rig {
     /// A task without any state yet, opened.
     pub(in crate::state) fn new(manifest: Manifest, memory_bytes: u64) -> Self {
-        // In memory where the machine offers that: the tests flush thousands of times.
-        let memory = std::path::Path::new("/dev/shm");
-        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        let folder = folder.expect("a folder");
         let clock = Arc::new(TestClock::new());
+        let mut rig = Self::closed(manifest, memory_bytes, clock, None);
+        rig.open();
+        rig
+    }
+
+    /// A host without the task, with checkpoints in an object store if there is one.
+    pub(in crate::state) fn closed(
+        manifest: Manifest,
+        memory_bytes: u64,
+        clock: Arc<TestClock>,
+        objects: Option<Arc<dyn ObjectStore>>,
+    ) -> Self {
+        let folder = temporary();
         let settings = StateSettings { memory_bytes, ..StateSettings::new(folder.path().to_owned()) };
-        let host = StateHost::start(settings, clock.clone()).expect("threads");
+        let store = objects
+            .map(|objects| Arc::new(CheckpointStore::new(objects, "some/prefix", RUNTIME.handle().clone())));
+        let host = StateHost::start(settings, clock.clone(), store).expect("threads");
         let logs = vec![Log::new(); manifest.state.len() + 2];
-        let mut rig = Self {
+        Self {
             host,
             clock,
             manifest,
@@ -73,9 +109,8 @@ impl Rig {
             delete_retention: Duration::from_secs(86_400),
             state: None,
             folder,
-        };
-        rig.open();
-        rig
+            meter: Arc::default(),
+        }
     }
 
     pub(in crate::state) fn spec(&self) -> TaskSpec {
@@ -87,6 +122,7 @@ impl Rig {
             partition: Partition(3),
             manifest: Arc::new(self.manifest.clone()),
             delivery: Delivery::ExactlyOnce,
+            checkpoint_interval: Duration::from_millis(CHECKPOINT_MS),
             schemas: Arc::new(TestSchemas),
         }
     }
@@ -103,11 +139,12 @@ impl Rig {
     }
 
     pub(in crate::state) fn target(&self) -> Result<RestoreTarget, StateFailure> {
-        RestoreTarget::open(&self.host, self.spec(), self.bounds(), Arc::new(RestoreMeter::default()))
+        RestoreTarget::open(&self.host, self.spec(), self.bounds(), Arc::clone(&self.meter))
     }
 
     /// Restores the state; gives from what, and how many records were read.
     pub(in crate::state) fn open(&mut self) -> (RestoreSource, usize) {
+        self.meter = Arc::default();
         let mut target = self.target().expect("a folder that can be opened");
         let source = target.source();
         let mut read = 0;
@@ -235,5 +272,23 @@ impl Rig {
             self.state().tick().expect("flushed");
             std::thread::yield_now();
         }
+    }
+
+    /// Lets time pass and the task tick until a checkpoint was tried; whether it was written.
+    pub(in crate::state) fn checkpoint(&mut self) -> bool {
+        self.clock.pass(CHECKPOINT_MS);
+        let tried = |figures: CheckpointFigures| figures.written + figures.failed;
+        let before = tried(self.checkpoints());
+        let until = Instant::now() + PATIENCE;
+        while tried(self.checkpoints()) == before {
+            self.state().tick().expect("the disk is fine");
+            assert!(Instant::now() < until, "no checkpoint was tried");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.checkpoints().failure.is_none()
+    }
+
+    pub(in crate::state) fn checkpoints(&mut self) -> CheckpointFigures {
+        self.state().figures().checkpoint.expect("there is an object store")
     }
 }

@@ -1,10 +1,13 @@
 //! Random work against a model made of ordered maps: whatever is done in whatever order, with
-//! flushes, restarts and lost disks in between, reads, scans, timers and changelogs agree with it.
+//! flushes, checkpoints, restarts and lost disks in between, reads, scans, timers and changelogs agree with it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use object_store::local::LocalFileSystem;
 use proptest::prelude::*;
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::model::ids::PortIndex;
 use crate::model::state::EventClock;
@@ -13,8 +16,10 @@ use crate::model::state::TimeDomain;
 use crate::pipeline::state_ports::TaskState;
 use crate::state::host::StateClock;
 use crate::state::testing::Rig;
+use crate::state::testing::TestClock;
 use crate::state::testing::manifest;
 use crate::state::testing::state_key;
+use crate::state::testing::temporary;
 
 const PLAIN: u32 = 0;
 const SCANNED: u32 = 1;
@@ -40,6 +45,7 @@ enum Step {
     Abort,
     Tick,
     Flush,
+    Checkpoint,
     Restart { how: How },
 }
 
@@ -82,6 +88,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Abort),
         4 => Just(Step::Tick),
         2 => Just(Step::Flush),
+        1 => Just(Step::Checkpoint),
         1 => prop_oneof![Just(How::Closed), Just(How::Dropped), Just(How::DiskLost), Just(How::ClosedWithGaps)]
             .prop_map(|how| Step::Restart { how }),
     ]
@@ -108,6 +115,8 @@ struct Model {
     kept: World,
     committed: World,
     writes: u32,
+    /// Where checkpoints lie, from which lost disks are filled.
+    _objects: TempDir,
 }
 
 impl Model {
@@ -119,9 +128,12 @@ impl Model {
             { "name": "by-clock", "value": { "v": 1 }, "ttl": { "ms": TTL_MS, "time": "processing" } },
         ]));
         // So little that entries are evicted and flushes begin by themselves.
-        let rig = Rig::new(manifest, 1 << 20);
+        let objects = temporary();
+        let store = LocalFileSystem::new_with_prefix(objects.path()).expect("a folder");
+        let mut rig = Rig::closed(manifest, 1 << 20, Arc::new(TestClock::new()), Some(Arc::new(store)));
+        rig.open();
         let (staged, kept, committed) = Default::default();
-        let mut model = Self { rig, staged, kept, committed, writes: 0 };
+        let mut model = Self { rig, staged, kept, committed, writes: 0, _objects: objects };
         model.begin();
         model
     }
@@ -251,6 +263,11 @@ impl Model {
             Step::Flush => {
                 self.commit();
                 self.rig.flush();
+                self.begin();
+            }
+            Step::Checkpoint => {
+                self.commit();
+                assert!(self.rig.checkpoint(), "no trouble");
                 self.begin();
             }
             Step::Restart { how } => {

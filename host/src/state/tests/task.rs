@@ -9,10 +9,10 @@ use crate::model::state::Scan;
 use crate::model::state::StateTimes;
 use crate::model::state::StoreIndex;
 use crate::model::state::TimeDomain;
+use crate::model::status::RestoreSource;
 use crate::pipeline::state_ports::ChangelogIndex;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
-use crate::state::restore::RestoreSource;
 use crate::state::testing::Rig;
 use crate::state::testing::binaries;
 use crate::state::testing::manifest;
@@ -220,4 +220,59 @@ fn values_are_given_out_in_the_schema_of_the_manifest() {
     let Err(StateFailure::Stop(stop)) = target.finish() else { panic!("it was opened") };
     assert_eq!(stop.code.0, "state-schema-unresolvable");
     assert!(stop.message.contains("`scanned`") && stop.message.contains("3 is newer than 2"), "{stop}");
+}
+
+#[test]
+fn a_long_changelog_is_restored_as_a_short_one_is() {
+    let mut rig = rig();
+    let keys: Vec<Vec<u8>> = (0..3000).map(|n: u32| state_key(&n.to_be_bytes(), b"")).collect();
+    for round in 0..8_u8 {
+        rig.begin(None);
+        for (n, key) in keys.iter().enumerate() {
+            match n % 8 == usize::from(round) {
+                true => rig.delete(0, key),
+                false => rig.put(0, key, &[round, n as u8]),
+            }
+        }
+        rig.state().keep();
+        rig.commit();
+    }
+    rig.close();
+    std::fs::remove_dir_all(rig.folder.path()).expect("removed");
+    let (source, read) = rig.open();
+    assert_eq!((source, read), (RestoreSource::Empty, 8 * keys.len() + 1), "with a schema");
+    for reopened in [false, true] {
+        if reopened {
+            rig.close();
+            assert_eq!(rig.open(), (RestoreSource::Folder, 0));
+        }
+        rig.begin(None);
+        for (n, key) in keys.iter().enumerate() {
+            let expected = (n % 8 != 7).then(|| vec![7, n as u8]);
+            assert_eq!(rig.get(0, key), expected, "key {n}");
+        }
+        rig.state().keep();
+    }
+}
+
+#[test]
+fn what_was_read_last_says_nothing_of_what_is_written_next() {
+    let mut rig = rig();
+    let key = |n: u32| state_key(&n.to_be_bytes(), b"");
+    let (read, written): (Vec<_>, Vec<_>) =
+        ((0..200).map(key).collect(), (100..300).rev().map(key).collect());
+    rig.begin(None);
+    for (store, value) in [(0, b"zero"), (1, b"one!")] {
+        let mut values = BinariesBuf::default();
+        let keys = binaries(read.iter().map(Vec::as_slice));
+        rig.state().get_many(StoreIndex(0), keys.as_ref(), &mut values).expect("read");
+        let keys = binaries(written.iter().map(Vec::as_slice));
+        let values = binaries(written.iter().map(|_| value.as_slice()));
+        rig.state().put_many(StoreIndex(store), keys.as_ref(), values.as_ref()).expect("written");
+    }
+    for n in 0..300 {
+        let expected = |value: &[u8]| (n >= 100).then(|| value.to_vec());
+        assert_eq!(rig.get(0, &key(n)), expected(b"zero"), "key {n}");
+        assert_eq!(rig.get(1, &key(n)), expected(b"one!"), "key {n}");
+    }
 }

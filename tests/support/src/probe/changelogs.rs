@@ -16,6 +16,9 @@ use crate::probe::model::Model;
 use crate::probe::model::Written;
 use crate::test_pipeline::TestPipeline;
 
+/// Key of the record, and the suffix that the transform gave.
+type StateKey = (String, Vec<u8>);
+
 /// Key and suffix, with the newest value.
 type Entries = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
@@ -80,28 +83,24 @@ impl Changelog {
         &self,
         partition: usize,
         decode: impl Fn(&[u8]) -> Result<i64>,
-    ) -> Result<BTreeMap<(String, Vec<u8>), i64>> {
+    ) -> Result<BTreeMap<StateKey, i64>> {
         let entries = self.partitions[partition].iter();
         entries.map(|(key, body)| Ok((key.clone(), decode(body)?))).collect()
     }
 
     /// Whether it holds exactly these numbers.
-    fn is(&self, partition: usize, expected: BTreeMap<(String, Vec<u8>), i64>) -> Result<()> {
+    fn is(&self, partition: usize, expected: BTreeMap<StateKey, i64>) -> Result<()> {
         same(self.store, partition, &self.decoded(partition, long)?, &expected)
     }
 
     /// The same of times.
-    fn is_at(&self, partition: usize, expected: BTreeMap<(String, Vec<u8>), i64>) -> Result<()> {
+    fn is_at(&self, partition: usize, expected: BTreeMap<StateKey, i64>) -> Result<()> {
         let time = |body: &[u8]| Ok(i64::from_be_bytes(body.try_into().context("a time of 8 bytes")?));
         same(self.store, partition, &self.decoded(partition, time)?, &expected)
     }
 
     /// Whether it holds everything that has not expired, and nothing that was never there.
-    fn fades(
-        &self,
-        partition: usize,
-        expected: &BTreeMap<(String, Vec<u8>), (Option<i64>, bool)>,
-    ) -> Result<()> {
+    fn fades(&self, partition: usize, expected: &BTreeMap<StateKey, (Option<i64>, bool)>) -> Result<()> {
         let found = &self.partitions[partition];
         for (key, (value, is_expired)) in expected {
             let body = found.get(key);

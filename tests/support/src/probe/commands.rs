@@ -103,8 +103,8 @@ impl Iterator for Commands {
             share -= weight;
         }
         let value = match operation {
-            // Some of them for a time that has passed.
-            Operation::Register => at + self.random.random_range(-1_500..4_500),
+            // From the next move of the watermark on.
+            Operation::Register => self.now + self.random.random_range(-800..4_500),
             Operation::MapScan | Operation::FadingScan => self.random.random_range(1..6),
             _ => self.random.random_range(-1_000..1_000),
         };

@@ -26,19 +26,19 @@ pub(super) fn check(files: &[SourceFile], code: impl Fn(&SourceFile) -> String) 
         match lifted {
             Some(number) if !allowed => {
                 let what = "lifts `unsafe_code`, and is not among the files that may";
-                let mend = "use a crate with a safe call; where there is none, add the file and why to xtask/src/tidy/unsafe_code.rs";
+                let mend = "use a crate with a safe call; where there is none, add the file and why to xtask/src/tidy/unsafe_files.rs";
                 found.push(Violation::new(&file.path, number, what, mend));
             }
             None if allowed => {
                 let what = "may lift `unsafe_code`, and does not";
-                found.push(Violation::new(&file.path, 1, what, "take it off xtask/src/tidy/unsafe_code.rs"));
+                found.push(Violation::new(&file.path, 1, what, "take it off xtask/src/tidy/unsafe_files.rs"));
             }
             _ => {}
         }
     }
     for (path, _) in ALLOWED {
         if !files.iter().any(|file| file.path == *path) {
-            let mend = "take it off xtask/src/tidy/unsafe_code.rs";
+            let mend = "take it off xtask/src/tidy/unsafe_files.rs";
             found.push(Violation::new(path, 1, "may lift `unsafe_code`, and is gone", mend));
         }
     }
