@@ -182,9 +182,14 @@ pub(crate) fn letters() -> BadRecordPolicy {
 /// A driver over the world, without state, which owns partitions 0 and 1 after its first turn. Commits
 /// at once.
 pub(crate) fn driver(world: &Shared, policy: BadRecordPolicy) -> TestDriver {
+    assigned(world, Rig::echo().policy(policy))
+}
+
+/// A driver of which two partitions are assigned.
+pub(crate) fn assigned(world: &Shared, rig: Rig) -> TestDriver {
     let assigned = SourceEvent::Assigned(vec![partition(0), partition(1)]);
     world.borrow_mut().events.push_front(assigned);
-    let mut driver = Rig::echo().policy(policy).join(world);
+    let mut driver = rig.join(world);
     driver.turn().expect("assigned");
     driver
 }

@@ -108,6 +108,11 @@ impl Rig {
         self
     }
 
+    /// Time stands until the test moves it.
+    pub(crate) fn test_clock(self) -> Self {
+        Self { test_clock: true, ..self }
+    }
+
     pub(crate) fn event_time(mut self, topic: &str, settings: EventTimeSettings) -> Self {
         self.inputs.get_mut(topic).expect("an input").event_time = Some(settings);
         self.test_clock = true;
