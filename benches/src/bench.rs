@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::figure::Figure;
 use crate::figures::boundary;
+use crate::figures::checkpoint;
 use crate::figures::codec;
 use crate::figures::count;
 use crate::figures::idle;
@@ -100,6 +101,11 @@ pub const BENCHES: &[Bench] = &[
             eprintln!("state: {stateful_ns:.1} ns a record with state, {stateless_ns:.1} ns without");
             Ok(vec![Figure::new("state_ns_per_update", update_ns, "ns")])
         },
+    },
+    Bench {
+        figures: checkpoint::FIGURES,
+        // Keys a tenth as many as of small values.
+        run: |extent, _| checkpoint::run((extent.state_keys / 10).max(1)),
     },
     Bench {
         figures: throughput::FIGURES,

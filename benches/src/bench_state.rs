@@ -1,11 +1,12 @@
-//! The host's keyed state in this process, beside no Kafka: its changelogs are taken to be empty, and
-//! what it would write to them is copied and dropped.
+//! The host's keyed state in this process, beside no Kafka: what it would write to its changelogs is
+//! copied and dropped.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use wasmill::codec::state_values::StateValues;
 use wasmill::model::ids::PipelineId;
 use wasmill::model::ids::PipelineName;
@@ -17,9 +18,11 @@ use wasmill::model::pipeline_spec::Delivery;
 use wasmill::model::position::Offset;
 use wasmill::model::position::Partition;
 use wasmill::model::state::StateTimes;
+use wasmill::model::status::RestoreSource;
 use wasmill::pipeline::state_ports::ChangelogIndex;
 use wasmill::pipeline::state_ports::StateSlot;
 use wasmill::pipeline::state_ports::TaskState;
+use wasmill::state::checkpoint::CheckpointStore;
 use wasmill::state::directory::ChangelogBounds;
 use wasmill::state::host::StateHost;
 use wasmill::state::host::StateSettings;
@@ -28,23 +31,52 @@ use wasmill::state::host::TaskSpec;
 use wasmill::state::restore::RestoreTarget;
 use wasmill::state::restore_meter::RestoreMeter;
 
+/// Where checkpoints go, and how often.
+#[derive(Clone)]
+pub struct Checkpoints {
+    pub store: Arc<CheckpointStore>,
+    pub interval: Duration,
+}
+
 /// State of one task.
 pub struct BenchState {
     /// Where a guest finds it.
     pub slot: StateSlot,
     bytes_max: u64,
     position: i64,
+    ends: Ends,
     /// Where changelog records are copied to, as a producer would.
     records: Vec<u8>,
 }
 
+/// Where the changelogs end that there would be.
+#[derive(Debug, Clone)]
+pub struct Ends(Vec<i64>);
+
+impl Ends {
+    /// Of empty ones.
+    #[must_use]
+    pub fn new(manifest: &Manifest) -> Self {
+        // The stores, timers, meta.
+        Self(vec![0; manifest.state.len() + 2])
+    }
+}
+
 impl BenchState {
-    /// An empty one in an empty folder, with the settings that a host has by default.
+    /// Restores it from a folder, or a checkpoint, with the settings that a host has by default.
     ///
     /// # Errors
     /// When the folder cannot be used.
-    pub fn open(manifest: &Arc<Manifest>, folder: &Path) -> anyhow::Result<Self> {
-        let host = StateHost::start(StateSettings::new(folder.to_owned()), Arc::new(SystemStateClock), None)?;
+    pub fn open(
+        manifest: &Arc<Manifest>,
+        folder: &Path,
+        ends: Ends,
+        checkpoints: Option<Checkpoints>,
+    ) -> anyhow::Result<(Self, RestoreSource)> {
+        let interval = checkpoints.as_ref().map_or(Duration::MAX, |checkpoints| checkpoints.interval);
+        let store = checkpoints.map(|checkpoints| checkpoints.store);
+        let settings = StateSettings::new(folder.to_owned());
+        let host = StateHost::start(settings, Arc::new(SystemStateClock), store)?;
         let task = TaskSpec {
             pipeline: PipelineId {
                 tenant: TenantName::new("default")?,
@@ -54,27 +86,32 @@ impl BenchState {
             manifest: Arc::clone(manifest),
             delivery: Delivery::ExactlyOnce,
             schemas: Arc::new(StateValues),
-            checkpoint_interval: Duration::from_secs(600),
+            checkpoint_interval: interval,
         };
-        // The stores, timers, meta.
-        let changelogs = 0..manifest.state.len() as u32 + 2;
-        let bounds = changelogs.map(|index| ChangelogBounds {
-            changelog: ChangelogIndex(index),
+        let bounds = (0..).map(ChangelogIndex).zip(&ends.0).map(|(changelog, end)| ChangelogBounds {
+            changelog,
             topic_id: "bench".to_owned(),
             start: Offset(0),
-            end: Offset(0),
+            end: Offset(*end),
             delete_retention: Duration::MAX,
         });
         let target = RestoreTarget::open(&host, task, bounds.collect(), Arc::new(RestoreMeter::default()))?;
-        Ok(Self {
+        let source = target.source();
+        let state = Self {
             slot: Some(target.finish()?),
             bytes_max: Limits::default().state_bytes_per_batch_max,
             position: 0,
+            ends,
             records: Vec::new(),
-        })
+        };
+        Ok((state, source))
     }
 
-    fn state(&mut self) -> anyhow::Result<&mut dyn TaskState> {
+    /// The state, while no guest has it.
+    ///
+    /// # Errors
+    /// When the guest has kept it.
+    pub fn state(&mut self) -> anyhow::Result<&mut dyn TaskState> {
         match &mut self.slot {
             Some(state) => Ok(state.as_mut()),
             None => anyhow::bail!("the guest has not given the state back"),
@@ -84,7 +121,7 @@ impl BenchState {
     /// Before an invocation.
     ///
     /// # Errors
-    /// When the guest has kept the state.
+    /// As of [`Self::state`].
     pub fn begin(&mut self, times: StateTimes) -> anyhow::Result<()> {
         let bytes_max = self.bytes_max;
         self.state()?.begin(times, bytes_max);
@@ -94,7 +131,7 @@ impl BenchState {
     /// After an invocation that went well.
     ///
     /// # Errors
-    /// As of [`Self::begin`].
+    /// As of [`Self::state`].
     pub fn keep(&mut self) -> anyhow::Result<()> {
         self.state()?.keep();
         Ok(())
@@ -106,21 +143,37 @@ impl BenchState {
     /// # Errors
     /// When the disk has failed.
     pub fn commit(&mut self, records: usize) -> anyhow::Result<usize> {
-        let mut copied = std::mem::take(&mut self.records);
-        copied.clear();
+        self.records.clear();
         self.position += i64::try_from(records)?;
-        let position = Offset(self.position);
-        let state = self.state()?;
+        let Self { slot, position, ends, records, .. } = self;
+        let state = slot.as_mut().context("the guest has not given the state back")?;
         let mut changed = 0;
+        let mut last = None;
         state.changes(&mut |change| {
-            copied.extend_from_slice(change.key);
-            copied.extend_from_slice(change.value.unwrap_or_default());
+            records.extend_from_slice(change.key);
+            records.extend_from_slice(change.value.unwrap_or_default());
             changed += 1;
+            // With the marker of the transaction in each log that it wrote to.
+            let more = 1 + i64::from(last != Some(change.changelog));
+            last = Some(change.changelog);
+            if let Some(end) = ends.0.get_mut(change.changelog.0 as usize) {
+                *end += more;
+            }
             ControlFlow::Continue(())
         });
-        state.committed(&[(PortIndex(0), position)]);
+        state.committed(&[(PortIndex(0), Offset(*position))]);
         state.tick()?;
-        self.records = copied;
         Ok(changed)
+    }
+
+    /// Brings everything to disk; gives where the changelogs end.
+    ///
+    /// # Errors
+    /// When the disk did not take it.
+    pub fn close(self) -> anyhow::Result<Ends> {
+        if let Some(state) = self.slot {
+            state.close()?;
+        }
+        Ok(self.ends)
     }
 }

@@ -103,6 +103,9 @@ impl TaskState for Constant {
     fn begin(&mut self, _: StateTimes, _: u64) {}
     fn keep(&mut self) {}
     fn undo(&mut self) {}
+    fn registered_event_min(&self) -> Option<i64> {
+        None
+    }
     fn next_due(&self, _: TimeDomain) -> Option<i64> {
         None
     }

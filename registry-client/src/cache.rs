@@ -84,7 +84,12 @@ pub enum Lookup {
     /// [`CacheLimits::unknown_ttl`] ago. Whether a record is bad for it, only [`SchemaCache::get_for`] says.
     Unknown(Arc<RegistryError>),
     /// The registry cannot be asked, since that time. It is tried again without limit: ask again.
-    Unavailable { since: SystemTime, error: Arc<RegistryError> },
+    Unavailable {
+        /// Of the first failure in a row.
+        since: SystemTime,
+        /// Of the last one.
+        error: Arc<RegistryError>,
+    },
 }
 
 /// Schemas by id, each fetched once however many ask, in the background.
@@ -117,6 +122,7 @@ impl SchemaCache {
         Self::with_limits(client, runtime, CacheLimits::default())
     }
 
+    /// The same with other limits.
     #[must_use]
     pub fn with_limits(client: RegistryClient, runtime: Handle, limits: CacheLimits) -> Self {
         Self {
@@ -128,6 +134,7 @@ impl SchemaCache {
         }
     }
 
+    /// What it asks.
     #[must_use]
     pub fn client(&self) -> &RegistryClient {
         &self.client
@@ -190,6 +197,7 @@ impl SchemaCache {
         self.entries.len()
     }
 
+    /// Whether nothing is held or under way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -73,6 +73,7 @@ struct ModeBody {
 }
 
 impl RegistryClient {
+    /// Settings of a client; an address is all that it needs.
     pub fn builder() -> RegistryClientBuilder {
         RegistryClientBuilder::default()
     }
@@ -95,6 +96,7 @@ impl RegistryClient {
         Self { transport: Arc::clone(&self.transport), retry }
     }
 
+    /// How often and how fast failed calls are repeated.
     #[must_use]
     pub fn retry(&self) -> &RetryPolicy {
         &self.retry
@@ -216,6 +218,10 @@ impl RegistryClient {
         Ok(body.compatibility)
     }
 
+    /// Sets the compatibility level of a subject, or of all that have none of their own.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; [`RegistryError::Invalid`] where the registry does not know the level.
     pub async fn set_compatibility_level(
         &self,
         scope: Scope<'_>,
@@ -241,6 +247,11 @@ impl RegistryClient {
         Ok(body.mode)
     }
 
+    /// Sets the mode of a subject, or of all that have none of their own.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; [`RegistryError::Invalid`] where the registry does not know the mode, or
+    /// does not allow the change.
     pub async fn set_mode(&self, scope: Scope<'_>, mode: Mode) -> Result<(), RegistryError> {
         let (path, of, topic) = setting("/mode", scope)?;
         let call = Call {

@@ -49,7 +49,9 @@ impl fmt::Display for CompatibilityLevel {
 /// Which versions a schema is checked against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Against {
+    /// The newest.
     Latest,
+    /// One, counted from 1.
     Version(u32),
     /// As many versions as the subject's level asks for. Not every registry has this route.
     Configured,
@@ -58,6 +60,7 @@ pub enum Against {
 /// The outcome of a compatibility check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompatibilityReport {
+    /// Whether it might be registered.
     pub compatible: bool,
     /// Why not, in the registry's words. Empty when compatible, or when the registry gives no reasons.
     pub messages: Vec<String>,
@@ -68,13 +71,18 @@ pub struct CompatibilityReport {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum Mode {
+    /// Everything. The default of registries.
     #[serde(rename = "READWRITE")]
     ReadWrite,
+    /// Reading alone.
     #[serde(rename = "READONLY")]
     ReadOnly,
+    /// Reading alone, whatever the modes of subjects say.
     #[serde(rename = "READONLY_OVERRIDE")]
     ReadOnlyOverride,
+    /// Registering under ids of the caller's choice, to copy another registry.
     Import,
+    /// As `READWRITE`, for subjects that are forwarded to another registry.
     Forward,
 }
 
@@ -103,5 +111,6 @@ impl fmt::Display for Mode {
 pub enum Scope<'a> {
     /// The whole registry.
     Global,
+    /// The subject of this name.
     Subject(&'a str),
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 pub struct Asked {
     /// In words: `the latest version of subject "payments-value"`.
     pub what: String,
+    /// Such as `GET`.
     pub method: &'static str,
     /// Of the server that answered last.
     pub url: String,
@@ -36,11 +37,16 @@ pub enum Recovery {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
+    /// No schema was ever registered under this name, or all are deleted.
     Subject(String),
+    /// The subject exists, and has no such version.
     Version {
+        /// Its name.
         subject: String,
+        /// The version asked for: a number, or `latest`.
         version: String,
     },
+    /// No schema has this id.
     SchemaId(u32),
     /// The schema is not registered under this subject.
     SchemaOf(String),
@@ -74,7 +80,12 @@ pub enum Outage {
     /// The connection broke before the answer was complete.
     Broken(String),
     /// A status that asks to try later: 408, 429, 5xx.
-    Status { status: u16, message: String },
+    Status {
+        /// Of the answer.
+        status: u16,
+        /// The registry's words; empty if it gives none.
+        message: String,
+    },
     /// The cache or its runtime was shut down meanwhile.
     ShutDown,
 }
@@ -98,31 +109,64 @@ pub enum RegistryError {
     /// The registry works and does not hold what was asked for. `code` is the registry's own:
     /// 40401 subject, 40402 version, 40403 schema.
     #[error("{asked}: {what} (registry error {code}: {message}); check the name, or register it first")]
-    NotFound { asked: Box<Asked>, what: Missing, code: u32, message: String },
+    NotFound {
+        /// The call.
+        asked: Box<Asked>,
+        /// What does not exist.
+        what: Missing,
+        /// The registry's own code, or the status where it gives none.
+        code: u32,
+        /// The registry's words.
+        message: String,
+    },
 
     /// The schema breaks the subject's compatibility rule. Nothing was registered.
     #[error(
         "{asked}: incompatible with what subject {subject:?} holds: {}; \
          change the schema (say, give new fields a default) or the subject's compatibility level", reasons(.messages)
     )]
-    Incompatible { asked: Box<Asked>, subject: String, messages: Vec<String> },
+    Incompatible {
+        /// The call.
+        asked: Box<Asked>,
+        /// Its name.
+        subject: String,
+        /// Why, in the registry's words; empty if it gives no reason.
+        messages: Vec<String>,
+    },
 
     /// The registry understood the request and refuses its content (400, 422): a schema that does not
     /// parse, a version out of range, an operation its mode forbids.
     #[error(
         "{asked}: refused as invalid (registry error {code}: {message}); correct the schema or the request"
     )]
-    Invalid { asked: Box<Asked>, code: u32, message: String },
+    Invalid {
+        /// The call.
+        asked: Box<Asked>,
+        /// The registry's own code, or the status where it gives none.
+        code: u32,
+        /// The registry's words.
+        message: String,
+    },
 
     /// Status 401.
     #[error(
         "{asked}: not authenticated: {message}; give the user and password, or the token, of a registry user"
     )]
-    Unauthorized { asked: Box<Asked>, message: String },
+    Unauthorized {
+        /// The call.
+        asked: Box<Asked>,
+        /// The registry's words.
+        message: String,
+    },
 
     /// Status 403.
     #[error("{asked}: not allowed: {message}; grant this registry user the right, or use another user")]
-    Forbidden { asked: Box<Asked>, message: String },
+    Forbidden {
+        /// The call.
+        asked: Box<Asked>,
+        /// The registry's words.
+        message: String,
+    },
 
     /// No server gave a usable answer within the attempts allowed.
     #[error(
@@ -131,7 +175,9 @@ pub enum RegistryError {
         else { "the request may have been carried out: look before repeating it" }
     )]
     Unavailable {
+        /// The call.
         asked: Box<Asked>,
+        /// Of the last attempt.
         cause: Outage,
         /// Requests sent.
         attempts: u32,
@@ -145,17 +191,32 @@ pub enum RegistryError {
     #[error(
         "{asked}: unexpected answer, status {status}: {detail}; check that the base URL is the registry's, its path included"
     )]
-    Protocol { asked: Box<Asked>, status: u16, detail: String },
+    Protocol {
+        /// The call.
+        asked: Box<Asked>,
+        /// Of the answer.
+        status: u16,
+        /// What was found.
+        detail: String,
+    },
 
     /// The references of a schema cannot be followed: a cycle, or more of them than the bounds allow.
     #[error(
         "{asked}: cannot resolve its references: {detail}; correct the references of the registered schema"
     )]
-    References { asked: Box<Asked>, detail: String },
+    References {
+        /// The call.
+        asked: Box<Asked>,
+        /// What was found.
+        detail: String,
+    },
 
     /// A subject name that no URL can carry: empty, `.` or `..`.
     #[error("subject name {subject:?} cannot be put in a URL; use a name other than \"\", \".\" and \"..\"")]
-    SubjectName { subject: String },
+    SubjectName {
+        /// Its name.
+        subject: String,
+    },
 }
 
 fn reasons(messages: &[String]) -> String {

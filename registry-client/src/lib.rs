@@ -56,6 +56,10 @@
 //! [`register_if_needed`](RegistryClient::register_if_needed)); take an answer that is not the registry's
 //! for "this schema does not exist".
 
+#![warn(missing_docs)]
+// As the host's data path: an answer or a schema never makes it panic.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
 mod answer;
 mod builder;
 mod cache;

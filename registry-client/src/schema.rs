@@ -10,8 +10,10 @@ use serde::Serializer;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum SchemaType {
+    /// Avro, in JSON. The default.
     #[default]
     Avro,
+    /// Protocol Buffers.
     Protobuf,
     /// JSON Schema.
     Json,
@@ -66,14 +68,18 @@ impl<'de> Deserialize<'de> for SchemaType {
 /// in Protobuf, a URI in JSON Schema), `subject` and `version` are where it is registered.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Reference {
+    /// What the referring text calls it: a full name of Avro, a file of Protobuf, a URL of JSON Schema.
     pub name: String,
+    /// Where it is registered.
     pub subject: String,
+    /// Counted from 1 within the subject.
     pub version: u32,
 }
 
 /// A schema as it is sent to a registry and as a registry answers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
+    /// In its own language; JSON for Avro.
     #[serde(rename = "schema")]
     pub text: String,
     /// Default Avro.
@@ -103,11 +109,13 @@ impl Schema {
         Self::new(SchemaType::Json, text)
     }
 
+    /// A schema of any type without references. The text is not checked: the registry does that.
     #[must_use]
     pub fn new(schema_type: SchemaType, text: impl Into<String>) -> Self {
         Self { text: text.into(), schema_type, references: Vec::new() }
     }
 
+    /// The same with these references instead of what it had.
     #[must_use]
     pub fn with_references(mut self, references: Vec<Reference>) -> Self {
         self.references = references;
@@ -128,6 +136,7 @@ pub(crate) fn null_as_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
 /// Which version of a subject is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Version {
+    /// The newest that is not deleted.
     Latest,
     /// Versions count from 1.
     Number(u32),
@@ -151,10 +160,13 @@ impl From<u32> for Version {
 /// A schema under a subject and version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubjectVersion {
+    /// The subject's name.
     pub subject: String,
+    /// Counted from 1 within the subject.
     pub version: u32,
     /// The id that stands in the records.
     pub id: u32,
+    /// Its text, type and references.
     #[serde(flatten)]
     pub schema: Schema,
 }
@@ -162,6 +174,7 @@ pub struct SubjectVersion {
 /// Whether deleted subjects and versions are listed too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Listing {
+    /// Only those that are not deleted. The default.
     #[default]
     Live,
     /// Those that were softly deleted as well.
@@ -182,16 +195,22 @@ pub enum Deletion {
 pub struct ResolvedReference {
     /// What the referring text calls it.
     pub name: String,
+    /// Where it is registered.
     pub subject: String,
+    /// Counted from 1 within the subject.
     pub version: u32,
+    /// As it was registered.
     pub text: Arc<str>,
 }
 
 /// A schema by id with everything needed to parse it. Ids are never reused, so it never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredSchema {
+    /// The id that stands in the records.
     pub id: u32,
+    /// Which language the text is in.
     pub schema_type: SchemaType,
+    /// As it was registered.
     pub text: String,
     /// All schemas it refers to, directly or through others, each after those it refers to itself.
     /// One that is known under two names stands there once for each name.

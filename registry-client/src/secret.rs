@@ -11,6 +11,7 @@ use std::fmt;
 pub struct Secret(Box<str>);
 
 impl Secret {
+    /// Takes the text; nothing but the requests that need it will show it.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into().into_boxed_str())

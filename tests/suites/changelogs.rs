@@ -209,3 +209,34 @@ fn a_deletion_takes_the_state_along_unless_it_is_to_be_kept() {
     let input = totals.pipeline.in_topic("payments");
     assert_eq!(totals.pipeline.kafka.committed(&totals.pipeline.group(), &input, 0).expect("asked"), None);
 }
+
+#[test]
+fn a_pipeline_with_state_is_moved_forward_only() {
+    let timeouts = "kafka: { session.timeout.ms: \"6000\", transaction.timeout.ms: \"4000\" }";
+    let totals = RunningTotals::new(1).expect("a pipeline").with(timeouts);
+    let mut served = served(&totals);
+    assert_eq!(put(&totals, &served, "").status, 201);
+    totals.feed(&payments(8, 50)).expect("fed");
+    totals.pipeline.wait_until_done(&mut served.host).expect("every payment");
+    let post = |path: &str, body: Option<&str>| {
+        let body = body.map(|body| ("application/json", body.as_bytes().to_vec()));
+        http::request("POST", &format!("{}{path}", served.url), body).expect("answered")
+    };
+    post("/pause", None);
+    // Its workers are members of the group for a session timeout longer.
+    let until = Instant::now() + DONE_MAX;
+    let back = loop {
+        let answer = post("/seek", Some(r#"{"to":"earliest"}"#));
+        if answer.status != 409 || Instant::now() > until {
+            break answer;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    assert_eq!(back.status, 422, "{}", back.text);
+    assert_says(&back.text, &["seek-behind-state", "before the committed offset 50"]);
+    let input = totals.pipeline.in_topic("payments");
+    let committed = totals.pipeline.kafka.committed(&totals.pipeline.group(), &input, 0);
+    assert!(committed.expect("asked") >= Some(50), "nothing was moved");
+    let forward = post("/seek", Some(r#"{"to":"latest"}"#));
+    assert_eq!(forward.status, 200, "{}", forward.text);
+}

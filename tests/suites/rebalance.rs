@@ -7,40 +7,26 @@ use std::time::Duration;
 use std::time::Instant;
 
 use wasmill_test_support::DONE_MAX;
-use wasmill_test_support::PaymentsPipeline;
 use wasmill_test_support::Sidecar;
 use wasmill_test_support::TestPipeline;
-use wasmill_test_support::TestRecord;
-use wasmill_test_support::payments::PAYMENT_SCHEMA;
 use wasmill_test_support::payments::Payment;
 use wasmill_test_support::payments::Payments;
-
-/// A host that left or was killed is missed after this long, and its transaction settled.
-const FAST_TIMEOUTS: &str = "kafka: { session.timeout.ms: \"6000\", transaction.timeout.ms: \"4000\" }";
+use wasmill_test_support::payments_filter;
+use wasmill_test_support::payments_filter::FAST_TIMEOUTS;
+use wasmill_test_support::payments_filter::feed_to;
 
 fn filter(partitions: i32) -> (TestPipeline, u32) {
-    let pipeline = TestPipeline::new("payments-filter", partitions)
-        .and_then(|pipeline| pipeline.input("payments", "key: text, value: avro"))
-        .and_then(|pipeline| pipeline.output("large_payments", "key: text, value: avro"))
-        .expect("a pipeline")
-        .with(FAST_TIMEOUTS);
-    let subject = format!("{}-value", pipeline.in_topic("payments"));
-    let id = pipeline.registry.register_avro(&subject, PAYMENT_SCHEMA).expect("registered");
-    (pipeline, id)
+    let (pipeline, schema) = payments_filter::pipeline(partitions).expect("a pipeline");
+    (pipeline.with(FAST_TIMEOUTS), schema)
 }
 
-fn feed(pipeline: &TestPipeline, schema: u32, payments: &[Payment], partition: Option<i32>) {
-    let records = payments.iter().map(|payment| {
-        let record = TestRecord::new(payment.account.as_bytes(), payment.encode(schema)).at(payment.ts);
-        TestRecord { partition, ..record }
-    });
-    pipeline.kafka.produce(&pipeline.in_topic("payments"), records).expect("payments written");
+fn feed(pipeline: &TestPipeline, schema: u32, payments: &[Payment]) {
+    payments_filter::feed(pipeline, schema, payments).expect("payments written");
 }
 
 fn assert_outputs(pipeline: &TestPipeline, payments: &[Payment]) {
+    payments_filter::check_outputs(pipeline, payments).expect("each output once");
     let outputs = pipeline.kafka.read_committed(&pipeline.out_topic("large_payments")).expect("outputs read");
-    let found = PaymentsPipeline::found(&outputs).expect("outputs of one schema");
-    PaymentsPipeline::compare(&PaymentsPipeline::expected(payments), &found).expect("each output once");
     // The payments of an account stay in order: their times only grow.
     let mut last: HashMap<Vec<u8>, (i32, i64)> = HashMap::new();
     for record in outputs {
@@ -50,21 +36,6 @@ fn assert_outputs(pipeline: &TestPipeline, payments: &[Payment]) {
             assert_eq!(partition, record.partition, "an account has one partition");
             assert!(before < at, "offset {} of partition {partition} is out of order", record.offset);
         }
-    }
-    let letters = pipeline.kafka.read_committed(&pipeline.letters()).expect("letters read");
-    assert_eq!(letters, [], "no payment is bad");
-}
-
-/// Waits until every one of these hosts has work, so that a rebalance has happened.
-fn wait_for_members(pipeline: &TestPipeline, count: usize) {
-    let until = Instant::now() + DONE_MAX;
-    loop {
-        let members = pipeline.kafka.members(&pipeline.group()).expect("the group's members");
-        if members == count {
-            return;
-        }
-        assert!(Instant::now() < until, "{members} members of {count}");
-        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -78,7 +49,7 @@ fn hosts_join_leave_and_are_killed_under_load() {
             let mut payments = Vec::new();
             while !fed_enough.load(Ordering::Relaxed) {
                 let part: Vec<Payment> = source.by_ref().take(500).collect();
-                feed(&pipeline, schema, &part, None);
+                feed(&pipeline, schema, &part);
                 payments.extend(part);
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -87,13 +58,13 @@ fn hosts_join_leave_and_are_killed_under_load() {
         let start = |name: &str| pipeline.start(name).expect("started");
         let pause = || std::thread::sleep(Duration::from_millis(700));
         let mut first = start("host-1");
-        wait_for_members(&pipeline, 1);
+        pipeline.wait_for_members(1).expect("a rebalance");
         pause();
         let mut second = start("host-2");
-        wait_for_members(&pipeline, 2);
+        pipeline.wait_for_members(2).expect("a rebalance");
         pause();
         let mut third = start("host-3");
-        wait_for_members(&pipeline, 3);
+        pipeline.wait_for_members(3).expect("a rebalance");
         pause();
         // One leaves in good order, and comes back under its name before it is missed.
         pipeline.drain(&mut second).expect("drained");
@@ -106,7 +77,7 @@ fn hosts_join_leave_and_are_killed_under_load() {
         // One is killed for good, one leaves for good: the last takes everything over.
         first.kill();
         pipeline.drain(&mut second).expect("drained");
-        wait_for_members(&pipeline, 1);
+        pipeline.wait_for_members(1).expect("a rebalance");
         pause();
         fed_enough.store(true, Ordering::Relaxed);
         let payments = feeder.join().expect("fed");
@@ -135,9 +106,9 @@ fn a_partition_that_is_added_is_read_from_its_beginning() {
     let payments: Vec<Payment> = Payments::new(8, 20).take(300).collect();
     let (before, rest) = payments.split_at(100);
     let (during, added) = rest.split_at(100);
-    feed(&pipeline, schema, before, Some(0));
+    feed_to(&pipeline, schema, before, 0).expect("written");
     let mut host = pipeline.start("host-1").expect("started");
-    wait_for_members(&pipeline, 1);
+    pipeline.wait_for_members(1).expect("a rebalance");
     let input = pipeline.in_topic("payments");
     let until = Instant::now() + DONE_MAX;
     // The start is pinned before the group is joined.
@@ -145,18 +116,16 @@ fn a_partition_that_is_added_is_read_from_its_beginning() {
         assert!(Instant::now() < until, "the start is not pinned:\n{}", host.log_tail());
         std::thread::sleep(Duration::from_millis(50));
     }
-    feed(&pipeline, schema, during, Some(0));
+    feed_to(&pipeline, schema, during, 0).expect("written");
     pipeline.kafka.grow_topic(&input, 2).expect("grown");
     let grown = Instant::now();
-    feed(&pipeline, schema, added, Some(1));
+    feed_to(&pipeline, schema, added, 1).expect("written");
     pipeline.wait_until_done(&mut host).expect("every record dealt with");
     let (took, promised) = (grown.elapsed(), promised_for_a_new_partition());
     // The group also has to rebalance, on a machine that is busy with other tests.
     assert!(took < promised + Duration::from_secs(5), "read after {took:?}; the docs promise {promised:?}");
     pipeline.drain(&mut host).expect("drained");
-    let outputs = pipeline.kafka.read_committed(&pipeline.out_topic("large_payments")).expect("outputs read");
-    let found = PaymentsPipeline::found(&outputs).expect("outputs of one schema");
-    PaymentsPipeline::compare(&PaymentsPipeline::expected(rest), &found).expect("each output once");
+    payments_filter::check_outputs(&pipeline, rest).expect("each output once");
 }
 
 #[test]
@@ -164,9 +133,9 @@ fn a_committed_offset_that_is_gone_stops_the_pipeline() {
     let (pipeline, schema) = filter(1);
     let payments: Vec<Payment> = Payments::new(9, 20).take(200).collect();
     let (first, rest) = payments.split_at(100);
-    feed(&pipeline, schema, first, None);
+    feed(&pipeline, schema, first);
     pipeline.run().expect("the first part");
-    feed(&pipeline, schema, rest, None);
+    feed(&pipeline, schema, rest);
     pipeline.kafka.delete_records_before(&pipeline.in_topic("payments"), 0, 150).expect("deleted");
     let mut host = pipeline.start("host-1").expect("started");
     let status = host.wait(DONE_MAX).expect("it stops by itself");
@@ -198,13 +167,13 @@ fn a_duplicate_host_id_is_an_error_by_name() {
     let payments: Vec<Payment> = Payments::new(10, 20).take(2000).collect();
     let (first, rest) = payments.split_at(1000);
     let mut one = pipeline.start("host-1").expect("started");
-    feed(&pipeline, schema, first, None);
+    feed(&pipeline, schema, first);
     pipeline.wait_until_done(&mut one).expect("the first part");
     // The same name from another folder, as on another machine.
     let mut plan = pipeline.plan("host-1");
     plan.dir = plan.dir.join("elsewhere");
     let mut two = plan.start().expect("started");
-    feed(&pipeline, schema, rest, None);
+    feed(&pipeline, schema, rest);
     let (ended, other) = first_to_end(&mut one, &mut two);
     let log = ended.log_tail();
     assert!(!ended.wait(DONE_MAX).expect("ended").success(), "{log}");
@@ -218,7 +187,7 @@ fn a_duplicate_host_id_is_an_error_by_name() {
 fn two_hosts_do_not_share_a_data_folder() {
     let (pipeline, _) = filter(1);
     let mut one = pipeline.start("host-1").expect("started");
-    wait_for_members(&pipeline, 1);
+    pipeline.wait_for_members(1).expect("a rebalance");
     let mut two = pipeline.start("host-1").expect("started");
     let status = two.wait(DONE_MAX).expect("it ends by itself");
     assert!(!status.success());

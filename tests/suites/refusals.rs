@@ -2,21 +2,18 @@
 //! by the API, and the host goes on. What was taken survives a restart.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use std::time::Instant;
 
 use wasmill_test_support::DRAIN_MAX;
-use wasmill_test_support::PaymentsPipeline;
 use wasmill_test_support::Sidecar;
 use wasmill_test_support::TestPipeline;
-use wasmill_test_support::TestRecord;
-use wasmill_test_support::binary;
 use wasmill_test_support::guest;
 use wasmill_test_support::http;
-use wasmill_test_support::payments::PAYMENT_SCHEMA;
 use wasmill_test_support::payments::Payment;
 use wasmill_test_support::payments::Payments;
+use wasmill_test_support::payments_filter;
+use wasmill_test_support::wasmill;
 
 const COMPONENT: &str = "application/wasm";
 
@@ -59,12 +56,7 @@ fn huge() -> Vec<u8> {
 }
 
 fn check(file: &Path) -> (Option<i32>, String) {
-    // Variables of the tests are no settings of the host.
-    let ours = std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_"));
-    let mut command = Command::new(binary());
-    let output = command.arg("check").arg(file).env_clear().envs(ours).output().expect("the binary runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    wasmill(&["check", &file.to_string_lossy()])
 }
 
 #[test]
@@ -86,9 +78,7 @@ fn check_names_what_is_wrong_with_a_component() {
 }
 
 fn served(pipeline: &TestPipeline) -> Sidecar {
-    let mut host = pipeline.plan("host-1").serve().expect("started");
-    host.wait_until_alive().expect("an API");
-    host
+    pipeline.plan("host-1").served().expect("an API")
 }
 
 fn upload(host: &Sidecar, name: &str, bytes: Vec<u8>) -> http::Answer {
@@ -101,13 +91,7 @@ fn get(host: &Sidecar, path: &str) -> http::Answer {
 }
 
 fn filter() -> (TestPipeline, u32) {
-    let pipeline = TestPipeline::new("payments-filter", 2)
-        .and_then(|pipeline| pipeline.input("payments", "key: text, value: avro"))
-        .and_then(|pipeline| pipeline.output("large_payments", "key: text, value: avro"))
-        .expect("a pipeline");
-    let subject = format!("{}-value", pipeline.in_topic("payments"));
-    let id = pipeline.registry.register_avro(&subject, PAYMENT_SCHEMA).expect("registered");
-    (pipeline, id)
+    payments_filter::pipeline(2).expect("a pipeline")
 }
 
 #[test]
@@ -139,10 +123,7 @@ fn the_api_refuses_each_with_its_own_code_and_goes_on() {
 fn uploads_and_pipelines_survive_a_restart() {
     let (pipeline, schema) = filter();
     let payments: Vec<Payment> = Payments::new(21, 50).take(600).collect();
-    let feed = |part: &[Payment]| {
-        let record = |p: &Payment| TestRecord::new(p.account.as_bytes(), p.encode(schema)).at(p.ts);
-        pipeline.kafka.produce(&pipeline.in_topic("payments"), part.iter().map(record)).expect("written");
-    };
+    let feed = |part: &[Payment]| payments_filter::feed(&pipeline, schema, part).expect("written");
     let good = std::fs::read(guest("payments-filter").expect("a guest")).expect("read");
     let name = pipeline.name.clone();
     let of_upload = pipeline
@@ -175,9 +156,7 @@ fn uploads_and_pipelines_survive_a_restart() {
         pipeline.wait_until_done(&mut host).expect("it runs by itself");
         host.kill();
     }
-    let outputs = pipeline.kafka.read_committed(&pipeline.out_topic("large_payments")).expect("outputs read");
-    let found = PaymentsPipeline::found(&outputs).expect("outputs of one schema");
-    PaymentsPipeline::compare(&PaymentsPipeline::expected(&payments), &found).expect("each output once");
+    payments_filter::check_outputs(&pipeline, &payments).expect("each output once");
 
     // A pause and a deletion are kept too.
     host = served(&pipeline);

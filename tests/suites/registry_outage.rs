@@ -5,8 +5,6 @@ use std::time::Duration;
 use std::time::Instant;
 
 use wasmill_test_support::DRAIN_MAX;
-use wasmill_test_support::KafkaClient;
-use wasmill_test_support::PaymentsPipeline;
 use wasmill_test_support::Registry;
 use wasmill_test_support::Sidecar;
 use wasmill_test_support::TestPipeline;
@@ -15,6 +13,7 @@ use wasmill_test_support::avro;
 use wasmill_test_support::payments::PAYMENT_SCHEMA;
 use wasmill_test_support::payments::Payment;
 use wasmill_test_support::payments::Payments;
+use wasmill_test_support::payments_filter;
 use wasmill_test_support::shared_broker;
 
 /// Adds a field that the transform does not read.
@@ -24,13 +23,14 @@ const PAYMENT_V2: &str = r#"{"type":"record","name":"Payment","namespace":"payme
 {"name":"note","type":"string","default":""}]}"#;
 
 fn filter() -> TestPipeline {
-    bound(TestPipeline::new("payments-filter", 2))
+    TestPipeline::new("payments-filter", 2).and_then(payments_filter::bound).expect("a pipeline")
 }
 
-fn bound(pipeline: anyhow::Result<TestPipeline>) -> TestPipeline {
-    pipeline
-        .and_then(|pipeline| pipeline.input("payments", "key: text, value: avro"))
-        .and_then(|pipeline| pipeline.output("large_payments", "key: text, value: avro"))
+/// The same with a registry that a test takes away.
+fn filter_on(registry: &Registry, partitions: i32) -> TestPipeline {
+    let kafka = shared_broker().expect("broker");
+    TestPipeline::on(kafka, registry.api(), "payments-filter", partitions)
+        .and_then(payments_filter::bound)
         .expect("a pipeline")
 }
 
@@ -42,31 +42,21 @@ fn out_subject(pipeline: &TestPipeline) -> String {
     format!("{}-value", pipeline.out_topic("large_payments"))
 }
 
-fn records(payments: &[Payment], id: u32) -> Vec<TestRecord> {
-    let record =
-        |payment: &Payment| TestRecord::new(payment.account.as_bytes(), payment.encode(id)).at(payment.ts);
-    payments.iter().map(record).collect()
-}
-
-/// The same under the second schema: with the text of the note, which is empty.
+/// Records under the second schema: with the text of the note, which is empty.
 fn records_v2(payments: &[Payment], id: u32) -> Vec<TestRecord> {
-    let mut records = records(payments, id);
+    let mut records: Vec<_> = payments.iter().map(|payment| payments_filter::record(payment, id)).collect();
     for value in records.iter_mut().filter_map(|record| record.value.as_mut()) {
         value.push(0);
     }
     records
 }
 
-fn feed(pipeline: &TestPipeline, records: Vec<TestRecord>) {
-    pipeline.kafka.produce(&pipeline.in_topic("payments"), records).expect("payments written");
+fn feed(pipeline: &TestPipeline, payments: &[Payment], id: u32) {
+    payments_filter::feed(pipeline, id, payments).expect("payments written");
 }
 
-fn assert_outputs(kafka: &KafkaClient, pipeline: &TestPipeline, payments: &[Payment]) {
-    let outputs = kafka.read_committed(&pipeline.out_topic("large_payments")).expect("outputs read");
-    let found = PaymentsPipeline::found(&outputs).expect("outputs of one schema");
-    PaymentsPipeline::compare(&PaymentsPipeline::expected(payments), &found).expect("each output once");
-    let letters = kafka.read_committed(&pipeline.letters()).expect("letters read");
-    assert_eq!(letters, [], "no payment is bad");
+fn assert_outputs(pipeline: &TestPipeline, payments: &[Payment]) {
+    payments_filter::check_outputs(pipeline, payments).expect("each output once");
 }
 
 fn wait_for_log(host: &mut Sidecar, text: &str) {
@@ -96,31 +86,29 @@ fn refused(pipeline: &TestPipeline) -> String {
 fn a_registry_that_is_down_at_the_start_is_waited_for() {
     let mut registry = Registry::start().expect("a registry of its own");
     registry.kill().expect("killed");
-    let kafka = shared_broker().expect("broker");
-    let pipeline = bound(TestPipeline::on(kafka.clone(), registry.api(), "payments-filter", 2));
+    let pipeline = filter_on(&registry, 2);
     let mut host = pipeline.start("host-1").expect("started");
     wait_for_log(&mut host, "registry-unavailable");
     assert!(!host.has_ended(), "the host waits:\n{}", host.log_tail());
     registry.restart().expect("restarted");
     let id = registry.api().register_avro(&in_subject(&pipeline), PAYMENT_SCHEMA).expect("registered");
     let payments: Vec<Payment> = Payments::new(1, 50).take(500).collect();
-    feed(&pipeline, records(&payments, id));
+    feed(&pipeline, &payments, id);
     pipeline.wait_until_done(&mut host).expect("every record dealt with");
     pipeline.drain(&mut host).expect("drained");
-    assert_outputs(&kafka, &pipeline, &payments);
+    assert_outputs(&pipeline, &payments);
 }
 
 #[test]
 fn a_registry_that_goes_down_in_flight_costs_nothing() {
     let mut registry = Registry::start().expect("a registry of its own");
-    let kafka = shared_broker().expect("broker");
-    let pipeline = bound(TestPipeline::on(kafka.clone(), registry.api(), "payments-filter", 2));
-    let api = registry.api();
+    let pipeline = filter_on(&registry, 2);
+    let (kafka, api) = (pipeline.kafka.clone(), registry.api());
     let v1 = api.register_avro(&in_subject(&pipeline), PAYMENT_SCHEMA).expect("registered");
     let payments: Vec<Payment> = Payments::new(2, 50).take(3000).collect();
     let (first, rest) = payments.split_at(1000);
     let (second, third) = rest.split_at(1000);
-    feed(&pipeline, records(first, v1));
+    feed(&pipeline, first, v1);
     let mut host = pipeline.start("host-1").expect("started");
     pipeline.wait_until_done(&mut host).expect("the first part");
     let output_schema = {
@@ -130,13 +118,13 @@ fn a_registry_that_goes_down_in_flight_costs_nothing() {
     };
 
     registry.kill().expect("killed");
-    feed(&pipeline, records(second, v1));
+    feed(&pipeline, second, v1);
     pipeline.wait_until_done(&mut host).expect("a schema that is known needs no registry");
     // Its numbers: the input's schema, the output's, and the next.
     let v2 = v1 + 2;
-    feed(&pipeline, records_v2(third, v2));
-    std::thread::sleep(Duration::from_secs(2));
-    assert!(!host.has_ended(), "the host waits:\n{}", host.log_tail());
+    pipeline.kafka.produce(&pipeline.in_topic("payments"), records_v2(third, v2)).expect("written");
+    // It has read such a record, and asked for its schema in vain.
+    wait_for_log(&mut host, "registry-unavailable");
     assert!(!pipeline.is_done().expect("asked"), "records of an unknown schema wait for the registry");
     let letters = kafka.read_committed(&pipeline.letters()).expect("letters read");
     assert_eq!(letters, [], "an outage is no fault of a record");
@@ -151,7 +139,7 @@ fn a_registry_that_goes_down_in_flight_costs_nothing() {
     host.signal(libc::SIGCONT);
     pipeline.wait_until_done(&mut host).expect("the rest");
     pipeline.drain(&mut host).expect("drained");
-    assert_outputs(&kafka, &pipeline, &payments);
+    assert_outputs(&pipeline, &payments);
 }
 
 #[test]
@@ -196,11 +184,11 @@ fn an_output_schema_is_registered_once() {
     let id = pipeline.registry.register_avro(&in_subject(&pipeline), PAYMENT_SCHEMA).expect("registered");
     let payments: Vec<Payment> = Payments::new(3, 50).take(200).collect();
     for part in payments.chunks(100) {
-        feed(&pipeline, records(part, id));
+        feed(&pipeline, part, id);
         pipeline.run().expect("every record dealt with");
         assert_eq!(pipeline.registry.versions(&out_subject(&pipeline)).expect("versions"), [1]);
     }
-    assert_outputs(&pipeline.kafka, &pipeline, &payments);
+    assert_outputs(&pipeline, &payments);
 
     // The same schema, written down in another way, of another pipeline: no second version.
     let outputs = pipeline.kafka.read_committed(&pipeline.out_topic("large_payments")).expect("outputs read");
@@ -213,7 +201,7 @@ fn an_output_schema_is_registered_once() {
         let other = filter().with(&format!("schemas: {{ register: {policy} }}"));
         let id = other.registry.register_avro(&in_subject(&other), PAYMENT_SCHEMA).expect("registered");
         let pretty_id = other.registry.register_avro(&out_subject(&other), &pretty).expect("registered");
-        feed(&other, records(&payments, id));
+        feed(&other, &payments, id);
         other.run().expect("every record dealt with");
         assert_eq!(other.registry.versions(&out_subject(&other)).expect("versions"), [1], "{policy}");
         let outputs = other.kafka.read_committed(&other.out_topic("large_payments")).expect("outputs read");
@@ -226,8 +214,7 @@ fn an_output_schema_is_registered_once() {
 fn a_sigterm_ends_a_host_that_waits_for_its_registry() {
     let mut registry = Registry::start().expect("a registry of its own");
     registry.kill().expect("killed");
-    let kafka = shared_broker().expect("broker");
-    let pipeline = bound(TestPipeline::on(kafka, registry.api(), "payments-filter", 1));
+    let pipeline = filter_on(&registry, 1);
     let mut host = pipeline.start("host-1").expect("started");
     wait_for_log(&mut host, "registry-unavailable");
     let status = host.terminate(DRAIN_MAX).expect("it ends in time");

@@ -9,17 +9,15 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use wasmill_test_support::PaymentsPipeline;
 use wasmill_test_support::SecureBroker;
 use wasmill_test_support::Sidecar;
 use wasmill_test_support::SidecarPlan;
 use wasmill_test_support::TestPipeline;
-use wasmill_test_support::TestRecord;
 use wasmill_test_support::guest;
 use wasmill_test_support::http;
-use wasmill_test_support::payments::PAYMENT_SCHEMA;
 use wasmill_test_support::payments::Payment;
 use wasmill_test_support::payments::Payments;
+use wasmill_test_support::payments_filter;
 use wasmill_test_support::shared_registry;
 
 /// How soon a connection that is refused must be named, on a machine that is busy with other tests.
@@ -33,13 +31,10 @@ fn shared() -> &'static SecureBroker {
 
 fn filter(broker: &SecureBroker) -> (TestPipeline, u32) {
     let registry = shared_registry().expect("a registry");
-    let pipeline = TestPipeline::on(broker.client(), registry, "payments-filter", 2)
-        .and_then(|pipeline| pipeline.input("payments", "key: text, value: avro"))
-        .and_then(|pipeline| pipeline.output("large_payments", "key: text, value: avro"))
-        .expect("a pipeline");
-    let subject = format!("{}-value", pipeline.in_topic("payments"));
-    let id = pipeline.registry.register_avro(&subject, PAYMENT_SCHEMA).expect("registered");
-    (pipeline, id)
+    TestPipeline::on(broker.client(), registry, "payments-filter", 2)
+        .and_then(payments_filter::bound)
+        .and_then(payments_filter::registered)
+        .expect("a pipeline")
 }
 
 /// A host that comes to the secure listener with these settings, and says all that it ever says.
@@ -116,8 +111,7 @@ fn a_pipeline_runs_over_tls_with_every_mechanism_and_shows_no_secret() {
     ];
     // One pipeline goes on under each login in turn.
     for (login, part) in logins.iter().zip(payments.chunks(100)) {
-        let record = |p: &Payment| TestRecord::new(p.account.as_bytes(), p.encode(schema)).at(p.ts);
-        pipeline.kafka.produce(&pipeline.in_topic("payments"), part.iter().map(record)).expect("written");
+        payments_filter::feed(&pipeline, schema, part).expect("written");
         let plan = plan(&pipeline, broker, login);
         let mut host = plan.start().expect("started");
         pipeline.wait_until_done(&mut host).expect("every record dealt with");
@@ -132,9 +126,7 @@ fn a_pipeline_runs_over_tls_with_every_mechanism_and_shows_no_secret() {
             assert_not_shown(secret, &host.log());
         }
     }
-    let outputs = pipeline.kafka.read_committed(&pipeline.out_topic("large_payments")).expect("outputs read");
-    let found = PaymentsPipeline::found(&outputs).expect("outputs of one schema");
-    PaymentsPipeline::compare(&PaymentsPipeline::expected(&payments), &found).expect("each output once");
+    payments_filter::check_outputs(&pipeline, &payments).expect("each output once");
 }
 
 #[test]
@@ -279,10 +271,7 @@ fn a_password_that_no_longer_holds_is_waited_for() {
     let (pipeline, schema) = filter(&broker);
     let payments: Vec<Payment> = Payments::new(32, 40).take(200).collect();
     let (first, rest) = payments.split_at(100);
-    let record = |p: &Payment| TestRecord::new(p.account.as_bytes(), p.encode(schema)).at(p.ts);
-    let feed = |part: &[Payment]| {
-        pipeline.kafka.produce(&pipeline.in_topic("payments"), part.iter().map(record)).expect("written");
-    };
+    let feed = |part: &[Payment]| payments_filter::feed(&pipeline, schema, part).expect("written");
     feed(first);
     let ca_file = broker.authority_file();
     let mut host = plan(
@@ -307,7 +296,5 @@ fn a_password_that_no_longer_holds_is_waited_for() {
     feed(rest);
     pipeline.wait_until_done(&mut host).expect("it goes on by itself");
     pipeline.drain(&mut host).expect("drained");
-    let outputs = pipeline.kafka.read_committed(&pipeline.out_topic("large_payments")).expect("outputs read");
-    let found = PaymentsPipeline::found(&outputs).expect("outputs of one schema");
-    PaymentsPipeline::compare(&PaymentsPipeline::expected(&payments), &found).expect("each output once");
+    payments_filter::check_outputs(&pipeline, &payments).expect("each output once");
 }

@@ -4,18 +4,14 @@ use std::time::Duration;
 use std::time::Instant;
 
 use wasmill_test_support::DONE_MAX;
-use wasmill_test_support::PaymentsPipeline;
 use wasmill_test_support::Sidecar;
 use wasmill_test_support::TestPipeline;
-use wasmill_test_support::TestRecord;
 use wasmill_test_support::http;
-use wasmill_test_support::payments::PAYMENT_SCHEMA;
 use wasmill_test_support::payments::Payment;
 use wasmill_test_support::payments::Payments;
+use wasmill_test_support::payments_filter;
+use wasmill_test_support::payments_filter::FAST_TIMEOUTS;
 use wasmill_test_support::wasmill;
-
-/// Workers that have ended are missed soon.
-const FAST_TIMEOUTS: &str = "kafka: { session.timeout.ms: \"6000\", transaction.timeout.ms: \"4000\" }";
 
 struct Run {
     pipeline: TestPipeline,
@@ -26,13 +22,8 @@ struct Run {
 impl Run {
     /// A pipeline of two partitions, applied to a host.
     fn new() -> Self {
-        let pipeline = TestPipeline::new("payments-filter", 2)
-            .and_then(|pipeline| pipeline.input("payments", "key: text, value: avro"))
-            .and_then(|pipeline| pipeline.output("large_payments", "key: text, value: avro"))
-            .expect("a pipeline")
-            .with(FAST_TIMEOUTS);
-        let subject = format!("{}-value", pipeline.in_topic("payments"));
-        let schema = pipeline.registry.register_avro(&subject, PAYMENT_SCHEMA).expect("registered");
+        let (pipeline, schema) = payments_filter::pipeline(2).expect("a pipeline");
+        let pipeline = pipeline.with(FAST_TIMEOUTS);
         let host = pipeline.plan("host-1").served().expect("started");
         let run = Self { pipeline, host, schema };
         let file = run.pipeline.plan("host-1").dir.join("applied.yaml");
@@ -47,14 +38,7 @@ impl Run {
     }
 
     fn feed(&self, partition: i32, payments: &[Payment]) {
-        let records = payments.iter().map(|payment| {
-            let value = payment.encode(self.schema);
-            TestRecord {
-                partition: Some(partition),
-                ..TestRecord::new(payment.account.as_bytes(), value).at(payment.ts)
-            }
-        });
-        self.pipeline.kafka.produce(&self.pipeline.in_topic("payments"), records).expect("written");
+        payments_filter::feed_to(&self.pipeline, self.schema, payments, partition).expect("written");
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&str>) -> http::Answer {
@@ -90,10 +74,7 @@ impl Run {
     }
 
     fn assert_outputs(&self, payments: &[Payment]) {
-        let topic = self.pipeline.out_topic("large_payments");
-        let outputs = self.pipeline.kafka.read_committed(&topic).expect("outputs read");
-        let found = PaymentsPipeline::found(&outputs).expect("outputs of one schema");
-        PaymentsPipeline::compare(&PaymentsPipeline::expected(payments), &found).expect("each output once");
+        payments_filter::check_outputs(&self.pipeline, payments).expect("each output once");
     }
 }
 

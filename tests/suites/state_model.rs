@@ -3,7 +3,7 @@
 //!
 //! Several worlds run abreast, each a pipeline of its own: one host that dies at every step of its life,
 //! three hosts whose partitions move while they die, are frozen and thawed, and a broker that dies too.
-//! Hosts lose their state folders, or find them damaged. In the end every answer, dead letter and late
+//! Hosts lose their state folders, or find them or their checkpoints damaged. In the end every answer, dead letter and late
 //! record, and everything in the changelogs, must be what the model says.
 
 #[path = "state_model/toll.rs"]
@@ -55,18 +55,19 @@ fn round(deaths: usize, seed: u64) -> usize {
     let registry = shared_registry().expect("registry");
     let kafka = shared_broker().expect("broker");
     let mut broker = Broker::start().expect("a broker of its own");
-    let shape = |name, partitions, hosts, copies_late| Shape {
+    let shape = |name, partitions, hosts, copies_late, has_checkpoints| Shape {
         name,
         kafka: kafka.clone(),
         registry: registry.clone(),
         partitions,
         hosts,
         copies_late,
+        has_checkpoints,
     };
-    let alone = World::new(shape("alone", 2, 1, false), seed, &toll);
-    let late = World::new(shape("late", 3, 1, true), seed ^ 1, &toll);
-    let moving = World::new(shape("moving", 6, 3, false), seed ^ 2, &toll);
-    let shaken = Shape { kafka: broker.client(), ..shape("shaken", 2, 1, true) };
+    let alone = World::new(shape("alone", 2, 1, false, false), seed, &toll);
+    let late = World::new(shape("late", 3, 1, true, true), seed ^ 1, &toll);
+    let moving = World::new(shape("moving", 6, 3, false, true), seed ^ 2, &toll);
+    let shaken = Shape { kafka: broker.client(), ..shape("shaken", 2, 1, true, false) };
     let shaken = World::new(shaken, seed ^ 3, &toll);
     std::thread::scope(|scope| {
         for world in [&alone, &late, &moving, &shaken] {

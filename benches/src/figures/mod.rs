@@ -1,6 +1,7 @@
 //! One file for what is measured together.
 
 pub mod boundary;
+pub mod checkpoint;
 pub mod codec;
 pub mod count;
 pub mod idle;

@@ -14,6 +14,7 @@ use wasmill::pipeline::ports::Guest as _;
 use wasmill::wasm::guest::WasmGuest;
 
 use crate::bench_state::BenchState;
+use crate::bench_state::Ends;
 use crate::cpu_clock::thread_cpu;
 use crate::figure::median;
 use crate::guests;
@@ -84,7 +85,8 @@ impl Side {
             });
         }
         let manifest = Arc::new(component.manifest().clone());
-        let state = folder.map(|folder| BenchState::open(&manifest, folder)).transpose()?;
+        let open = |folder| BenchState::open(&manifest, folder, Ends::new(&manifest), None);
+        let state = folder.map(open).transpose()?.map(|(state, _)| state);
         Ok(Self { guest: guests::instance(&component)?, batches, state })
     }
 

@@ -38,13 +38,13 @@ pub(crate) struct ConnectionLimits {
     /// may take. A stream of events sends something every 15 s.
     pub(crate) idle_max: Duration,
     /// Until the head of a request has come as a whole, from when the connection stands or the answer
-    /// before was given. Default 15 s: whoever has no token yet must not hold a place for longer.
+    /// before was given. Default 20 s: whoever has no token yet must not hold a place for longer.
     pub(crate) head_max: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { open_max: 512, idle_max: Duration::from_secs(150), head_max: Duration::from_secs(15) }
+        Self { open_max: 512, idle_max: Duration::from_secs(150), head_max: Duration::from_secs(20) }
     }
 }
 

@@ -67,6 +67,9 @@ impl From<Refusal> for FieldProblem {
     }
 }
 
+/// Refusals that one answer tells.
+const REFUSALS_MAX: usize = 200;
+
 impl Problem {
     #[must_use]
     pub fn new(
@@ -105,12 +108,16 @@ impl Problem {
 
     /// 422. The code is that of the refusal when there is only one.
     #[must_use]
-    pub fn refused(refusals: Vec<Refusal>) -> Self {
+    pub fn refused(mut refusals: Vec<Refusal>) -> Self {
+        let more = refusals.len().saturating_sub(REFUSALS_MAX);
+        refusals.truncate(REFUSALS_MAX);
         let code = match refusals.as_slice() {
             [only] => only.code.0,
             _ => "refused",
         };
-        let detail = refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let more = (more > 0).then(|| format!("There are {more} more."));
+        let lines: Vec<String> = refusals.iter().map(ToString::to_string).chain(more).collect();
+        let detail = lines.join("\n");
         let problem =
             Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "A check failed; nothing changed", detail);
         problem.with_errors(refusals.into_iter().map(FieldProblem::from).collect())

@@ -264,6 +264,8 @@ fn one_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    // The search takes time by the product of both lengths.
+    let known = known.filter(|known| name.len() + known.len() <= 128);
     let near = known.map(|k| (strsim::jaro_winkler(name, k), k)).filter(|(likeness, _)| *likeness > 0.75);
     match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
         Some((_, known)) => format!("Did you mean `{known}`?"),

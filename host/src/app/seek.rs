@@ -20,6 +20,7 @@ use crate::model::seek::Seek;
 use crate::model::seek::SeekMove;
 use crate::pipeline::ports::SourceFailure;
 use crate::pipeline::seek;
+use crate::pipeline::seek::Rereading;
 use crate::pipeline::seek::SeekError;
 use crate::source::flow_control::FlowControl;
 use crate::source::kafka_source::KafkaSource;
@@ -67,7 +68,8 @@ pub fn seek(
         let session = timeouts::session(spec.inputs.len(), &overrides);
         SeekFailure::InUse(GroupInUse { group: group.clone(), members, session })
     };
-    let members = members(kafka, &group)?;
+    let admin = Admin::start(kafka, BROKER_WAIT).map_err(|error| SeekFailure::Outage(error.outage()))?;
+    let members = members(&admin, &group)?;
     if !members.is_empty() {
         return Err(in_use(members));
     }
@@ -85,7 +87,8 @@ pub fn seek(
     })
     .map_err(stopped)?;
     let names: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
-    let moves = seek::plan(&mut source, &names, seek).map_err(|error| match error {
+    let rereading = if has_changelog(&admin, id)? { Rereading::CountsTwice } else { Rereading::Harmless };
+    let moves = seek::plan(&mut source, &names, seek, rereading).map_err(|error| match error {
         SeekError::Refused(refusals) => SeekFailure::Refused(refusals),
         SeekError::Source(failure) => failed(failure),
     })?;
@@ -96,8 +99,14 @@ pub fn seek(
     Ok(moves)
 }
 
-fn members(kafka: &ClientSettings, group: &str) -> Result<Vec<String>, SeekFailure> {
-    let admin = Admin::start(kafka, BROKER_WAIT).map_err(|error| SeekFailure::Outage(error.outage()))?;
+/// Whether the pipeline has kept state.
+fn has_changelog(admin: &Admin, id: &PipelineId) -> Result<bool, SeekFailure> {
+    let topics = admin.topics_beginning(&format!("{}.", id.group()));
+    let topics = topics.map_err(|error| SeekFailure::Outage(error.outage()))?;
+    Ok(topics.iter().any(|topic| id.store_of_changelog(topic).is_some()))
+}
+
+fn members(admin: &Admin, group: &str) -> Result<Vec<String>, SeekFailure> {
     match admin.group_members(group) {
         Ok(members) => Ok(members),
         Err(error) if error.code.is_outage() => Err(SeekFailure::Outage(error.outage())),

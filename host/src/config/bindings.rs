@@ -103,8 +103,11 @@ pub(crate) fn transform(
     }
 }
 
+/// Most inputs, and most outputs: as many as a manifest may have.
+const PORTS_MAX: usize = 256;
+
 pub(crate) fn inputs(item: &Item<'_>, problems: &mut Problems) -> IndexMap<String, InputBinding> {
-    let entries = item.entries(problems).unwrap_or_default();
+    let entries = item.named(problems, PORTS_MAX).unwrap_or_default();
     if entries.is_empty() && matches!(item.node.value, Value::Map(_)) {
         let remedy = "Bind each input port of the transform to a topic.";
         item.problem(problems, "missing-key", "there is no input", "at least one input port", remedy);
@@ -115,7 +118,7 @@ pub(crate) fn inputs(item: &Item<'_>, problems: &mut Problems) -> IndexMap<Strin
 }
 
 pub(crate) fn outputs(item: &Item<'_>, problems: &mut Problems) -> IndexMap<String, OutputBinding> {
-    let entries = item.entries(problems).unwrap_or_default();
+    let entries = item.named(problems, PORTS_MAX).unwrap_or_default();
     let bound =
         entries.into_iter().filter_map(|(port, item)| Some((port.to_owned(), output(&item, problems)?)));
     bound.collect()

@@ -282,6 +282,25 @@ fn a_document_of_nothing_but_faults_is_refused_with_a_bounded_answer() {
     assert!(bytes < 20_000, "{bytes} bytes");
 }
 
+#[test]
+fn names_stand_once_and_are_bounded_in_length_and_number() {
+    let with = |key: &str, text: &str| {
+        let inputs = r#""inputs":{"in":{"topic":"t","value":"raw"}}"#;
+        let json =
+            format!(r#"{{"version":1,"name":"p","transform":{{"name":"t"}},{inputs},"{key}":{{{text}}}}}"#);
+        match parse(&json, FileFormat::Json, None) {
+            Ok(_) => Vec::new(),
+            Err(list) => list.into_iter().map(|refusal| refusal.code.0).collect::<Vec<_>>(),
+        }
+    };
+    let keys = |count: usize| (0..count).map(|n| format!(r#""k{n}":"v""#)).collect::<Vec<_>>().join(",");
+    assert_eq!(with("config", &keys(256)), [""; 0]);
+    assert_eq!(with("config", &keys(257)), ["too-many-keys"]);
+    assert_eq!(with("kafka", &keys(65)), ["too-many-keys"]);
+    assert_eq!(with("config", r#""k":"1","k":"2""#), ["duplicate-key"]);
+    assert_eq!(with("config", &format!(r#""{}":"v""#, "k".repeat(257))), ["invalid-name"]);
+}
+
 fn refusals_of_json(text: &str) -> Vec<Refusal> {
     parse(text, FileFormat::Json, None).expect_err("refused")
 }

@@ -243,9 +243,14 @@ pub(crate) struct GuestConfig {
     pub(crate) secrets: IndexMap<String, String>,
 }
 
+/// Most keys of a guest's configuration: as many as a manifest may have.
+const CONFIG_KEYS_MAX: usize = 256;
+/// Most client properties: more than a pipeline may set.
+const PROPERTIES_MAX: usize = 64;
+
 pub(crate) fn config(item: &Item<'_>, problems: &mut Problems) -> GuestConfig {
     let mut config = GuestConfig::default();
-    for (key, item) in item.entries(problems).unwrap_or_default() {
+    for (key, item) in item.named(problems, CONFIG_KEYS_MAX).unwrap_or_default() {
         if let Value::Map(_) = item.node.value {
             let Some(mut section) = item.section(problems) else {
                 continue;
@@ -282,7 +287,7 @@ fn secret_name(item: &Item<'_>, problems: &mut Problems) -> Option<String> {
 /// value, is checked where the client is known: `kafka::overrides`.
 pub(crate) fn kafka(item: &Item<'_>, problems: &mut Problems) -> IndexMap<String, String> {
     let mut properties = IndexMap::new();
-    for (property, item) in item.entries(problems).unwrap_or_default() {
+    for (property, item) in item.named(problems, PROPERTIES_MAX).unwrap_or_default() {
         let value = match &item.node.value {
             Value::Text(text) => Some(text.clone()),
             Value::Integer(value) => Some(value.to_string()),

@@ -15,6 +15,8 @@ use crate::model::failure::Refusal;
 
 /// Problems of one document that are told; a last one says that there are more.
 pub(crate) const PROBLEMS_MAX: usize = 100;
+/// Longest key that is a name, in bytes.
+const NAME_BYTES_MAX: usize = 256;
 /// Longest text of a problem in characters: a key may be as long as the document.
 const TEXT_MAX: usize = 500;
 
@@ -130,6 +132,33 @@ impl<'a> Item<'a> {
             return None;
         };
         Some(entries.iter().map(|(key, node)| (key.text.as_str(), self.child(key, node))).collect())
+    }
+
+    /// The entries of a map whose keys are names: each once, none too long, and at most so many.
+    pub(crate) fn named(&self, problems: &mut Problems, most: usize) -> Option<Vec<(&'a str, Item<'a>)>> {
+        let mut entries = self.entries(problems)?;
+        if entries.len() > most {
+            let found = format!("{} keys", entries.len());
+            let message = format!("there are too many keys{}", self.node.place);
+            let expected = format!("at most {most}");
+            problems.add("too-many-keys", self.field(), message, found, expected, "Remove those not needed.");
+            entries.truncate(most);
+        }
+        let mut seen = HashSet::new();
+        entries.retain(|(key, item)| {
+            if key.len() > NAME_BYTES_MAX {
+                let expected = format!("a name of at most {NAME_BYTES_MAX} bytes");
+                item.problem(problems, "invalid-name", "this key is too long", expected, "Shorten it.");
+                return false;
+            }
+            let is_first = seen.insert(*key);
+            if !is_first {
+                let remedy = "Remove one of the two.";
+                item.problem(problems, "duplicate-key", "this key stands twice", "each key once", remedy);
+            }
+            is_first
+        });
+        Some(entries)
     }
 
     /// The entries of a list.

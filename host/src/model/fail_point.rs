@@ -8,6 +8,8 @@ use std::sync::atomic::Ordering;
 /// Numbered in the order in which a task's life meets them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FailPoint {
+    /// The files of a checkpoint are in the folder, and nothing says whose they are.
+    CheckpointFetched,
     /// The state folder is locked, and opened or wiped.
     FolderOpened,
     /// A part of a changelog is in the folder.
@@ -46,6 +48,12 @@ pub enum FailPoint {
     FlushWritten,
     /// The flush is durable, and the cache does not know it.
     FlushDurable,
+    /// The files of a checkpoint are set apart, and none is sent.
+    CheckpointTaken,
+    /// They are sent, and no document names them.
+    CheckpointSent,
+    /// The document is written, and older checkpoints are there.
+    CheckpointWritten,
     /// A partition is taken away, and its work not committed.
     Revoked,
     /// A state is given back, and not all of it flushed.
@@ -55,7 +63,8 @@ pub enum FailPoint {
 }
 
 impl FailPoint {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
+        Self::CheckpointFetched,
         Self::FolderOpened,
         Self::ChangelogApplied,
         Self::RestoreApplied,
@@ -75,6 +84,9 @@ impl FailPoint {
         Self::FlushEnding,
         Self::FlushWritten,
         Self::FlushDurable,
+        Self::CheckpointTaken,
+        Self::CheckpointSent,
+        Self::CheckpointWritten,
         Self::Revoked,
         Self::Closing,
         Self::Closed,
@@ -84,6 +96,7 @@ impl FailPoint {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::CheckpointFetched => "checkpoint-fetched",
             Self::FolderOpened => "folder-opened",
             Self::ChangelogApplied => "changelog-applied",
             Self::RestoreApplied => "restore-applied",
@@ -103,6 +116,9 @@ impl FailPoint {
             Self::FlushEnding => "flush-ending",
             Self::FlushWritten => "flush-written",
             Self::FlushDurable => "flush-durable",
+            Self::CheckpointTaken => "checkpoint-taken",
+            Self::CheckpointSent => "checkpoint-sent",
+            Self::CheckpointWritten => "checkpoint-written",
             Self::Revoked => "revoked",
             Self::Closing => "closing",
             Self::Closed => "closed",

@@ -42,6 +42,12 @@ pub fn is_there(offset: Offset, bounds: &Range<Offset>) -> bool {
 }
 
 impl SeekMove {
+    /// Whether records would be read that the pipeline has read. None of a topic that was made anew are.
+    #[must_use]
+    pub fn rereads(&self) -> bool {
+        self.from.is_some_and(|from| self.to < from && from <= self.bounds.end)
+    }
+
     /// Whether the pipeline could not have gone on where it was.
     #[must_use]
     pub fn was_gone(&self) -> bool {

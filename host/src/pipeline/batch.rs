@@ -67,6 +67,17 @@ impl Batch {
         }
     }
 
+    /// Where a part of the batch may end that holds half of its rows, or nothing behind the only one;
+    /// none when there is no such part.
+    pub(crate) fn end_of_part(&self) -> Option<usize> {
+        let end = match *self.decoded.records {
+            [] => return None,
+            [row] => row as usize + 1,
+            _ => self.middle(),
+        };
+        (end < self.decoded.end).then_some(end)
+    }
+
     /// The raw index at which a batch of at least two rows is halved.
     pub(crate) fn middle(&self) -> usize {
         let records = &self.decoded.records;

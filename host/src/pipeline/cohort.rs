@@ -1,5 +1,6 @@
 //! What the tasks of one partition number share: keyed state, timers, event time.
 
+use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
 
@@ -58,6 +59,37 @@ pub enum Readiness {
 pub struct Table {
     pub partition: TopicPartition,
     pub end: Offset,
+    /// Where it was when it last moved, and when to ask whether anything is left to be read.
+    stalled: Option<(Offset, Instant)>,
+}
+
+/// How long a table may stand before its end until the brokers are asked whether there is anything left.
+const STALLED_AFTER: Duration = Duration::from_secs(2);
+/// Time between two such questions.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+impl Table {
+    #[must_use]
+    pub fn new(partition: TopicPartition, end: Offset) -> Self {
+        Self { partition, end, stalled: None }
+    }
+
+    /// Whether it has stood at this position for so long that the brokers are to be asked for the rest.
+    pub fn is_stalled(&mut self, position: Offset, now: Instant) -> bool {
+        match &mut self.stalled {
+            Some((at, ask_at)) if *at == position => {
+                let is_time = now >= *ask_at;
+                if is_time {
+                    *ask_at = now + ASK_AGAIN_AFTER;
+                }
+                is_time
+            }
+            stalled => {
+                *stalled = Some((position, now + STALLED_AFTER));
+                false
+            }
+        }
+    }
 }
 
 impl Cohort {
@@ -135,6 +167,12 @@ impl Cohort {
     #[must_use]
     pub fn next_due(&self, domain: TimeDomain) -> Option<i64> {
         self.state.as_ref()?.next_due(domain)
+    }
+
+    /// The earliest time for which the invocation that runs has registered an event timer.
+    #[must_use]
+    pub fn registered_event_min(&self) -> Option<i64> {
+        self.state.as_ref()?.registered_event_min()
     }
 
     /// What its tasks wait for, if it is for something in common. `gated` says whether it is about a

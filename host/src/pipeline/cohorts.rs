@@ -4,10 +4,12 @@ use std::time::Duration;
 use std::time::Instant;
 
 use crate::model::ids::PortIndex;
+use crate::model::position::Offset;
 use crate::model::position::Partition;
 use crate::model::state::TimeDomain;
 use crate::pipeline::cohort::Cohort;
 use crate::pipeline::cohort::Readiness;
+use crate::pipeline::cohort::Table;
 use crate::pipeline::driver::Driver;
 use crate::pipeline::driver::DriverFailure;
 use crate::pipeline::ports::Sink;
@@ -36,10 +38,22 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         let Some(cohort) = self.cohorts.get_mut(&number).filter(|cohort| !cohort.tables.is_empty()) else {
             return Ok(());
         };
-        cohort.tables.retain(|table| {
-            let Some(task) = self.tasks.get(&table.partition) else { return false };
-            let is_read = self.source.read_up_to(&table.partition).is_some_and(|read| read >= table.end);
-            task.position < table.end && !(is_read && task.held.is_empty())
+        let now = self.lane.clock.now();
+        let (tasks, source) = (&self.tasks, &mut self.source);
+        cohort.tables.retain_mut(|table| {
+            let Some(task) = tasks.get(&table.partition) else { return false };
+            // Streams wait for the commit: were it to fail, they would come before the table.
+            if task.is_dirty() {
+                return true;
+            }
+            if task.position >= table.end {
+                return false;
+            }
+            if !task.held.is_empty() {
+                return true;
+            }
+            let is_read = source.read_up_to(&table.partition).is_some_and(|read| read >= table.end);
+            !is_read && (!table.is_stalled(task.position, now) || has_rest(source, table, task.position))
         });
         if !cohort.tables.is_empty() {
             return Ok(());
@@ -147,5 +161,17 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             self.state_failed(number, failure)?;
         }
         Ok(())
+    }
+}
+
+/// Whether a table has records before its end that are still to be read. It has until the brokers say
+/// otherwise.
+fn has_rest<S: Source>(source: &mut S, table: &Table, position: Offset) -> bool {
+    match source.has_records(&table.partition, position..table.end) {
+        Ok(has_records) => has_records,
+        Err(error) => {
+            tracing::warn!(partition = %table.partition, %error, "whether the table is read is not known yet");
+            true
+        }
     }
 }

@@ -33,6 +33,7 @@ use crate::pipeline::run::RunOf;
 use crate::pipeline::run::RunOutcome;
 use crate::pipeline::run::Turn;
 use crate::pipeline::settings::DriverSettings;
+use crate::pipeline::settings::InputRole;
 use crate::pipeline::start;
 use crate::pipeline::status::StatusBoard;
 use crate::pipeline::task::Task;
@@ -84,7 +85,8 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         settings: DriverSettings,
         status: StatusBoard,
     ) -> Result<Self, DriverFailure> {
-        let topics: Vec<&str> = settings.inputs.keys().map(|topic| &**topic).collect();
+        let inputs = settings.inputs.iter();
+        let topics: Vec<(&str, InputRole)> = inputs.map(|(topic, input)| (&**topic, input.role)).collect();
         start::pin(&mut source, &topics, &settings.start).map_err(source_failed)?;
         source.join().map_err(source_failed)?;
         let cycle = Cycle::new(settings.commit);
@@ -207,7 +209,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         };
         let run = HeldRun::new(records, &task.poison, &self.lane.retry);
         task.held.push_back(run);
-        if task.phase == TaskPhase::Running { self.work(&partition) } else { Ok(()) }
+        if task.phase == TaskPhase::Running && !task.gated { self.work(&partition) } else { Ok(()) }
     }
 
     /// Tries the tasks whose wait is over.

@@ -371,7 +371,6 @@ fn a_refused_copy_of_a_late_record_makes_it_a_dead_letter() {
 }
 
 #[test]
-#[ignore = "fails: a fault of event time, timers or state that is still to be mended"]
 fn a_record_that_is_set_aside_moves_no_watermark() {
     for kind in ["trap", "reject", "decode", "encode", "refused"] {
         let world = world(|world| {

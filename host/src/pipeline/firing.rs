@@ -159,12 +159,10 @@ impl<K: Sink> Lane<K> {
         Ok(RunOutcome::Done)
     }
 
-    /// Whether an event timer may be due.
-    pub(crate) fn is_event_timer_due(&self, cohort: &Cohort) -> bool {
-        self.has_timers(TimeDomain::Event)
-            && cohort.time.event_watermark().is_some_and(|watermark| {
-                cohort.next_due(TimeDomain::Event).is_some_and(|due| due <= watermark)
-            })
+    /// Whether the invocation that runs has registered an event timer for a time that has passed.
+    pub(crate) fn has_registered_due(cohort: &Cohort) -> bool {
+        let registered = cohort.registered_event_min();
+        registered.is_some() && registered <= cohort.time.event_watermark()
     }
 
     /// Whether the transform has timers of a domain.
@@ -210,6 +208,10 @@ impl<K: Sink> Lane<K> {
                 }
             },
         }
+        if count > 1 && has_registered_between(cohort, &fired) {
+            self.take_back();
+            return Ok(cohort.timers(domain).halve(count));
+        }
         let invoked_at = self.clock.now();
         // The call gets its number when something is sent for it.
         let sources = TimerSources { fired: &fired, call: 0 };
@@ -217,9 +219,13 @@ impl<K: Sink> Lane<K> {
             Ok(bad_rows) => bad_rows,
             Err(EncodeFailure::Stop(stop)) => return Err(stop.into()),
             Err(EncodeFailure::Outage(outage)) => {
+                self.take_back();
                 return Ok(Call::Wait(cohort.timers(domain).attempts.wait_for(&outage)));
             }
-            Err(EncodeFailure::TooLarge(_)) if count > 1 => return Ok(cohort.timers(domain).halve(count)),
+            Err(EncodeFailure::TooLarge(_)) if count > 1 => {
+                self.take_back();
+                return Ok(cohort.timers(domain).halve(count));
+            }
             Err(EncodeFailure::TooLarge(cause)) => vec![BadEmittedRow::of_lone_source(cause)],
         };
         let encoded_at = self.clock.now();
@@ -233,10 +239,14 @@ impl<K: Sink> Lane<K> {
         }
         for bad in bad_rows {
             let sources = invoked.emissions.get(bad.emission).map_or(&[][..], |emission| &emission.sources);
-            match sources.get(bad.row as usize) {
-                Some(source) if rows.is_dropped(*source) => {}
+            let source = sources.get(bad.row as usize).copied();
+            if source.is_some_and(|source| rows.is_dropped(source)) {
+                continue;
+            }
+            self.take_back();
+            match source {
                 // Nothing of it may stay in the state, so it has to be alone.
-                Some(source) if count > 1 => return Ok(cohort.timers(domain).isolate(*source as usize)),
+                Some(source) if count > 1 => return Ok(cohort.timers(domain).isolate(source as usize)),
                 None if count > 1 => return Ok(cohort.timers(domain).halve(count)),
                 _ => {
                     self.take_again(cohort, &fired, until)?;
@@ -306,6 +316,13 @@ impl<K: Sink> Lane<K> {
         debug_assert_eq!(&again, fired);
         Ok(())
     }
+}
+
+/// Whether a call has registered an event timer that may have to fire before the last of its own: timers
+/// fire as if each were given to the guest alone, wherever calls begin and end.
+fn has_registered_between(cohort: &Cohort, fired: &FiredTimers) -> bool {
+    let registered = cohort.registered_event_min();
+    fired.domain == TimeDomain::Event && registered.is_some() && registered <= fired.times.last().copied()
 }
 
 fn take(cohort: &mut Cohort, domain: TimeDomain, until: i64, max: usize) -> Result<FiredTimers, RunFailure> {

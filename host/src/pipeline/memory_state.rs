@@ -53,6 +53,8 @@ struct Inner {
     times: StateTimes,
     /// When a value counts as written that was written before it.
     first_watermark: Option<i64>,
+    /// Of the invocation that runs.
+    registered_event_min: Option<i64>,
     bytes_left: u64,
     bytes_max: u64,
     failure: Option<StateFailure>,
@@ -126,6 +128,7 @@ impl MemoryState {
             offsets: BTreeMap::new(),
             times: StateTimes::default(),
             first_watermark: None,
+            registered_event_min: None,
             bytes_left: u64::MAX,
             bytes_max: u64::MAX,
             failure: None,
@@ -348,6 +351,10 @@ impl TaskState for MemoryState {
         let mut inner = self.0.lock();
         inner.scripted()?;
         inner.take_room(keys.data_len() + tags.data_len() + size_of_val(times))?;
+        if domain == TimeDomain::Event {
+            let earliest = inner.registered_event_min.into_iter().chain(times.iter().copied()).min();
+            inner.registered_event_min = earliest;
+        }
         for ((key, tag), time) in keys.iter().flatten().zip(tags.iter().flatten()).zip(times) {
             inner.timers.stage((domain, key.to_vec(), tag.to_vec()), Some(*time));
         }
@@ -373,6 +380,7 @@ impl TaskState for MemoryState {
         let mut inner = self.0.lock();
         assert!(!inner.has_staged(), "the invocation before was neither kept nor undone");
         inner.times = times;
+        inner.registered_event_min = None;
         inner.first_watermark = inner.first_watermark.or(times.event_watermark);
         inner.bytes_left = bytes_max;
         inner.bytes_max = bytes_max;
@@ -390,6 +398,10 @@ impl TaskState for MemoryState {
         let inner = self.0.lock();
         let timers = inner.timers.all();
         timers.into_iter().filter(|((of, ..), _)| *of == domain).map(|(_, time)| *time).min()
+    }
+
+    fn registered_event_min(&self) -> Option<i64> {
+        self.0.lock().registered_event_min
     }
 
     fn take_due(

@@ -12,6 +12,7 @@ pub mod attempts;
 pub mod backoff;
 mod batch;
 pub mod bisection;
+pub mod clock;
 pub mod cohort;
 mod cohorts;
 mod commit;

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 use std::time::Duration;
-use std::time::Instant;
-use std::time::SystemTime;
 
 use arrow_array::ArrayRef;
 
@@ -87,6 +85,12 @@ pub trait Source {
     /// # Errors
     /// See [`SourceFailure`].
     fn partitions(&mut self, topic: &str) -> Result<Vec<TopicPartition>, SourceFailure>;
+
+    /// Whether any record lies in this range of a partition. Asks the brokers, and may take seconds.
+    ///
+    /// # Errors
+    /// See [`SourceFailure`].
+    fn has_records(&mut self, of: &TopicPartition, range: Range<Offset>) -> Result<bool, SourceFailure>;
 
     /// Stops fetching; what is already fetched is kept or fetched again, never lost.
     ///
@@ -467,29 +471,6 @@ pub trait LetterFormat {
 
     /// The letter of one timer. Its key is the timer's; it has no value.
     fn timer_letter(&self, timer: &Timer<'_>, cause: &BadRecord) -> Letter;
-}
-
-/// Time, so that tests can set it.
-pub trait Clock: Send {
-    fn now(&self) -> Instant;
-
-    /// Processing time, in milliseconds since the Unix epoch.
-    fn unix_ms(&self) -> i64;
-}
-
-/// The machine's clock.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Instant {
-        Instant::now()
-    }
-
-    fn unix_ms(&self) -> i64 {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    }
 }
 
 /// A record that the broker refused after it was sent.

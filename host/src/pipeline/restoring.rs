@@ -101,7 +101,7 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
             if is_table(&self.settings.inputs, partition) {
                 let end = self.source.bounds(partition).map_err(source_failed)?.end;
                 if task.position < end {
-                    tables.push(Table { partition: partition.clone(), end });
+                    tables.push(Table::new(partition.clone(), end));
                 }
             }
         }
@@ -177,6 +177,8 @@ impl<S: Source, K: Sink<Group = S::Group>> Driver<S, K> {
         {
             parts.keeper.close(cohort.partition, cohort.state.take());
         }
+        // Others may change the state before it comes back here.
+        self.lane.take_back();
     }
 
     pub(super) fn close_cohorts(&mut self) {

@@ -18,6 +18,7 @@ use crate::model::state::TimeDomain;
 use crate::pipeline::attempts::Verdict;
 use crate::pipeline::attempts::failure_code;
 use crate::pipeline::batch::Batch;
+use crate::pipeline::clock::Clock;
 use crate::pipeline::cohort::Cohort;
 use crate::pipeline::dead_letter::BadRecordPolicy;
 use crate::pipeline::dead_letter::SetAside;
@@ -29,7 +30,6 @@ use crate::pipeline::observer::Observer;
 use crate::pipeline::outputs::BadEmittedRow;
 use crate::pipeline::outputs::Outputs;
 use crate::pipeline::poison::PoisonList;
-use crate::pipeline::ports::Clock;
 use crate::pipeline::ports::Decoder;
 use crate::pipeline::ports::EncodeFailure;
 use crate::pipeline::ports::Guest;
@@ -188,6 +188,7 @@ impl<K: Sink> Lane<K> {
         };
         let decoded_at = self.clock.now();
         let mut is_called = batch.decoded.rows.count > 0;
+        let mut rows = SourceRows::new(batch.decoded.rows.count);
         let invoked = match self.invoke(of, run, &batch, cohort.as_deref_mut()) {
             Ok(invoked) => invoked,
             Err(failure) => {
@@ -210,17 +211,20 @@ impl<K: Sink> Lane<K> {
                         }
                         self.begin(cohort.as_deref_mut());
                         batch.aside.extend(batch.row_aside(0, cause));
+                        rows.drop_row(0);
                         Invoked::default()
                     }
                 }
             }
         };
         FailPoint::Invoked.reach();
-        let registers_due = cohort.as_deref().is_some_and(|cohort| self.is_event_timer_due(cohort));
-        if registers_due && batch.decoded.rows.count > 1 {
+        if cohort.as_deref().is_some_and(|cohort| Self::has_registered_due(cohort))
+            && let Some(end) = batch.end_of_part()
+        {
             // A timer for a time that has passed fires before the record that follows the one that
             // registered it, which therefore has to be the last of its batch.
-            run.attempts.split(batch.middle());
+            self.take_back();
+            run.attempts.split(end);
             return Ok(Attempt::Again);
         }
         let invoked_at = self.clock.now();
@@ -228,8 +232,12 @@ impl<K: Sink> Lane<K> {
         let bad_rows = match self.outputs.encode(&invoked.emissions, &sources) {
             Ok(bad_rows) => bad_rows,
             Err(EncodeFailure::Stop(stop)) => return Err(stop.into()),
-            Err(EncodeFailure::Outage(outage)) => return Ok(Attempt::Wait(run.attempts.wait_for(&outage))),
+            Err(EncodeFailure::Outage(outage)) => {
+                self.take_back();
+                return Ok(Attempt::Wait(run.attempts.wait_for(&outage)));
+            }
             Err(EncodeFailure::TooLarge(_)) if batch.decoded.rows.count > 1 => {
+                self.take_back();
                 run.attempts.split(batch.middle());
                 return Ok(Attempt::Again);
             }
@@ -237,15 +245,16 @@ impl<K: Sink> Lane<K> {
         };
         let encoded_at = self.clock.now();
 
-        let mut rows = SourceRows::new(batch.decoded.rows.count);
         batch.set_aside_rejected(&invoked, &mut rows);
         let Some(unencodable) = unencodable(&batch, &invoked, bad_rows, &mut rows) else {
             tracing::debug!("an output of unknown source cannot be encoded; isolating its source");
+            self.take_back();
             run.attempts.split(batch.middle());
             return Ok(Attempt::Again);
         };
         let has_state = cohort.as_deref().is_some_and(|cohort| cohort.state.is_some());
         if has_state && !unencodable.is_empty() {
+            self.take_back();
             run.leave_out(unencodable);
             return Ok(Attempt::Again);
         }
@@ -294,6 +303,13 @@ impl<K: Sink> Lane<K> {
     pub(crate) fn begin(&self, cohort: Option<&mut Cohort>) {
         if let (Some(cohort), Some(state)) = (cohort, &self.state) {
             cohort.begin(self.clock.unix_ms(), state.bytes_per_batch_max);
+        }
+    }
+
+    /// A call that the guest believes to have passed is undone: its memory may hold what it wrote.
+    pub(crate) fn take_back(&mut self) {
+        if self.state.is_some() {
+            self.guest.release();
         }
     }
 

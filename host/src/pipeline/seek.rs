@@ -27,11 +27,24 @@ pub enum SeekError {
     Refused(Vec<Refusal>),
 }
 
+/// What reading records once more does, beside writing their outputs once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rereading {
+    Harmless,
+    /// The pipeline keeps state, which has these records already.
+    CountsTwice,
+}
+
 /// What a seek would move. Changes nothing.
 ///
 /// # Errors
 /// See [`SeekError`].
-pub fn plan<S: Source>(source: &mut S, topics: &[&str], seek: &Seek) -> Result<Vec<SeekMove>, SeekError> {
+pub fn plan<S: Source>(
+    source: &mut S,
+    topics: &[&str],
+    seek: &Seek,
+    rereading: Rereading,
+) -> Result<Vec<SeekMove>, SeekError> {
     let mut moves = Vec::new();
     let mut refusals = Vec::new();
     let mut has_read = false;
@@ -52,9 +65,14 @@ pub fn plan<S: Source>(source: &mut S, topics: &[&str], seek: &Seek) -> Result<V
                 continue;
             }
             let seek_move = SeekMove { partition, from, to, bounds };
-            if seek.partitions == SeekPartitions::All || seek_move.was_gone() {
-                moves.push(seek_move);
+            if seek.partitions == SeekPartitions::Gone && !seek_move.was_gone() {
+                continue;
             }
+            if rereading == Rereading::CountsTwice && seek_move.rereads() {
+                refusals.push(behind_state(&seek_move));
+                continue;
+            }
+            moves.push(seek_move);
         }
     }
     if !has_read {
@@ -117,6 +135,19 @@ fn out_of_bounds(partition: &TopicPartition, to: Offset, bounds: &std::ops::Rang
     }
 }
 
+fn behind_state(SeekMove { partition, from, to, bounds }: &SeekMove) -> Refusal {
+    let from = from.unwrap_or(bounds.start);
+    let TopicPartition { topic, partition } = partition;
+    Refusal {
+        code: Code("seek-behind-state"),
+        field: format!("to.offsets.{topic}.{partition}"),
+        message: "the pipeline keeps state, in which the records from there on would count twice".to_owned(),
+        found: format!("{to}, before the committed offset {from}"),
+        expected: format!("an offset from {from} to {}", bounds.end),
+        remedy: "To start over, delete the pipeline, which deletes its state, and create it again; or create it under another name, and delete this one when that has caught up.".to_owned(),
+    }
+}
+
 fn nothing_committed() -> Refusal {
     Refusal {
         code: Code("nothing-committed"),
@@ -159,13 +190,13 @@ mod tests {
     }
 
     fn planned(world: &Shared, seek: &Seek) -> Vec<(i32, Option<i64>, i64)> {
-        let moves = plan(&mut FakeSource(world.clone()), &["in"], seek).expect("a plan");
+        let moves = plan(&mut FakeSource(world.clone()), &["in"], seek, Rereading::Harmless).expect("a plan");
         let shown = |one: &SeekMove| (one.partition.partition.0, one.from.map(|from| from.0), one.to.0);
         moves.iter().map(shown).collect()
     }
 
-    fn refused(world: &Shared, seek: &Seek) -> Vec<(&'static str, String)> {
-        match plan(&mut FakeSource(world.clone()), &["in"], seek) {
+    fn refused(world: &Shared, seek: &Seek, rereading: Rereading) -> Vec<(&'static str, String)> {
+        match plan(&mut FakeSource(world.clone()), &["in"], seek, rereading) {
             Err(SeekError::Refused(refusals)) => {
                 refusals.into_iter().map(|refusal| (refusal.code.0, refusal.field)).collect()
             }
@@ -187,7 +218,8 @@ mod tests {
         let world = world(&[(0, 10), (1, 20)]);
         let seek = offsets(&[("in", &[(1, 5)])]);
         assert_eq!(planned(&world, &seek), [(1, Some(20), 5)]);
-        let moves = plan(&mut FakeSource(world.clone()), &["in"], &seek).expect("a plan");
+        let moves =
+            plan(&mut FakeSource(world.clone()), &["in"], &seek, Rereading::Harmless).expect("a plan");
         assert!(commit(&mut FakeSource(world.clone()), &moves).expect("committed"));
         let committed: Vec<i64> = world.borrow().committed_offsets.values().map(|offset| offset.0).collect();
         assert_eq!(committed, [10, 5]);
@@ -208,12 +240,34 @@ mod tests {
         let seek = offsets(&[("in", &[(0, 1001), (1, 1000), (2, 0)])]);
         let expected =
             [("partition-unknown", "to.offsets.in.2"), ("offset-out-of-bounds", "to.offsets.in.0")];
-        assert_eq!(refused(&world, &seek), expected.map(|(code, field)| (code, field.to_owned())));
+        assert_eq!(
+            refused(&world, &seek, Rereading::Harmless),
+            expected.map(|(code, field)| (code, field.to_owned()))
+        );
     }
 
     #[test]
     fn a_pipeline_that_never_ran_has_no_positions() {
         let expected = [("nothing-committed", "to".to_owned())];
-        assert_eq!(refused(&world(&[]), &all(Start::Latest)), expected);
+        assert_eq!(refused(&world(&[]), &all(Start::Latest), Rereading::Harmless), expected);
+    }
+
+    #[test]
+    fn a_pipeline_with_state_moves_forward_only() {
+        let twice = Rereading::CountsTwice;
+        let world = world(&[(0, 10), (1, 20)]);
+        let expected = [("seek-behind-state", "to.offsets.in.0".to_owned())];
+        assert_eq!(refused(&world, &offsets(&[("in", &[(0, 9), (1, 20)])]), twice), expected);
+        let forward = offsets(&[("in", &[(0, 10), (1, 21)])]);
+        let moves = plan(&mut FakeSource(world.clone()), &["in"], &forward, twice).expect("a plan");
+        assert_eq!(moves.len(), 2);
+        // The topic was made anew: none of its records was read.
+        world.borrow_mut().committed_offsets.insert(partition(1), Offset(1001));
+        let gone = Seek { to: Start::Earliest, partitions: SeekPartitions::Gone };
+        let moves = plan(&mut FakeSource(world.clone()), &["in"], &gone, twice).expect("a plan");
+        assert_eq!(
+            moves.iter().map(|one| (one.partition.partition.0, one.to.0)).collect::<Vec<_>>(),
+            [(1, 0)]
+        );
     }
 }

@@ -4,6 +4,9 @@
 //! before the first member joins: Kafka takes a commit from outside only while a group has no
 //! members, so of several hosts that start together none can overwrite another's progress. A
 //! partition without a committed offset that turns up later is new, and is read from its beginning.
+//!
+//! A table is read from its beginning, wherever the streams start: what comes before is in it. Only
+//! offsets that name it count for it.
 
 use crate::model::pipeline_spec::Start;
 use crate::model::position::Offset;
@@ -11,15 +14,24 @@ use crate::model::position::TopicPartition;
 use crate::pipeline::ports::Positions;
 use crate::pipeline::ports::Source;
 use crate::pipeline::ports::SourceFailure;
+use crate::pipeline::settings::InputRole;
 
 /// Commits the start of every partition that has no committed offset. To be called before
 /// [`Source::join`]. Does nothing when the group has members already.
 ///
 /// # Errors
 /// See [`SourceFailure`].
-pub fn pin<S: Source>(source: &mut S, topics: &[&str], start: &Start) -> Result<(), SourceFailure> {
+pub fn pin<S: Source>(
+    source: &mut S,
+    topics: &[(&str, InputRole)],
+    start: &Start,
+) -> Result<(), SourceFailure> {
     let mut fresh = Positions::new();
-    for topic in topics {
+    for (topic, role) in topics {
+        let start = match (role, start) {
+            (InputRole::Table, Start::Latest | Start::Timestamp(_)) => &Start::Earliest,
+            (InputRole::Table | InputRole::Stream, start) => start,
+        };
         let partitions = source.partitions(topic)?;
         let committed = source.committed(&partitions)?;
         // A group that has read some of the topic has had its start pinned before.

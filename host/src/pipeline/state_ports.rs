@@ -97,6 +97,10 @@ pub trait TaskState: Send {
     /// asked for every batch.
     fn next_due(&self, domain: TimeDomain) -> Option<i64>;
 
+    /// The earliest time for which an event timer was registered since [`Self::begin`], also if it was
+    /// moved or cancelled since: what came in between was to see it fire.
+    fn registered_event_min(&self) -> Option<i64>;
+
     /// Takes the first timers due at `until` (included), ordered by time, key and tag: as many as
     /// there are, up to `max`. To be called after `begin`.
     ///

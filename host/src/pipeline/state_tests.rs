@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::binaries::BinariesBuf;
 use crate::model::ids::PortIndex;
+use crate::model::pipeline_spec::Start;
 use crate::model::position::Offset;
 use crate::model::position::Partition;
 use crate::model::position::TopicPartition;
@@ -315,12 +316,57 @@ fn streams_begin_when_the_tables_are_read_to_the_ends_that_they_had() {
         (waiting.code.0, waiting.reason.as_str()),
         ("table-filling", "table-0 is read up to offset 21 first")
     );
-    turns(&mut driver, 1);
-    assert!(!world.borrow().paused.contains(&partition(0)), "the table is read");
+    turns(&mut driver, 2);
+    assert!(!world.borrow().paused.contains(&partition(0)), "the table is read and committed");
     turns(&mut driver, 2);
     let last: Vec<i64> = outputs(&world).into_iter().skip(20).collect();
     assert_eq!(last, [21, 22], "the stream comes behind the table");
     assert_eq!(task(&status, &partition(0)).waiting, None);
+}
+
+#[test]
+fn streams_wait_until_the_table_is_committed() {
+    let table = partition_of("table", 0);
+    let world = with_logs(&[(partition(0), ones(&["a"], 2)), (table.clone(), ones(&["a"], 3))]);
+    world.borrow_mut().commit_aborts = 3;
+    let rig = Rig::counter(EVENT).input("table", InputRole::Table);
+    let (mut driver, _) = started(rig, &world, &[partition(0), table.clone()]);
+    turns(&mut driver, 9);
+    assert_eq!(world.borrow().aborts, 3);
+    assert_eq!(outputs(&world), [1, 2, 3, 4, 5], "the table as often as it takes, then the stream");
+    let first = world.borrow().watermarks.iter().position(|(_, watermark)| watermark.is_some());
+    assert!(first > Some(3), "the stream moves the watermark behind the table: {first:?}");
+}
+
+#[test]
+fn a_table_that_compaction_has_left_an_empty_end_is_read() {
+    let table = partition_of("table", 0);
+    let world = with_logs(&[(partition(0), ones(&["a"], 2)), (table.clone(), ones(&["a"], 20))]);
+    world.borrow_mut().emptied = 3;
+    let rig = Rig::counter(EVENT).input("table", InputRole::Table);
+    let (mut driver, _) = started(rig, &world, &[partition(0), table.clone()]);
+    turns(&mut driver, 5);
+    assert_eq!(outputs(&world).len(), 20, "the table only");
+    world.borrow().clock.pass(1_999);
+    turns(&mut driver, 3);
+    assert_eq!((outputs(&world).len(), world.borrow().asked), (20, 0), "it may still be on its way");
+    world.borrow().clock.pass(1);
+    turns(&mut driver, 3);
+    assert_eq!(world.borrow().asked, 1);
+    assert_eq!(outputs(&world)[20..], [21, 22]);
+}
+
+#[test]
+fn a_table_is_read_from_its_beginning_wherever_the_streams_start() {
+    for start in [Start::Latest, Start::Timestamp(3)] {
+        let table = partition_of("table", 0);
+        let world = with_logs(&[(partition(0), ones(&["a"], 4)), (table.clone(), ones(&["b"], 5))]);
+        let rig = Rig::counter(EVENT).input("table", InputRole::Table).start(start.clone());
+        let (mut driver, _) = started(rig, &world, &[partition(0), table.clone()]);
+        turns(&mut driver, 5);
+        let expected: &[i64] = if start == Start::Latest { &[1, 2, 3, 4, 5] } else { &[1, 2, 3, 4, 5, 1] };
+        assert_eq!(outputs(&world), expected, "{start:?}");
+    }
 }
 
 #[test]
@@ -341,7 +387,6 @@ fn an_overlay_at_its_limit_commits_early() {
 }
 
 #[test]
-#[ignore = "fails: a fault of event time, timers or state that is still to be mended"]
 fn an_output_that_cannot_be_encoded_leaves_nothing_in_the_state() {
     let world = with_logs(&[(
         partition(0),
@@ -353,7 +398,8 @@ fn an_output_that_cannot_be_encoded_leaves_nothing_in_the_state() {
     turns(&mut driver, 1);
     assert_eq!(outputs(&world), [1, 4]);
     assert_eq!(letters(&world).len(), 1);
-    assert_eq!(world.borrow().calls, 2, "the window ran once more, without the record");
+    // The first record moves the watermark, which cuts it off.
+    assert_eq!(world.borrow().calls, 3, "the window of the others ran once more, without the record");
     assert_eq!(sums(&world, 0), BTreeMap::from([(state_key(b"a"), 4)]));
 }
 

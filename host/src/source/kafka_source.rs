@@ -23,6 +23,7 @@ use crate::pipeline::ports::SourceEvent;
 use crate::pipeline::ports::SourceFailure;
 use crate::source::gone_offsets::GoneOffsets;
 use crate::source::lag::lag;
+use crate::source::last_records::has_records;
 use crate::source::partitions::Partitions;
 use crate::source::source_settings::SourceSettings;
 use crate::source::topic_check::TopicCheck;
@@ -405,6 +406,11 @@ impl Source for KafkaSource {
             )));
         }
         self.consumer.commit(positions).map_err(|error| failure(&error))
+    }
+
+    fn has_records(&mut self, of: &TopicPartition, range: Range<Offset>) -> Result<bool, SourceFailure> {
+        let name = format!("{}.end", self.settings.member);
+        has_records(&self.settings.client, name, of, &range).map_err(|error| failure(&error))
     }
 
     fn lag(&self, partition: &TopicPartition) -> Option<u64> {

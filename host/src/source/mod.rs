@@ -7,6 +7,7 @@ pub mod flow_control;
 mod gone_offsets;
 pub mod kafka_source;
 mod lag;
+mod last_records;
 mod partitions;
 pub mod source_settings;
 mod topic_check;

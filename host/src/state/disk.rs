@@ -74,6 +74,8 @@ impl From<rocksdb::Error> for DiskError {
                 Self::Locked(text)
             }
             ErrorKind::Corruption => Self::Corrupt(text),
+            // A file that the database counts on is gone: it does not come back by itself.
+            ErrorKind::IOError if text.contains("No such file") => Self::Corrupt(text),
             _ => Self::Io(text),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::model::fail_point::FailPoint;
 use crate::state::checkpoint::CheckpointError;
 use crate::state::checkpoint::CheckpointName;
 use crate::state::checkpoint::CheckpointStore;
@@ -92,6 +93,7 @@ impl CheckpointSearch<'_> {
         self.meter.fetches_checkpoint(name.to_string(), document.bytes());
         let database = self.folder.database();
         download(place, &document, &database, cancel, |bytes| self.meter.fetched(bytes))?;
+        FailPoint::CheckpointFetched.reach();
         let opened = Disk::open(&database, self.layout, &self.host.memory, self.swept)
             .and_then(|disk| LocalRecord::read(&disk).map(|record| (disk, record)));
         let (disk, record) = match opened {

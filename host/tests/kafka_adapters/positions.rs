@@ -1,6 +1,10 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use rdkafka::ClientConfig;
+use rdkafka::producer::BaseProducer;
+use rdkafka::producer::BaseRecord;
+use rdkafka::producer::Producer as _;
 use wasmill::model::pipeline_spec::Delivery;
 use wasmill::model::position::Offset;
 use wasmill::model::record_batch::RawRecords as _;
@@ -9,11 +13,13 @@ use wasmill::pipeline::ports::Source as _;
 
 use crate::support::Joined;
 use crate::support::at;
+use crate::support::brokers;
 use crate::support::fill;
 use crate::support::number;
 use crate::support::record;
 use crate::support::send;
 use crate::support::sink;
+use crate::support::source;
 use crate::support::topic;
 use crate::support::unique;
 
@@ -154,4 +160,35 @@ fn a_waker_ends_a_wait() {
     member.step(Duration::from_secs(20)).expect("poll");
     assert!(begin.elapsed() < Duration::from_secs(5), "the wait went on for {:?}", begin.elapsed());
     thread.join().expect("join");
+}
+
+/// What is behind the last record need not be one: here it is an aborted one and its marker.
+#[test]
+fn whether_there_are_records_is_known_without_reading_them() {
+    let input = topic("rest", 1, &[]);
+    fill(&input, 1, 0..50);
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", brokers())
+        .set("transactional.id", unique("rest"))
+        .create()
+        .expect("producer");
+    let patience = Duration::from_secs(30);
+    producer.init_transactions(patience).expect("init");
+    producer.begin_transaction().expect("begin");
+    producer.send(BaseRecord::to(&input).key("a").payload("never").partition(0)).expect("taken");
+    producer.flush(patience).expect("written");
+    producer.abort_transaction(patience).expect("aborted");
+
+    let mut source = source(&unique("group"), &unique("m"), &input);
+    let partition = at(&input, 0);
+    let end = source.bounds(&partition).expect("bounds").end;
+    assert!(end >= Offset(52), "{end}");
+    let mut has = |from: i64, until: i64| {
+        source.has_records(&partition, Offset(from)..Offset(until)).expect("answered")
+    };
+    assert!(has(0, end.0) && has(49, end.0) && has(49, 50));
+    assert!(!has(50, end.0), "nothing but what was aborted");
+    fill(&input, 1, 50..51);
+    assert!(!has(50, end.0), "what came later is not asked for");
+    assert!(has(50, end.0 + 1));
 }

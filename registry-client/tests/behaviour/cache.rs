@@ -220,11 +220,25 @@ async fn dropping_the_cache_ends_its_fetches() {
     server.fail_always(Some(Fault::Status(503)));
     let cache = cache_of(server.client(), limits());
     until(&cache, 1, |lookup| matches!(lookup, Lookup::Unavailable { .. })).await;
-    drop(cache);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    // It asks again and again while it lives, so that silence is its end.
+    let silence = 10 * limits().backoff_max;
     server.forget();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(server.requests().is_empty());
+    let begun = Instant::now();
+    while server.requests().len() < 3 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it does not ask again");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(cache);
+    let dropped = Instant::now();
+    loop {
+        // One request may have been under way.
+        server.forget();
+        tokio::time::sleep(silence).await;
+        if server.requests().is_empty() {
+            break;
+        }
+        assert!(dropped.elapsed() < Duration::from_secs(30), "it still asks");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

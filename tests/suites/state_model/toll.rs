@@ -44,13 +44,13 @@ impl Toll {
         counts.steps.values().map(|(_, died)| died).chain(others).sum()
     }
 
-    /// One of the steps that were least aimed at.
+    /// One of the steps that most want it: at which nobody has died yet, and that were least aimed at.
     pub(crate) fn next_step(&self, random: &mut StdRng, is_met: impl Fn(FailPoint) -> bool) -> FailPoint {
         let mut counts = self.counts();
-        let aimed = |point: &FailPoint| counts.steps.get(point).map_or(0, |(aimed, _)| *aimed);
+        let had = |point: &FailPoint| counts.steps.get(point).map_or(0, |(aimed, died)| aimed + 3 * died);
         let met: Vec<FailPoint> = FailPoint::ALL.into_iter().filter(|point| is_met(*point)).collect();
-        let least = met.iter().map(aimed).min().unwrap_or(0);
-        let least: Vec<FailPoint> = met.into_iter().filter(|point| aimed(point) == least).collect();
+        let least = met.iter().map(had).min().unwrap_or(0);
+        let least: Vec<FailPoint> = met.into_iter().filter(|point| had(point) == least).collect();
         let point = least[random.random_range(0..least.len())];
         counts.steps.entry(point).or_default().0 += 1;
         point

@@ -12,11 +12,13 @@ use std::time::Instant;
 use rand::Rng;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use tempfile::TempDir;
 use wasmill::model::fail_point::FailPoint;
 use wasmill_test_support::DRAIN_MAX;
 use wasmill_test_support::KafkaClient;
 use wasmill_test_support::RegistryApi;
 use wasmill_test_support::Sidecar;
+use wasmill_test_support::probe::Command;
 use wasmill_test_support::probe::Commands;
 use wasmill_test_support::probe::Model;
 use wasmill_test_support::probe::Probe;
@@ -27,14 +29,16 @@ use crate::toll::Toll;
 const PIPELINE: &str = "kafka: { session.timeout.ms: \"6000\", transaction.timeout.ms: \"4000\" }\n\
     commit: { interval_ms: 20, records_max: 120 }";
 /// What is committed reaches the disk soon.
-const SETTINGS: &str = "state: { flush_interval_ms: 120 }\n";
+const FLUSH: &str = "flush_interval_ms: 120";
+/// With checkpoints: as often as can be.
+const CHECKPOINT: &str = "checkpoint: { interval_ms: 1000 }";
 /// What a world is fed at once, for each partition, and how often.
 const PORTION: usize = 40;
 const FEED_EVERY: Duration = Duration::from_millis(150);
 /// How long the work that is left may take once nobody dies any more.
 const SETTLE_MAX: Duration = Duration::from_secs(120);
 /// A host that has not come to its step by then is killed.
-const MET_WITHIN: Duration = Duration::from_secs(6);
+const MET_WITHIN: Duration = Duration::from_secs(8);
 /// A frozen host is thawed after this: it was missed meanwhile.
 const FROZEN: Duration = Duration::from_millis(7_500);
 
@@ -43,6 +47,8 @@ pub(crate) struct World<'a> {
     name: &'static str,
     probe: Probe,
     hosts: usize,
+    /// Where checkpoints go, if there are any.
+    store: Option<TempDir>,
     toll: &'a Toll,
     feeds: Mutex<Vec<Commands>>,
     /// Held while the broker is away: what is written then might be written twice.
@@ -58,14 +64,17 @@ pub(crate) struct Shape {
     pub(crate) partitions: i32,
     pub(crate) hosts: usize,
     pub(crate) copies_late: bool,
+    pub(crate) has_checkpoints: bool,
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(shape: Shape, seed: u64, toll: &'a Toll) -> Self {
-        let Shape { name, kafka, registry, partitions, hosts, copies_late } = shape;
+        let Shape { name, kafka, registry, partitions, hosts, copies_late, has_checkpoints } = shape;
         let probe = Probe::on(kafka, registry, partitions, copies_late).expect("a pipeline").with(PIPELINE);
+        let probe = if has_checkpoints { probe.with(CHECKPOINT) } else { probe };
+        let store = has_checkpoints.then(|| tempfile::tempdir().expect("a folder"));
         let feeds = (0..partitions).map(|partition| Commands::new(seed, partition)).collect();
-        Self { name, probe, hosts, toll, feeds: Mutex::new(feeds), pause: Mutex::new(()), seed }
+        Self { name, probe, hosts, store, toll, feeds: Mutex::new(feeds), pause: Mutex::new(()), seed }
     }
 
     /// Lets hosts die until the toll is paid, then settles everything and compares it with the model.
@@ -91,7 +100,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn feed(&self, of: impl Fn(&mut Commands) -> Vec<wasmill_test_support::probe::Command>) {
+    fn feed(&self, of: impl Fn(&mut Commands) -> Vec<Command>) {
         let _held = self.hold();
         let mut feeds = self.feeds.lock().expect("no feeder has panicked");
         for (partition, commands) in (0..).zip(feeds.iter_mut()) {
@@ -104,14 +113,12 @@ impl<'a> World<'a> {
         while !self.toll.is_paid() {
             let name = format!("host-{host}");
             let fate = Fate::draw(self, &mut random);
-            let mut life = self.start(&name, fate);
-            self.end(&mut life, fate, &mut random);
-            if random.random_ratio(1, 8) {
+            if matches!(fate, Fate::At(FailPoint::CheckpointFetched, _)) {
                 remove_state(&self.state_folder(&name));
-                self.toll.befell("folder removed");
-            } else if random.random_ratio(1, 8) && damage_state(&self.state_folder(&name), &mut random) {
-                self.toll.befell("file damaged");
             }
+            let mut life = self.start(&name, fate);
+            self.end(&name, &mut life, fate, &mut random);
+            self.harm(&name, &mut random);
             if self.hosts > 1 && random.random_ratio(1, 8) {
                 // Missed by the group: others take over.
                 self.toll.befell("stayed away");
@@ -125,12 +132,15 @@ impl<'a> World<'a> {
         if let Fate::At(point, nth) = fate {
             plan.settings.push(("WASMILL_FAIL_POINT".to_owned(), format!("{}:{nth}", point.name())));
         }
-        plan.write_settings(SETTINGS).expect("settings written");
+        let store = self.store.as_ref();
+        let store = store.map(|store| format!(", object_store: {{ url: {:?} }}", store.path()));
+        let settings = format!("state: {{ {FLUSH}{} }}\n", store.unwrap_or_default());
+        plan.write_settings(&settings).expect("settings written");
         plan.start().expect("started")
     }
 
     /// Waits for the death that was drawn, or brings about another.
-    fn end(&self, life: &mut Sidecar, fate: Fate, random: &mut StdRng) {
+    fn end(&self, host: &str, life: &mut Sidecar, fate: Fate, random: &mut StdRng) {
         let patience = Duration::from_millis(random.random_range(1_000..3_500));
         match fate {
             Fate::Killed => {
@@ -160,6 +170,7 @@ impl<'a> World<'a> {
                 let status = life.terminate(DRAIN_MAX).expect("it ends when it is told to");
                 self.drained(life, status);
             }
+            Fate::At(FailPoint::Revoked, _) => self.visit(host, life),
             Fate::At(point, _) => {
                 // With records flowing it comes there soon, unless it has no partition.
                 let patience = if is_met_at_the_end(point) { patience } else { MET_WITHIN };
@@ -174,6 +185,20 @@ impl<'a> World<'a> {
                 if is_abort(status) { self.died_at(life, point, status) } else { self.drained(life, status) }
             }
         }
+    }
+
+    /// Lets another host join, so that this one has to give partitions up.
+    fn visit(&self, host: &str, life: &mut Sidecar) {
+        let visitor = self.start(&format!("visitor-of-{host}"), Fate::Drained);
+        match life.wait(MET_WITHIN) {
+            Ok(status) => self.died_at(life, FailPoint::Revoked, status),
+            Err(_) => {
+                life.kill();
+                self.toll.died_by("kill -9");
+            }
+        }
+        drop(visitor);
+        self.toll.died_by("kill -9");
     }
 
     fn died_at(&self, life: &Sidecar, point: FailPoint, status: ExitStatus) {
@@ -193,6 +218,30 @@ impl<'a> World<'a> {
 
     fn ended_by_itself(&self, life: &Sidecar, status: ExitStatus) -> ! {
         self.fail(&format!("a host ended by itself with {status}:\n{}", life.log_tail()))
+    }
+
+    /// Does something to what a dead host has left, or to the checkpoints.
+    fn harm(&self, host: &str, random: &mut StdRng) {
+        let folder = self.state_folder(host);
+        match random.random_range(0..8) {
+            0 => {
+                remove_state(&folder);
+                self.toll.befell("folder removed");
+            }
+            1 => {
+                let is_of_database = |file: &Path| file.parent().is_some_and(|folder| folder.ends_with("db"));
+                if damage(&folder, is_of_database, random) {
+                    self.toll.befell("file damaged");
+                }
+            }
+            2 => {
+                let store = self.store.as_ref();
+                if store.is_some_and(|store| damage(store.path(), |_| true, random)) {
+                    self.toll.befell("checkpoint damaged");
+                }
+            }
+            _ => {}
+        }
     }
 
     fn wait_or_paid(&self, time: Duration) {
@@ -287,7 +336,14 @@ impl Fate {
             3 if several => Self::Frozen,
             4 if several => Self::Drained,
             _ => {
-                let is_met = |point| several || point != FailPoint::Revoked;
+                let is_met = |point| match point {
+                    FailPoint::Revoked => several,
+                    FailPoint::CheckpointFetched
+                    | FailPoint::CheckpointTaken
+                    | FailPoint::CheckpointSent
+                    | FailPoint::CheckpointWritten => world.store.is_some(),
+                    _ => true,
+                };
                 let point = world.toll.next_step(random, is_met);
                 Self::At(point, random.random_range(1..=times(point)))
             }
@@ -300,6 +356,7 @@ fn times(point: FailPoint) -> u32 {
     use FailPoint as P;
     match point {
         P::Revoked | P::Closing | P::Closed => 1,
+        P::CheckpointFetched | P::CheckpointTaken | P::CheckpointSent | P::CheckpointWritten => 1,
         P::FolderOpened | P::RestoreApplied | P::Restored => 2,
         P::FlushFrozen
         | P::FlushEnding
@@ -307,8 +364,8 @@ fn times(point: FailPoint) -> u32 {
         | P::FlushDurable
         | P::TimersTaken
         | P::TimersSent => 3,
-        P::Invoked | P::WindowSent => 40,
-        _ => 6,
+        P::Invoked | P::WindowSent => 12,
+        _ => 4,
     }
 }
 
@@ -328,30 +385,31 @@ fn remove_state(folder: &Path) {
     }
 }
 
-/// Overwrites some bytes of one file of a database. Says whether there was one.
-fn damage_state(folder: &Path, random: &mut StdRng) -> bool {
+/// Overwrites some bytes of a file of a folder, or deletes it. Says whether there was one.
+fn damage(folder: &Path, is_fit: impl Fn(&Path) -> bool, random: &mut StdRng) -> bool {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        for entry in entries.flatten() {
-            let path = entry.path();
+        for path in entries.flatten().map(|entry| entry.path()) {
             if path.is_dir() {
                 folders.push(path);
-            } else if path.parent().is_some_and(|parent| parent.ends_with("db")) {
+            } else if is_fit(&path) {
                 files.push(path);
             }
         }
     }
-    files.retain(|file| file.metadata().is_ok_and(|meta| meta.len() > 16));
     files.sort();
     if files.is_empty() {
         return false;
     }
     let file = &files[random.random_range(0..files.len())];
-    let mut bytes = std::fs::read(file).expect("a file of the database");
+    // Hosts that live may delete it meanwhile.
+    let Ok(mut bytes) = std::fs::read(file) else { return false };
+    if bytes.len() < 16 || random.random() {
+        return std::fs::remove_file(file).is_ok();
+    }
     let at = random.random_range(0..bytes.len() - 8);
     bytes[at..at + 8].iter_mut().for_each(|byte| *byte ^= 0xa5);
-    std::fs::write(file, bytes).expect("written");
-    true
+    std::fs::write(file, bytes).is_ok()
 }

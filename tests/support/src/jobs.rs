@@ -12,15 +12,16 @@ use crate::test_pipeline::TestPipeline;
 pub const JOB_SCHEMA: &str = r#"{"type":"record","name":"Job","namespace":"com.example.faults","fields":[
 {"name":"id","type":"long"},{"name":"action","type":"string"}]}"#;
 
-/// A pipeline from `jobs` to `outcomes`, which stand in the partition of their jobs, and the id of the
-/// jobs' schema.
+/// A pipeline from `jobs` to `outcomes`, which stand in the partition of their jobs, and to `numbers`, of
+/// 16 bits; and the id of the jobs' schema.
 ///
 /// # Errors
 /// When a server or the guest is missing.
 pub fn pipeline(partitions: i32) -> Result<(TestPipeline, u32)> {
     let pipeline = TestPipeline::new("trap-on-marker", partitions)?
         .input("jobs", "key: text, value: avro")?
-        .output("outcomes", "key: text, value: avro, partition_by: source-partition")?;
+        .output("outcomes", "key: text, value: avro, partition_by: source-partition")?
+        .output("numbers", "key: int16, value: int16")?;
     let subject = format!("{}-value", pipeline.in_topic("jobs"));
     let id = pipeline.registry.register_avro(&subject, JOB_SCHEMA)?;
     Ok((pipeline, id))

@@ -7,12 +7,14 @@ use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
+use anyhow::ensure;
 
 use crate::http;
 use crate::names::free_port;
@@ -39,14 +41,45 @@ pub struct Sidecar {
 }
 
 /// The binary that `make test` has built beside the test programs.
+///
+/// # Panics
+/// When it is missing, or older than its sources: a test of another host proves nothing.
 #[must_use]
 pub fn binary() -> PathBuf {
-    let mut path = std::env::current_exe().expect("a test program has a path");
-    path.pop();
-    if path.ends_with("deps") {
+    static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let mut path = std::env::current_exe().expect("a test program has a path");
         path.pop();
+        if path.ends_with("deps") {
+            path.pop();
+        }
+        let path = path.join("wasmill");
+        must_be_current(&path).expect("a current binary of the host");
+        path
+    });
+    BINARY.clone()
+}
+
+/// Cargo writes beside a binary what it was made of.
+fn must_be_current(binary: &Path) -> Result<()> {
+    const MEND: &str =
+        "build it with `cargo build --workspace --bin wasmill`, or run `cargo xtask test`, which does";
+    let built = binary.metadata().and_then(|found| found.modified());
+    let built = built.with_context(|| format!("no binary {}: {MEND}", binary.display()))?;
+    let list = binary.with_extension("d");
+    let text = std::fs::read_to_string(&list).with_context(|| format!("read {}: {MEND}", list.display()))?;
+    let (_, sources) =
+        text.split_once(": ").with_context(|| format!("{} has another form", list.display()))?;
+    // A space within a name is written with a backslash before it.
+    for source in sources.lines().next().unwrap_or_default().replace("\\ ", "\0").split(' ') {
+        let source = source.replace('\0', " ");
+        let changed = std::fs::metadata(&source).and_then(|found| found.modified());
+        ensure!(
+            changed.is_ok_and(|changed| changed <= built),
+            "{} is older than {source}, or that is gone: {MEND}",
+            binary.display()
+        );
     }
-    path.join("wasmill")
+    Ok(())
 }
 
 impl SidecarPlan {
@@ -117,23 +150,12 @@ impl SidecarPlan {
     /// As of [`Self::start`], and when it does not answer within a minute; the log's end is in the message.
     pub fn served(&self) -> Result<Sidecar> {
         let mut host = self.serve()?;
-        let until = Instant::now() + Duration::from_secs(60);
-        loop {
-            let alive = http::request("GET", &format!("{}/healthz", host.url()), None);
-            if alive.is_ok_and(|answer| answer.status == 200) {
-                return Ok(host);
-            }
-            if host.has_ended() || Instant::now() > until {
-                bail!("no API; the log ends:\n{}", host.log_tail());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        host.wait_until_alive()?;
+        Ok(host)
     }
 
     fn configure<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command
-            .env_clear()
-            .envs(std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_")))
+        without_settings(command)
             .env("WASMILL_KAFKA_BROKERS", &self.brokers)
             .env("WASMILL_REGISTRY_URLS", &self.registry)
             .env("WASMILL_DATA_DIR", self.data_dir())
@@ -142,27 +164,45 @@ impl SidecarPlan {
     }
 
     fn launch(&self, command: &mut Command) -> Result<Sidecar> {
-        let log = self.dir.join(format!("{}.log", self.host_id));
+        let settings = self.settings_file();
+        self.configure(command);
+        if settings.is_file() {
+            command.env("WASMILL_CONFIG", settings);
+        }
+        Sidecar::start(command, self.dir.join(format!("{}.log", self.host_id)))
+    }
+}
+
+/// Variables of the tests are no settings of the host.
+fn without_settings(command: &mut Command) -> &mut Command {
+    command.env_clear().envs(std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_")))
+}
+
+impl Sidecar {
+    /// Starts `wasmill dev` in a folder: everything in one process, without the servers of the tests.
+    ///
+    /// # Errors
+    /// When the binary is missing or the folder cannot be written.
+    pub fn dev(folder: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(binary());
+        without_settings(&mut command).arg("dev").args(arguments).current_dir(folder);
+        command.env("WASMILL_DATA_DIR", folder.join("data"));
+        Self::start(&mut command, folder.join("dev.log"))
+    }
+
+    fn start(command: &mut Command, log: PathBuf) -> Result<Self> {
         let output = File::options().create(true).append(true).open(&log)?;
         let port = free_port()?;
-        self.configure(command)
+        command
             .env("WASMILL_LISTEN", format!("127.0.0.1:{port}"))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        let settings = self.settings_file();
-        if settings.is_file() {
-            command.env("WASMILL_CONFIG", settings);
-        }
         die_with_parent(command);
-        let child = command.spawn().with_context(|| {
-            format!("cannot start {}; build it with `cargo build -p wasmill`", binary().display())
-        })?;
-        Ok(Sidecar { child, port, log })
+        let child = command.spawn().with_context(|| format!("start {}", binary().display()))?;
+        Ok(Self { child, port, log })
     }
-}
 
-impl Sidecar {
     /// SIGKILL, and the end of the process.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -272,10 +312,18 @@ impl Drop for Sidecar {
 /// When the binary is missing.
 #[must_use]
 pub fn wasmill(arguments: &[&str]) -> (Option<i32>, String) {
-    // Variables of the tests are no settings of the host.
-    let ours = std::env::vars().filter(|(name, _)| !name.starts_with("WASMILL_"));
-    let output = Command::new(binary()).args(arguments).env_clear().envs(ours).output();
-    let output = output.expect("the binary runs; `cargo build -p wasmill` makes it");
+    wasmill_in(Path::new("."), arguments)
+}
+
+/// The same in a folder.
+///
+/// # Panics
+/// As [`wasmill`].
+#[must_use]
+pub fn wasmill_in(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(binary());
+    let output = without_settings(&mut command).args(arguments).current_dir(folder).output();
+    let output = output.expect("the binary runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout) + &text(&output.stderr))
 }

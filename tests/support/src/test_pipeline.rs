@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
+use anyhow::ensure;
 use tempfile::TempDir;
 
 use crate::broker::shared_broker;
@@ -189,7 +190,7 @@ impl TestPipeline {
     /// When the host does not end in time, or ends with a failure.
     pub fn drain(&self, host: &mut Sidecar) -> Result<()> {
         let status = host.terminate(DRAIN_MAX)?;
-        anyhow::ensure!(status.success(), "the host ended with {status}; its log ends:\n{}", host.log_tail());
+        ensure!(status.success(), "the host ended with {status}; its log ends:\n{}", host.log_tail());
         Ok(())
     }
 
@@ -209,6 +210,22 @@ impl TestPipeline {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+
+    /// Waits until its group has so many members.
+    ///
+    /// # Errors
+    /// When it takes too long, or the broker does not answer.
+    pub fn wait_for_members(&self, count: usize) -> Result<()> {
+        let until = Instant::now() + DONE_MAX;
+        loop {
+            let members = self.kafka.members(&self.group())?;
+            if members == count {
+                return Ok(());
+            }
+            ensure!(Instant::now() < until, "{members} members of {count} after {DONE_MAX:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Whether every record of every input is committed.

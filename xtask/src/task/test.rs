@@ -29,6 +29,11 @@ pub fn test(arguments: &[String]) -> Result<bool> {
     }
     // Built before the servers start: on a small machine the linker wants their memory.
     command::run(cargo_test(for_cargo(arguments)).arg("--no-run"))?;
+    if is_narrowed(arguments) {
+        // The suites start the host's binary, which a run of a few packages does not build. Of the whole
+        // workspace, so that its dependencies are those of a full run.
+        command::run(command::cargo().args(["build", "--workspace", "--bin", "wasmill"]))?;
+    }
 
     let mut tally = Tally::default();
     {
@@ -57,13 +62,17 @@ pub fn test(arguments: &[String]) -> Result<bool> {
 fn cargo_test(arguments: &[String]) -> Command {
     let mut cargo = command::cargo();
     cargo.args(["test", "--no-fail-fast"]);
-    let narrowed =
-        arguments.iter().any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
-    if !narrowed {
+    if !is_narrowed(arguments) {
         cargo.arg("--workspace");
     }
     cargo.args(arguments);
     cargo
+}
+
+/// Whether the arguments name packages. What follows `--` does not.
+fn is_narrowed(arguments: &[String]) -> bool {
+    let names = |argument: &String| argument.starts_with("-p") || argument.starts_with("--package");
+    for_cargo(arguments).iter().any(names)
 }
 
 /// Cargo's own arguments: those of the test binaries come after `--`.
@@ -90,4 +99,20 @@ fn stream(tests: &mut Command, tally: &mut Tally) -> Result<()> {
         tally.failed += 1;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_narrowed;
+
+    #[test]
+    fn packages_narrow_a_run_and_arguments_of_test_programs_do_not() {
+        let arguments = |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
+        for text in ["-p wasmill", "-pwasmill codec", "--package=wasmill"] {
+            assert!(is_narrowed(&arguments(text)), "{text}");
+        }
+        for text in ["", "codec", "--lib -- --package"] {
+            assert!(!is_narrowed(&arguments(text)), "{text}");
+        }
+    }
 }

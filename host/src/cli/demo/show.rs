@@ -172,7 +172,7 @@ pub(super) fn next_steps() {
         ("README.md".to_owned(), "from here to a deployed transform, step by step"),
         ("docs/state.md".to_owned(), "what state is, and what a crash leaves of it"),
     ] {
-        item(&format!("{command:<42} {what}"));
+        item(&format!("{command:<42}  {what}"));
     }
 }
 

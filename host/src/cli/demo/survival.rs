@@ -89,7 +89,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Vec<String>> {
     let consumer = consumer(stage.kafka)?;
     let paid = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(&consumer, &found, &stop));
-        let sender = scope.spawn(|| send(stage, &stop));
+        let sender = scope.spawn(|| send(stage, &found, &stop));
         let outcome = kill_and_go_on(&plan, &mut host, &found);
         if outcome.is_ok() {
             // Whatever is still on the way, though nothing should be, would be a duplicate.
@@ -113,7 +113,7 @@ fn kill_and_go_on(plan: &Plan, host: &mut Victim, found: &Mutex<Totals>) -> anyh
     let before = lock(found).clone();
     host.kill()?;
     show::item(&format!(
-        "kill -9 {pid} after {} running totals of {}, with a transaction open and payments on their way",
+        "kill -9 {pid} after {} running totals of {}, while payments keep coming",
         show::number(before.count),
         show::number(PAYMENTS)
     ));
@@ -171,8 +171,8 @@ fn create_topics(kafka: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends the payments bit by bit, and says what they come to.
-fn send(stage: &Stage<'_>, stop: &AtomicBool) -> anyhow::Result<Totals> {
+/// Sends the payments bit by bit, the most once the first have come back; says what they come to.
+fn send(stage: &Stage<'_>, found: &Mutex<Totals>, stop: &AtomicBool) -> anyhow::Result<Totals> {
     let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
         .set("bootstrap.servers", stage.kafka)
         .set("client.id", "wasmill-demo")
@@ -201,6 +201,9 @@ fn send(stage: &Stage<'_>, stop: &AtomicBool) -> anyhow::Result<Totals> {
             }
         }
         std::thread::sleep(SEND_EVERY);
+        while lock(found).count == 0 && !stop.load(Relaxed) {
+            std::thread::sleep(TICK);
+        }
     }
     producer.flush(REQUEST_DEADLINE).context("the last payments were not acknowledged")?;
     Ok(paid)

@@ -268,11 +268,34 @@ impl Run<'_> {
 
     fn array(&mut self, list: u32, child: NodeId, item: &Plan, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         while let Some((count, _)) = self.block(item.bytes_min, cursor)? {
+            if self.empty_items(item, count)? {
+                continue;
+            }
             for _ in 0..count {
                 self.plan(item, cursor)?;
             }
         }
         self.store.end_list(self.layout, list, child)
+    }
+
+    /// Appends items of which nothing is read (nulls, records without fields) all at once. Gives
+    /// false for others; of those it counts the steps that read nothing, so that a short record
+    /// cannot keep the thread.
+    fn empty_items(&mut self, item: &Plan, count: usize) -> Result<bool, Fault> {
+        let is_empty = |op: &Op| matches!(op, Op::Row(_) | Op::Fixed { size: 0, .. });
+        if item.bytes_min > 0 || !item.ops.iter().all(is_empty) {
+            let steps = item.ops.len().saturating_sub(item.bytes_min);
+            self.store.grow(count.saturating_mul(steps))?;
+            return Ok(false);
+        }
+        for op in &item.ops {
+            match op {
+                Op::Row(len) => *slot(&mut self.store.lens, *len)? += count,
+                Op::Fixed { column, .. } => slot(&mut self.store.fixed, *column)?.len += count,
+                _ => return Err(Fault::Internal),
+            }
+        }
+        Ok(true)
     }
 
     fn map(
@@ -284,6 +307,7 @@ impl Run<'_> {
         cursor: &mut Cursor<'_>,
     ) -> Result<(), Fault> {
         while let Some((count, _)) = self.block(item.bytes_min.saturating_add(1), cursor)? {
+            self.store.grow(count.saturating_mul(item.ops.len().saturating_sub(item.bytes_min)))?;
             for _ in 0..count {
                 if self.utf8 == Utf8::EachValue {
                     self.check_utf8(*cursor)?;

@@ -24,7 +24,8 @@ pub(crate) use layout::NodeId;
 pub(crate) use layout::Shape;
 
 /// Most bytes of one batch that come from placeholders and defaults instead of its records, so
-/// that few input bytes cannot become many column bytes.
+/// that few input bytes cannot become many column bytes. In lists, every step that reads nothing
+/// counts as one, for the time that it takes.
 const GROWTH_BYTES_MAX: usize = 64 << 20;
 
 /// Builders of one column tree.

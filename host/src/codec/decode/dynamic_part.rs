@@ -28,6 +28,11 @@ use crate::model::failure::Stage;
 use crate::model::ids::SchemaId;
 use crate::model::schema_table::SchemaTable;
 
+/// Most registry ids, and most readers, that are kept; beyond it all are dropped and made again as
+/// they are needed.
+const IDS_MAX: usize = 4096;
+const READERS_MAX: usize = 256;
+
 /// A batch has one schema; it is cut where the schema changes. Null values go with either
 /// neighbour, so that they do not cut.
 #[derive(Debug)]
@@ -120,6 +125,9 @@ impl DynamicPart {
     /// The schema of a registry id, with columns that hold this batch's rows so far.
     fn select(&mut self, id: u32) -> Result<SchemaId, PushFailure> {
         if !self.ids.contains_key(&id) {
+            if self.ids.len() >= IDS_MAX {
+                self.ids.clear();
+            }
             let text = lookup(&*self.schemas, id, self.received, self.stage)?;
             let schema = AvroType::parse_writer(&text.text, &text.references)
                 .and_then(|avro| self.table.insert(avro))
@@ -150,7 +158,11 @@ impl DynamicPart {
         Ok(schema)
     }
 
+    /// The reader of a schema, while no other has rows of this batch.
     fn reader(&mut self, schema: SchemaId) -> Result<&mut Reader, String> {
+        if self.readers.len() >= READERS_MAX && !self.readers.contains_key(&schema) {
+            self.readers.clear();
+        }
         let entry = match self.readers.entry(schema) {
             std::collections::hash_map::Entry::Occupied(entry) => return Ok(entry.into_mut()),
             std::collections::hash_map::Entry::Vacant(entry) => entry,

@@ -63,3 +63,20 @@ fn tombstones_before_any_schema_have_the_schema_null() {
     assert_eq!(decoded.rows.value.expect("a value").len(), 2);
     assert_eq!(table.get(decoded.schema.expect("a schema")).expect("known").text, "\"null\"");
 }
+
+#[test]
+fn more_schemas_than_are_kept_are_read_again_and_again() {
+    let schema = |n: u32| json!({ "type": "record", "name": format!("R{n}"), "fields": [{ "name": "n", "type": "long" }] });
+    let mut schemas = MemorySchemas::default();
+    for n in 0..600 {
+        schemas = schemas.with(n, &schema(n));
+    }
+    let (mut decoder, table) = dynamic_decoder(schemas);
+    for n in (0..600).chain(0..600) {
+        let record = framed(n, &schema(n), &json!({ "n": n }));
+        let decoded = all(&mut decoder, &MemoryRecords::values([None, Some(record)]));
+        assert_eq!((decoded.rows.count, decoded.bad.len()), (2, 0));
+        let text = &table.get(decoded.schema.expect("a schema")).expect("known").text;
+        assert!(text.contains(&format!("\"R{n}\"")), "{text}");
+    }
+}

@@ -338,6 +338,34 @@ fn nulls_and_absent_fields_count_all_their_columns() {
     }
 }
 
+/// Each item is a step in each of thousands of columns, but no byte of the record.
+#[test]
+fn lists_of_nulls_take_no_time_of_their_own() {
+    let record = |first: &str| {
+        let fields = std::iter::once(first).chain(std::iter::repeat_n("null", 2000)).enumerate();
+        let fields = fields.map(|(n, ty)| json!({ "name": format!("f{n}"), "type": ty }));
+        json!({ "type": "array", "items": { "type": "record", "name": "I", "fields": fields.collect::<Json>() } })
+    };
+    let datum = |bytes: usize| {
+        let mut datum = wire_format::header(RegistryId(1)).to_vec();
+        write_long(60_000, &mut datum);
+        datum.resize(datum.len() + bytes + 1, 0);
+        datum
+    };
+    let nulls = record("null");
+    let mut decoder = value_decoder(&nulls, Format::Avro, MemorySchemas::default().with(1, &nulls));
+    let began = std::time::Instant::now();
+    let decoded = all(&mut decoder, &MemoryRecords::values((0..200).map(|_| Some(datum(0)))));
+    assert_eq!((decoded.rows.count, decoded.bad.len()), (200, 0));
+    // One by one these would be 24 thousand million.
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+
+    let numbers = record("int");
+    let mut decoder = value_decoder(&numbers, Format::Avro, MemorySchemas::default().with(1, &numbers));
+    let decoded = all(&mut decoder, &MemoryRecords::values([Some(datum(60_000))]));
+    assert_eq!(decoded.bad[0].1.code.0, "value-too-large");
+}
+
 #[test]
 fn a_batch_ends_before_its_placeholders_take_too_much() {
     let fixed = json!({ "type": "fixed", "name": "F", "size": 1 << 20 });

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
-use crate::pipeline::ports::Clock;
+use crate::pipeline::clock::Clock;
 
 /// Begins at some time, and stands until it is moved.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use arrow_array::Int64Array;
 
 use crate::model::binaries::BinariesBuf;
 use crate::model::ids::PortIndex;
+use crate::model::position::Partition;
 use crate::model::record_batch::Emission;
 use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RecordBatch;
@@ -29,36 +30,45 @@ use crate::pipeline::state_ports::StateSlot;
 use crate::pipeline::state_ports::TaskState;
 
 const SUMS: StoreIndex = StoreIndex(0);
-const TAG: &[u8] = b"silent";
+pub(crate) const TAG: &[u8] = b"silent";
 
 /// Emits the sum so far for every record. [`SILENCE_MS`] after the last record of a key, by the
 /// domain that it is made with, it emits the sum negated and forgets it.
 pub(crate) struct Counter {
     pub(crate) world: Shared,
     pub(crate) domain: TimeDomain,
+    pub(crate) known: Known,
 }
 
-/// Sums of one call, by key: read from the state when first asked for.
-struct Sums<'a> {
-    state: &'a mut dyn TaskState,
-    known: BTreeMap<Vec<u8>, Option<i64>>,
+/// Sums by partition and key that an instance remembers from call to call, as the contract lets it.
+pub(crate) type Known = BTreeMap<(Partition, Vec<u8>), Option<i64>>;
+
+/// Sums of one partition, read from the state when first asked for.
+pub(crate) struct Sums<'a> {
+    pub(crate) state: &'a mut dyn TaskState,
+    partition: Partition,
+    known: &'a mut Known,
 }
 
-impl Sums<'_> {
-    fn get(&mut self, key: &[u8]) -> Result<Option<i64>, InvokeFailure> {
-        if let Some(known) = self.known.get(key) {
+impl<'a> Sums<'a> {
+    pub(crate) fn new(state: &'a mut dyn TaskState, partition: Partition, known: &'a mut Known) -> Self {
+        Self { state, partition, known }
+    }
+
+    pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<i64>, InvokeFailure> {
+        if let Some(known) = self.known.get(&(self.partition, key.to_vec())) {
             return Ok(*known);
         }
         let mut values = BinariesBuf::default();
         let keys: BinariesBuf = [Some(state_key(key))].into_iter().collect();
         self.state.get_many(SUMS, keys.as_ref(), &mut values).map_err(failed)?;
         let found = values.as_ref().get(0).map(from_avro);
-        self.known.insert(key.to_vec(), found);
+        self.known.insert((self.partition, key.to_vec()), found);
         Ok(found)
     }
 
-    fn set(&mut self, key: &[u8], sum: Option<i64>) -> Result<(), InvokeFailure> {
-        self.known.insert(key.to_vec(), sum);
+    pub(crate) fn set(&mut self, key: &[u8], sum: Option<i64>) -> Result<(), InvokeFailure> {
+        self.known.insert((self.partition, key.to_vec()), sum);
         let keys: BinariesBuf = [Some(state_key(key))].into_iter().collect();
         let values: BinariesBuf = [sum.map(avro)].into_iter().collect();
         self.state.put_many(SUMS, keys.as_ref(), values.as_ref()).map_err(failed)
@@ -69,8 +79,10 @@ impl Guest for Counter {
     fn invoke(&mut self, batch: &RecordBatch, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
         let mut world = self.world.borrow_mut();
         world.calls += 1;
+        // What a failed call has learned goes with the instance.
+        let mut known = std::mem::take(&mut self.known);
         let state = state.as_deref_mut().expect("a state is lent");
-        let mut sums = Sums { state, known: BTreeMap::new() };
+        let mut sums = Sums::new(state, batch.partition, &mut known);
         let values = numbers(batch.rows.value.as_ref());
         let times = batch.rows.timestamp.as_ref().expect("a timestamp root");
         let keys = batch.rows.key.as_ref().expect("a key root");
@@ -93,14 +105,16 @@ impl Guest for Counter {
             sources.push(row as u32);
             world.watermarks.push((value, batch.event_watermark));
         }
+        self.known = known;
         Ok(Invoked { emissions: emission(emitted, sources), rejections })
     }
 
     fn fire(&mut self, fired: &FiredTimers, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
         let mut world = self.world.borrow_mut();
         world.fires += 1;
+        let mut known = std::mem::take(&mut self.known);
         let state = state.as_deref_mut().expect("a state is lent");
-        let mut sums = Sums { state, known: BTreeMap::new() };
+        let mut sums = Sums::new(state, fired.partition, &mut known);
         let (mut emitted, mut sources, mut rejections) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..fired.len() {
             let timer = fired.get(index).expect("a timer");
@@ -125,13 +139,16 @@ impl Guest for Counter {
         if world.forgets_sources {
             sources.clear();
         }
+        self.known = known;
         Ok(Invoked { emissions: emission(emitted, sources), rejections })
     }
 
-    fn release(&mut self) {}
+    fn release(&mut self) {
+        self.known.clear();
+    }
 }
 
-fn emission(values: Vec<i64>, sources: Vec<u32>) -> Vec<Emission> {
+pub(crate) fn emission(values: Vec<i64>, sources: Vec<u32>) -> Vec<Emission> {
     if values.is_empty() {
         return Vec::new();
     }
@@ -140,7 +157,7 @@ fn emission(values: Vec<i64>, sources: Vec<u32>) -> Vec<Emission> {
     vec![Emission { port: PortIndex(0), schema: None, rows, sources }]
 }
 
-fn numbers(column: Option<&arrow_array::ArrayRef>) -> &[i64] {
+pub(crate) fn numbers(column: Option<&arrow_array::ArrayRef>) -> &[i64] {
     column.expect("a value root").as_any().downcast_ref::<Int64Array>().expect("numbers").values()
 }
 
@@ -156,7 +173,7 @@ fn register(
     registered.map_err(failed)
 }
 
-fn failed(failure: StateFailure) -> InvokeFailure {
+pub(crate) fn failed(failure: StateFailure) -> InvokeFailure {
     match failure {
         StateFailure::Limit { limit_bytes } => InvokeFailure::StateLimit { limit_bytes },
         failure => InvokeFailure::State(failure),

@@ -1,10 +1,12 @@
 //! A world in memory for the tests of the core: values are numbers, a script says what goes wrong.
 
+pub(crate) mod alarms;
 pub(crate) mod clock;
 pub(crate) mod codec;
 pub(crate) mod counter;
 pub(crate) mod echo;
 pub(crate) mod keeper;
+pub(crate) mod plain;
 pub(crate) mod records;
 pub(crate) mod rig;
 pub(crate) mod sink;
@@ -88,6 +90,10 @@ pub(crate) struct World {
     pub(crate) batch: BatchSize,
     /// Transaction markers at the end of each log.
     pub(crate) markers: i64,
+    /// Offsets behind these that compaction has emptied: the client never says that it has read them.
+    pub(crate) emptied: i64,
+    /// How often the brokers were asked whether there are records.
+    pub(crate) asked: u32,
     /// The next offset to hand out.
     pub(crate) assigned: BTreeMap<TopicPartition, Offset>,
     pub(crate) polls: usize,
@@ -133,6 +139,8 @@ pub(crate) struct World {
     /// The broker refuses these values in this topic, at the commit.
     pub(crate) broker_refuses: HashSet<(u32, i64)>,
     pub(crate) broker_refuses_keys: HashSet<(u32, Vec<u8>)>,
+    /// The broker refuses what timers of these keys emit, which is negative.
+    pub(crate) broker_refuses_timers: HashSet<Vec<u8>>,
     /// The broker refuses whatever comes to the dead letters.
     pub(crate) refuses_every_letter: bool,
     /// The refusal is known when the next record is sent, not only at the commit.
@@ -174,9 +182,14 @@ pub(crate) fn letters() -> BadRecordPolicy {
 /// A driver over the world, without state, which owns partitions 0 and 1 after its first turn. Commits
 /// at once.
 pub(crate) fn driver(world: &Shared, policy: BadRecordPolicy) -> TestDriver {
+    assigned(world, Rig::echo().policy(policy))
+}
+
+/// A driver of which two partitions are assigned.
+pub(crate) fn assigned(world: &Shared, rig: Rig) -> TestDriver {
     let assigned = SourceEvent::Assigned(vec![partition(0), partition(1)]);
     world.borrow_mut().events.push_front(assigned);
-    let mut driver = Rig::echo().policy(policy).join(world);
+    let mut driver = rig.join(world);
     driver.turn().expect("assigned");
     driver
 }

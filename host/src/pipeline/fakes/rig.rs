@@ -10,14 +10,17 @@ use crate::model::pipeline_spec::Delivery;
 use crate::model::pipeline_spec::RetryPolicy;
 use crate::model::pipeline_spec::Start;
 use crate::model::state::TimeDomain;
+use crate::pipeline::clock::SystemClock;
 use crate::pipeline::dead_letter::BadRecordPolicy;
 use crate::pipeline::driver::Driver;
 use crate::pipeline::fakes::CHANGELOG;
 use crate::pipeline::fakes::Shared;
 use crate::pipeline::fakes::TestDriver;
+use crate::pipeline::fakes::alarms::Alarms;
 use crate::pipeline::fakes::codec::FakeDecoder;
 use crate::pipeline::fakes::codec::FakeEncoder;
 use crate::pipeline::fakes::counter::Counter;
+use crate::pipeline::fakes::counter::Known;
 use crate::pipeline::fakes::echo::Echo;
 use crate::pipeline::fakes::keeper::FakeKeeper;
 use crate::pipeline::fakes::letters;
@@ -28,7 +31,6 @@ use crate::pipeline::outputs::Output;
 use crate::pipeline::outputs::Outputs;
 use crate::pipeline::ports::Decoder;
 use crate::pipeline::ports::Guest;
-use crate::pipeline::ports::SystemClock;
 use crate::pipeline::ports::TopicIndex;
 use crate::pipeline::run::Lane;
 use crate::pipeline::settings::Changelog;
@@ -40,12 +42,20 @@ use crate::pipeline::settings::LatePolicy;
 use crate::pipeline::settings::StateParts;
 use crate::pipeline::status::StatusBoard;
 
+/// Which transform runs, and what its timers go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TestGuest {
+    Echo,
+    Counter(TimeDomain),
+    Alarms,
+}
+
 /// What a driver is made of.
 pub(crate) struct Rig {
     policy: BadRecordPolicy,
     inputs: BTreeMap<Arc<str>, InputSettings>,
-    /// None for [`Echo`].
-    counter: Option<TimeDomain>,
+    guest: TestGuest,
+    start: Start,
     commit: CommitPolicy,
     overlay_bytes_max: u64,
     bytes_per_batch_max: u64,
@@ -71,7 +81,8 @@ impl Rig {
         Self {
             policy: letters(),
             inputs: BTreeMap::from([(Arc::from("in"), InputSettings::stream(PortIndex(0)))]),
-            counter: None,
+            guest: TestGuest::Echo,
+            start: Start::Earliest,
             commit: CommitPolicy { interval: Duration::ZERO, records_max: 1000, bytes_max: 1 << 20 },
             overlay_bytes_max: 1 << 20,
             bytes_per_batch_max: 1 << 20,
@@ -83,13 +94,23 @@ impl Rig {
 
     /// A sum per key that ends by timers of a domain, with event time.
     pub(crate) fn counter(domain: TimeDomain) -> Self {
-        let rig = Self { counter: Some(domain), test_clock: true, ..Self::echo() };
-        rig.event_time("in", event_time(LatePolicy::Process))
+        Self { guest: TestGuest::Counter(domain), ..Self::echo() }
+            .event_time("in", event_time(LatePolicy::Process))
+    }
+
+    /// Everything that can be done with timers by event time.
+    pub(crate) fn alarms() -> Self {
+        Self { guest: TestGuest::Alarms, ..Self::echo() }.event_time("in", event_time(LatePolicy::Process))
     }
 
     pub(crate) fn policy(mut self, policy: BadRecordPolicy) -> Self {
         self.policy = policy;
         self
+    }
+
+    /// Time stands until the test moves it.
+    pub(crate) fn test_clock(self) -> Self {
+        Self { test_clock: true, ..self }
     }
 
     pub(crate) fn event_time(mut self, topic: &str, settings: EventTimeSettings) -> Self {
@@ -101,6 +122,11 @@ impl Rig {
     pub(crate) fn input(mut self, topic: &str, role: InputRole) -> Self {
         let port = PortIndex(self.inputs.len() as u32);
         self.inputs.insert(Arc::from(topic), InputSettings { port, role, event_time: None });
+        self
+    }
+
+    pub(crate) fn start(mut self, start: Start) -> Self {
+        self.start = start;
         self
     }
 
@@ -127,15 +153,23 @@ impl Rig {
     /// A driver that has joined. The world says what it is assigned.
     pub(crate) fn join(self, world: &Shared) -> TestDriver {
         world.borrow_mut().owned = true;
-        let guest: Box<dyn Guest> = match self.counter {
-            Some(domain) => Box::new(Counter { world: world.clone(), domain }),
-            None => Box::new(Echo(world.clone())),
+        let guest: Box<dyn Guest> = match self.guest {
+            TestGuest::Counter(domain) => {
+                Box::new(Counter { world: world.clone(), domain, known: Known::new() })
+            }
+            TestGuest::Alarms => Box::new(Alarms { world: world.clone(), known: Known::new() }),
+            TestGuest::Echo => Box::new(Echo(world.clone())),
+        };
+        let domain = match self.guest {
+            TestGuest::Counter(domain) => Some(domain),
+            TestGuest::Alarms => Some(TimeDomain::Event),
+            TestGuest::Echo => None,
         };
         let changelog = |(index, name): (u32, &str)| {
             let topic = TopicIndex(CHANGELOG.0 + index);
             Some(Changelog { topic, name: format!("group.{name}.changelog").into() })
         };
-        let state = self.counter.map(|domain| StateParts {
+        let state = domain.map(|domain| StateParts {
             keeper: Box::new(FakeKeeper(world.borrow().keeper.clone())),
             changelogs: (0..).zip(["sums", "timers", "meta"]).map(changelog).collect(),
             timers: vec![domain],
@@ -168,7 +202,7 @@ impl Rig {
         };
         let settings = DriverSettings {
             delivery: Delivery::ExactlyOnce,
-            start: Start::Earliest,
+            start: self.start,
             commit: self.commit,
             inputs: self.inputs,
             gap_remedy: Arc::from("Accept the gap"),

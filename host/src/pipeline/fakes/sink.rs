@@ -7,6 +7,7 @@ use crate::model::position::Offset;
 use crate::model::position::Partition;
 use crate::model::position::TopicPartition;
 use crate::pipeline::fakes::LETTERS;
+use crate::pipeline::fakes::OUTPUT;
 use crate::pipeline::fakes::Shared;
 use crate::pipeline::fakes::World;
 use crate::pipeline::fakes::bad;
@@ -40,7 +41,9 @@ impl World {
     fn refused(&self) -> Vec<Refused> {
         let refuses = |sent: &&Sent| {
             let is_key = |key: &[u8]| self.broker_refuses_keys.contains(&(sent.topic.0, key.to_vec()));
+            let is_of_timer = sent.topic == OUTPUT && sent.value < Some(0);
             sent.value.is_some_and(|v| self.broker_refuses.contains(&(sent.topic.0, v)))
+                || (is_of_timer && sent.key.as_ref().is_some_and(|k| self.broker_refuses_timers.contains(k)))
                 || sent.key.as_deref().is_some_and(is_key)
                 || (self.refuses_every_letter && sent.topic == LETTERS)
         };
@@ -73,9 +76,11 @@ impl Sink for FakeSink {
         Ok(source)
     }
     fn send(&mut self, record: &OutputRecord<'_>) -> Result<(), SendFailure> {
-        let refused = self.0.borrow().refused();
-        if self.0.borrow().refuses_early && !refused.is_empty() {
-            return Err(SendFailure::Abort { refused, reason: "scripted".to_owned() });
+        if self.0.borrow().refuses_early {
+            let refused = self.0.borrow().refused();
+            if !refused.is_empty() {
+                return Err(SendFailure::Abort { refused, reason: "scripted".to_owned() });
+            }
         }
         self.0.borrow_mut().open.push(Sent {
             topic: record.topic,

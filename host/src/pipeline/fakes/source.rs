@@ -10,7 +10,7 @@ use crate::model::position::TopicPartition;
 use crate::pipeline::fakes::BatchSize;
 use crate::pipeline::fakes::Shared;
 use crate::pipeline::fakes::World;
-use crate::pipeline::fakes::partition;
+use crate::pipeline::fakes::partition_of;
 use crate::pipeline::fakes::records::Numbers;
 use crate::pipeline::ports::Source;
 use crate::pipeline::ports::SourceEvent;
@@ -87,13 +87,19 @@ impl Source for FakeSource {
     fn bounds(&mut self, partition: &TopicPartition) -> Result<Range<Offset>, SourceFailure> {
         let world = self.0.borrow();
         let end = world.logs.get(partition).map_or(1000, Vec::len);
-        Ok(Offset(0)..Offset(end as i64 + world.markers))
+        Ok(Offset(0)..Offset(end as i64 + world.markers + world.emptied))
     }
     fn offset_at(&mut self, _: &TopicPartition, timestamp_ms: i64) -> Result<Offset, SourceFailure> {
         Ok(Offset(timestamp_ms))
     }
-    fn partitions(&mut self, _: &str) -> Result<Vec<TopicPartition>, SourceFailure> {
-        Ok(vec![partition(0), partition(1)])
+    fn partitions(&mut self, topic: &str) -> Result<Vec<TopicPartition>, SourceFailure> {
+        Ok(vec![partition_of(topic, 0), partition_of(topic, 1)])
+    }
+    fn has_records(&mut self, of: &TopicPartition, range: Range<Offset>) -> Result<bool, SourceFailure> {
+        let mut world = self.0.borrow_mut();
+        world.asked += 1;
+        let end = world.logs.get(of).map_or(0, |log| log.len() as i64);
+        Ok(range.start.0 < end.min(range.end.0))
     }
     fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), SourceFailure> {
         self.0.borrow_mut().paused.extend(partitions.iter().cloned());

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::model::fail_point::FailPoint;
 use crate::model::position::Partition;
 use crate::state::checkpoint::CheckpointError;
 use crate::state::checkpoint::CheckpointName;
@@ -100,7 +101,9 @@ impl Uploader {
             None => self.claim(cancel)?,
         };
         let files = self.digests(&snapshot.folder, cancel)?;
+        FailPoint::CheckpointTaken.reach();
         let bytes_sent = self.send(&snapshot.folder, &files, cancel)?;
+        FailPoint::CheckpointSent.reach();
         // Sending may have taken long enough for another to have begun.
         self.still_owns(generation, cancel)?;
         // A name is tried once: what became of an attempt that failed is not known.
@@ -118,6 +121,7 @@ impl Uploader {
         if !self.place.write(name, &document, cancel)? {
             return Err(CheckpointError::Superseded { own: generation, newer: generation });
         }
+        FailPoint::CheckpointWritten.reach();
         self.there = document.files.iter().map(|file| file.sha256.clone()).collect();
         let written = Written { name, bytes: document.bytes(), bytes_sent, taken_at: snapshot.taken_at };
         self.pruner.wrote(name, &document);

@@ -7,7 +7,6 @@ use crate::state::entries::Id;
 use crate::state::entries::SLAB;
 use crate::state::entries::Slot;
 use crate::state::entries::slot::Key;
-use crate::state::entries::spread;
 
 /// Most places that the hand passes in one call, so that no call takes long.
 const STEPS_MAX: usize = 16 << 10;
@@ -58,9 +57,7 @@ impl Entries {
             vacant: true,
         };
         let entry = std::mem::replace(self.entry_mut(id), vacant);
-        if let Ok(place) = self.table.find_entry(spread(entry.hash), |(_, other)| *other == id) {
-            place.remove();
-        }
+        self.table.remove(entry.hash, id);
         let heap = entry.key.heap_bytes() + entry.committed.heap_bytes();
         self.heap_bytes -= heap;
         self.vacant.push(id);

@@ -9,14 +9,15 @@
 
 mod eviction;
 mod generations;
+mod places;
 mod slot;
 mod together;
 
 use ahash::RandomState;
-use hashbrown::HashTable;
 
 pub(super) use slot::Slot;
 
+use crate::state::entries::places::Places;
 use crate::state::entries::slot::Key;
 use crate::state::format::GROUP_BYTES;
 use crate::state::format::key_group;
@@ -58,7 +59,7 @@ pub(super) enum Visible<'a> {
 
 /// See the module.
 pub(super) struct Entries {
-    table: HashTable<(u32, Id)>,
+    table: Places,
     slabs: Vec<Vec<Entry>>,
     vacant: Vec<Id>,
     hasher: RandomState,
@@ -83,7 +84,7 @@ pub(super) struct Entries {
 impl Default for Entries {
     fn default() -> Self {
         Self {
-            table: HashTable::new(),
+            table: Places::default(),
             slabs: Vec::new(),
             vacant: Vec::new(),
             hasher: RandomState::new(),
@@ -99,12 +100,6 @@ impl Default for Entries {
             hand: 0,
         }
     }
-}
-
-/// The table wants 64 bits, of which it uses the lowest and the highest.
-#[inline]
-fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Entries {
@@ -137,8 +132,7 @@ impl Entries {
     #[inline]
     pub(super) fn find(&self, state_key: &[u8]) -> Option<Id> {
         let hash = self.hash(state_key);
-        let found = self.table.find(spread(hash), |(other, id)| *other == hash && self.is_of(*id, state_key));
-        found.map(|(_, id)| *id)
+        self.table.find(hash, |id| self.is_of(id, state_key))
     }
 
     #[inline]
@@ -150,10 +144,8 @@ impl Entries {
     #[inline]
     pub(super) fn find_or_insert(&mut self, state_key: &[u8]) -> Id {
         let hash = self.hash(state_key);
-        let found = self.table.find(spread(hash), |(other, id)| *other == hash && self.is_of(*id, state_key));
-        match found {
-            Some((_, id)) => {
-                let id = *id;
+        match self.table.find(hash, |id| self.is_of(id, state_key)) {
+            Some(id) => {
                 let entry = self.entry_mut(id);
                 if !entry.referenced {
                     entry.referenced = true;
@@ -186,7 +178,7 @@ impl Entries {
             }
             None => self.append(entry),
         };
-        self.table.insert_unique(spread(hash), (hash, id), |(hash, _)| spread(*hash));
+        self.table.insert(hash, id);
         id
     }
 

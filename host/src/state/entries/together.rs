@@ -5,7 +5,6 @@ use std::hint::black_box;
 
 use crate::state::entries::Entries;
 use crate::state::entries::Id;
-use crate::state::entries::spread;
 
 /// Entries that are waited for side by side: more than a processor can, and few enough to stay in
 /// its nearest cache.
@@ -19,16 +18,20 @@ impl Entries {
         ids: &mut Vec<Id>,
     ) {
         loop {
-            // First where they may be, then whether they are there.
-            let mut likely = [None; TOGETHER];
+            let mut hashes = [0; TOGETHER];
             let mut count = 0;
-            for (key, likely) in keys.clone().zip(&mut likely) {
-                *likely = self.likely(key);
+            for (key, hash) in keys.clone().zip(&mut hashes) {
+                *hash = self.hash(key);
                 count += 1;
             }
-            if count == 0 {
-                return;
+            let Some(hashes) = hashes.get(..count).filter(|hashes| !hashes.is_empty()) else { return };
+            // First where they may be, then what is there, and only then whether it is the right one.
+            black_box(hashes.iter().fold(0, |all, hash| all ^ self.table.first(*hash)));
+            let mut likely = [None; TOGETHER];
+            for (hash, likely) in hashes.iter().zip(&mut likely) {
+                *likely = self.table.find(*hash, |_| true);
             }
+            self.approach(likely.iter().flatten());
             for (key, likely) in keys.by_ref().take(count).zip(&likely) {
                 ids.push(self.find_at_or_insert(*likely, key));
             }
@@ -50,17 +53,10 @@ impl Entries {
         }
     }
 
-    /// The first entry whose hash is that of a key. Does not look at the entry.
-    #[inline]
-    fn likely(&self, state_key: &[u8]) -> Option<Id> {
-        let hash = self.hash(state_key);
-        self.table.iter_hash(spread(hash)).find(|(other, _)| *other == hash).map(|(_, id)| *id)
-    }
-
     /// Brings entries into the processor's cache.
     #[inline]
-    pub(super) fn approach(&self, ids: &[Id]) {
-        let lens = ids.iter().map(|id| {
+    pub(super) fn approach<'a>(&self, ids: impl IntoIterator<Item = &'a Id>) {
+        let lens = ids.into_iter().map(|id| {
             let entry = self.entry(*id);
             // They lie in different lines.
             entry.key.bytes().len() + entry.committed.len() + entry.overlay.len()

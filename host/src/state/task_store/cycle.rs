@@ -38,6 +38,7 @@ impl TaskStore {
         invocation.overlay_bytes = self.overlay_bytes;
         invocation.written_bytes = 0;
         invocation.bytes_max = bytes_max;
+        invocation.registered_event_min = None;
     }
 
     pub(super) fn keep_invocation(&mut self) {

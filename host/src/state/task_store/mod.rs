@@ -98,6 +98,8 @@ struct Invocation {
     overlay_bytes: u64,
     written_bytes: u64,
     bytes_max: u64,
+    /// The earliest time that an event timer was registered for.
+    registered_event_min: Option<i64>,
 }
 
 /// An overlay value that was replaced.
@@ -303,6 +305,10 @@ impl TaskState for TaskStore {
 
     fn next_due(&self, domain: TimeDomain) -> Option<i64> {
         self.timers.next_due(domain)
+    }
+
+    fn registered_event_min(&self) -> Option<i64> {
+        self.invocation.registered_event_min
     }
 
     fn take_due(

@@ -34,6 +34,10 @@ impl TaskStore {
             return Err(StateFailure::Timers(format!("found {found} times for {expected} keys")));
         }
         let ids = self.timer_entries(domain, keys, tags)?;
+        if domain == TimeDomain::Event {
+            let earliest = &mut self.invocation.registered_event_min;
+            *earliest = earliest.iter().chain(times).copied().min();
+        }
         for ((id, time), (key, tag)) in ids.iter().zip(times).zip(pairs(keys, tags)) {
             // A place at the old time or before is there; a later time is found out when that is due.
             let keeps_its_place = self.timer_time(*id).is_some_and(|old| old <= *time);

@@ -374,7 +374,6 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    #[ignore = "has not passed as a whole yet: work on the state store goes on"]
     fn state_is_as_a_model_of_maps_says(steps in prop::collection::vec(step(), 1..250)) {
         let mut model = Model::new();
         for step in &steps {

@@ -1,11 +1,15 @@
 //! One behaviour a test.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::model::binaries::BinariesBuf;
 use crate::model::ids::PortIndex;
+use crate::model::position::Offset;
 use crate::model::state::EventClock;
 use crate::model::state::Scan;
+use crate::model::state::ScanPage;
 use crate::model::state::StateTimes;
 use crate::model::state::StoreIndex;
 use crate::model::state::TimeDomain;
@@ -13,10 +17,12 @@ use crate::model::status::RestoreSource;
 use crate::pipeline::state_ports::ChangelogIndex;
 use crate::pipeline::state_ports::StateFailure;
 use crate::pipeline::state_ports::TaskState;
+use crate::state::restore::ChangelogRecord;
 use crate::state::testing::Rig;
 use crate::state::testing::binaries;
 use crate::state::testing::manifest;
 use crate::state::testing::state_key;
+use crate::state::testing::temporary;
 
 fn rig() -> Rig {
     Rig::new(
@@ -229,9 +235,10 @@ fn a_long_changelog_is_restored_as_a_short_one_is() {
     for round in 0..8_u8 {
         rig.begin(None);
         for (n, key) in keys.iter().enumerate() {
-            match n % 8 == usize::from(round) {
-                true => rig.delete(0, key),
-                false => rig.put(0, key, &[round, n as u8]),
+            if n % 8 == usize::from(round) {
+                rig.delete(0, key);
+            } else {
+                rig.put(0, key, &[round, n as u8]);
             }
         }
         rig.state().keep();
@@ -255,6 +262,59 @@ fn a_long_changelog_is_restored_as_a_short_one_is() {
     }
 }
 
+/// A rig without its folder, whose changelog has these bytes as the value of `k`, `a`, beside a good one.
+fn with_value(damaged: Vec<u8>) -> Rig {
+    let mut rig = rig();
+    rig.begin(None);
+    rig.put(1, &state_key(b"k", b"a"), b"one");
+    rig.put(1, &state_key(b"k", b"b"), b"two");
+    rig.state().keep();
+    rig.commit();
+    rig.close();
+    std::fs::remove_dir_all(rig.folder.path()).expect("removed");
+    let record = rig.logs[1].iter_mut().flatten().find(|(key, _)| key.ends_with(&state_key(b"k", b"a")));
+    record.expect("a record").1 = Some(damaged);
+    rig
+}
+
+#[test]
+fn a_stored_value_that_cannot_be_read_stops_the_pipeline_and_is_left_as_it_is() {
+    let of_unknown_schema = [&[1, 77][..], &1_700_000_000_000_i64.to_be_bytes(), b"body"].concat();
+    let mut rig = with_value(of_unknown_schema);
+    rig.open();
+    rig.begin(None);
+    let (keys, mut values) = (binaries([state_key(b"k", b"a")]), BinariesBuf::default());
+    let read = rig.state().get_many(StoreIndex(1), keys.as_ref(), &mut values);
+    let Err(StateFailure::Stop(stop)) = read else { panic!("{read:?}") };
+    assert_eq!(stop.code.0, "state-value-unreadable");
+    let expected = "a value of the store `scanned` is of schema 77, which the meta store does not know";
+    assert_eq!(stop.message, expected);
+    let (scan, mut page) = (Scan { key: b"k", limit: 9, ..Scan::default() }, ScanPage::default());
+    let scanned = rig.state().scan(StoreIndex(1), &scan, &mut page);
+    assert!(matches!(scanned, Err(StateFailure::Stop(stop)) if stop.code.0 == "state-value-unreadable"));
+    assert_eq!(rig.get(1, &state_key(b"k", b"b")).as_deref(), Some(&b"two"[..]), "others are read");
+    rig.state().undo();
+    assert!(rig.changes().iter().all(Vec::is_empty), "nothing takes its place");
+}
+
+#[test]
+fn a_changelog_of_damaged_values_is_not_restored_from() {
+    for (damaged, why) in [
+        (vec![], "found no bytes, expected a stored value"),
+        (vec![9, 0, 0], "found format 9, expected 1"),
+        (vec![1, 0, 0], "found 3 bytes, too few for a stored value"),
+    ] {
+        let rig = with_value(damaged);
+        let mut target = rig.target().expect("opened");
+        let records = rig.logs[1].iter().flatten();
+        let records = records.map(|(key, value)| ChangelogRecord { key, value: value.as_deref() });
+        let applied = target.apply(ChangelogIndex(1), records, Offset(3));
+        let Err(StateFailure::Stop(stop)) = applied else { panic!("{applied:?}") };
+        assert_eq!(stop.code.0, "changelog-unreadable");
+        assert!(stop.message.contains("`scanned`") && stop.message.contains(why), "{stop}");
+    }
+}
+
 #[test]
 fn what_was_read_last_says_nothing_of_what_is_written_next() {
     let mut rig = rig();
@@ -274,5 +334,98 @@ fn what_was_read_last_says_nothing_of_what_is_written_next() {
         let expected = |value: &[u8]| (n >= 100).then(|| value.to_vec());
         assert_eq!(rig.get(0, &key(n)), expected(b"zero"), "key {n}");
         assert_eq!(rig.get(1, &key(n)), expected(b"one!"), "key {n}");
+    }
+}
+
+#[test]
+fn timers_that_are_too_long_or_not_declared_are_refused() {
+    let mut rig = rig();
+    rig.begin(None);
+    let mut register = |keys: &[&[u8]], tags: &[&[u8]], times: &[i64]| {
+        rig.state().register_timers(
+            TimeDomain::Event,
+            binaries(keys).as_ref(),
+            binaries(tags).as_ref(),
+            times,
+        )
+    };
+    let (long_key, long_tag) = (vec![b'k'; 4097], vec![b't'; 257]);
+    for (refused, expected) in [
+        (register(&[b"k", &long_key], &[b"t", b"t"], &[1, 2]), "key 1 has 4097 bytes, expected at most 4096"),
+        (register(&[b"k"], &[&long_tag], &[1]), "tag 0 has 257 bytes, expected at most 256"),
+        (register(&[b"k", b"l"], &[b"t"], &[1, 2]), "found 1 tags for 2 keys"),
+        (register(&[b"k"], &[b"t"], &[1, 2]), "found 2 times for 1 keys"),
+    ] {
+        assert!(matches!(&refused, Err(StateFailure::Timers(why)) if why == expected), "{refused:?}");
+    }
+    assert_eq!(rig.state().next_due(TimeDomain::Event), None, "nothing of the calls is done");
+}
+
+/// Restores the state as a host would, and reads every key.
+fn restored(rig: &Rig, keys: &[Vec<u8>]) -> Result<RestoreSource, StateFailure> {
+    let mut target = rig.target()?;
+    let source = target.source();
+    for (index, log) in rig.logs.iter().enumerate() {
+        let changelog = ChangelogIndex(index as u32);
+        let from = target.next(changelog).map_or(0, |next| next.0 as usize);
+        let records = log[from..].iter().flatten();
+        let records = records.map(|(key, value)| ChangelogRecord { key, value: value.as_deref() });
+        target.apply(changelog, records, Offset(log.len() as i64))?;
+    }
+    let mut state = target.finish_store()?;
+    state.begin(StateTimes { event_watermark: None, processing_time: 0 }, 1 << 20);
+    let mut values = BinariesBuf::default();
+    state.get_many(StoreIndex(0), binaries(keys.iter().map(Vec::as_slice)).as_ref(), &mut values)?;
+    let mut values = values.as_ref().iter();
+    assert!(values.all(|value| value == Some(&b"value"[..])), "a value is lost");
+    Ok(source)
+}
+
+#[test]
+fn a_folder_with_a_damaged_or_missing_file_is_given_up_wherever_that_is_found() {
+    let keys: Vec<Vec<u8>> = (0..300_u32).map(|n| state_key(&n.to_be_bytes(), b"")).collect();
+    let mut rig = rig();
+    rig.begin(None);
+    keys.iter().for_each(|key| rig.put(0, key, b"value"));
+    rig.state().keep();
+    rig.commit();
+    rig.close();
+    let folder = rig.folder.path().join("default/p/3");
+    let whole = temporary();
+    copy(&folder, whole.path());
+    let files = std::fs::read_dir(whole.path().join("db")).expect("a database");
+    let mut files: Vec<_> = files.flatten().map(|file| file.file_name()).collect();
+    files.sort();
+    let mut given_up = 0;
+    for (name, is_removed) in files.iter().flat_map(|name| [(name, false), (name, true)]) {
+        std::fs::remove_dir_all(&folder).expect("removed");
+        copy(whole.path(), &folder);
+        let file = folder.join("db").join(name);
+        let mut bytes = std::fs::read(&file).expect("a file");
+        if is_removed {
+            std::fs::remove_file(&file).expect("removed");
+        } else if let middle = bytes.len() / 2
+            && let Some(byte) = bytes.get_mut(middle)
+        {
+            *byte ^= 0xa5;
+            std::fs::write(&file, bytes).expect("written");
+        }
+        let sources = [restored(&rig, &keys), restored(&rig, &keys)];
+        assert!(sources[1].is_ok(), "{name:?} (removed: {is_removed}) stops the task: {sources:?}");
+        given_up += usize::from(!matches!(sources[0], Ok(RestoreSource::Folder)));
+    }
+    assert!(given_up >= 4, "{given_up} were noticed, of {files:?}");
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).expect("copied");
+        }
     }
 }

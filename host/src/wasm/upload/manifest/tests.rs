@@ -229,7 +229,9 @@ fn all_schemas_together_have_so_many_columns() {
     };
     let manifest = |outputs: usize| {
         let outputs = (0..outputs).map(output).collect::<Vec<_>>().join(",");
-        format!(r#"{{"manifest_version":1,"name":"t","inputs":[{{"name":"in"}}],"outputs":[{outputs}]}}"#)
+        format!(
+            r#"{{"manifest_version":1,"name":"t","inputs":[{{"name":"in","value":{{"kind":"raw"}}}}],"outputs":[{outputs}]}}"#
+        )
     };
     // 1 + 60 * 61 columns each.
     parse(&manifest(8)).expect("29 288 columns");
