@@ -168,7 +168,8 @@ mod tests {
         let mut model: BTreeSet<(u32, u32)> = BTreeSet::new();
         for id in 0..20_000 {
             // Many of equal hash, many of neighbouring homes, also about the end of the table.
-            let hash = random.random_range(0..300_u32).wrapping_sub(150) << 18 | random.random_range(0..3);
+            let hash =
+                random.random_range(0..300_u32).wrapping_sub(150) << 18 | random.random_range(0..3_u32);
             places.insert(hash, Id(id));
             model.insert((hash, id));
             if random.random_bool(0.8) {
