@@ -7,7 +7,6 @@ pub mod assembly;
 pub mod changelogs;
 pub mod check;
 pub mod client_settings;
-#[cfg(feature = "clouds")]
 mod clouds;
 pub mod contract;
 pub mod contract_state;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
-#[cfg(feature = "clouds")]
 use crate::app::clouds;
 use crate::config::settings::ObjectStoreKind;
 use crate::config::settings::ObjectStoreSettings;
@@ -20,22 +19,9 @@ use crate::model::failure::Refusal;
 pub fn object_store(settings: &ObjectStoreSettings) -> Result<Arc<dyn ObjectStore>, Refusal> {
     match settings.kind {
         ObjectStoreKind::Folder => folder(Path::new(&settings.bucket)),
-        #[cfg(feature = "clouds")]
         ObjectStoreKind::S3 => clouds::s3(settings),
-        #[cfg(feature = "clouds")]
         ObjectStoreKind::Google => clouds::google(settings),
-        #[cfg(feature = "clouds")]
         ObjectStoreKind::Azure => clouds::azure(settings),
-        #[cfg(not(feature = "clouds"))]
-        ObjectStoreKind::S3 | ObjectStoreKind::Google | ObjectStoreKind::Azure => Err(Refusal {
-            code: Code("object-store-unusable"),
-            field: "state.object_store.url".to_owned(),
-            message: "this program was built without clients of object stores".to_owned(),
-            found: format!("an address of a bucket, `{}`", settings.bucket),
-            expected: "an absolute folder".to_owned(),
-            remedy: "Name a folder that all hosts share, or build Wasmill with the feature `clouds`."
-                .to_owned(),
-        }),
     }
 }
 
