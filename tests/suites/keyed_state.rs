@@ -101,15 +101,26 @@ fn no_update_is_lost_or_doubled_under_kills() {
     totals.compare(&payments).expect("outputs and state of the model");
 }
 
+/// Sets a flag when it goes, also with a panic: whoever waits for the flag would wait for ever.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn state_follows_its_partitions_between_hosts_under_load() {
     let totals = totals(6);
     let fed_enough = AtomicBool::new(false);
     let payments = std::thread::scope(|scope| {
-        let feeder = scope.spawn(|| {
+        let fed_enough = Ended(&fed_enough);
+        let (is_fed, totals) = (fed_enough.0, &totals);
+        let feeder = scope.spawn(move || {
             let mut source = Payments::new(17, 300);
             let mut payments = Vec::new();
-            while !fed_enough.load(Ordering::Relaxed) {
+            while !is_fed.load(Ordering::Relaxed) {
                 let part: Vec<Payment> = source.by_ref().take(300).collect();
                 totals.feed(&part).expect("fed");
                 payments.extend(part);
@@ -118,15 +129,15 @@ fn state_follows_its_partitions_between_hosts_under_load() {
             payments
         });
         let pause = || std::thread::sleep(Duration::from_millis(900));
-        let mut first = start(&totals, "host-1");
+        let mut first = start(totals, "host-1");
         totals.pipeline.wait_for_members(1).expect("a rebalance");
         pause();
-        let mut second = start(&totals, "host-2");
+        let mut second = start(totals, "host-2");
         totals.pipeline.wait_for_members(2).expect("a rebalance");
         pause();
         // One leaves in good order, and comes back to the state that it left on its disk.
         totals.pipeline.drain(&mut second).expect("drained");
-        let mut second = start(&totals, "host-2");
+        let mut second = start(totals, "host-2");
         pause();
         // One is frozen for longer than its session, and thawed: it must not add to what others have
         // gone on with.
@@ -137,12 +148,12 @@ fn state_follows_its_partitions_between_hosts_under_load() {
         totals.pipeline.wait_for_members(2).expect("a rebalance");
         pause();
         second.kill();
-        let mut second = start(&totals, "host-2");
+        let mut second = start(totals, "host-2");
         pause();
         first.kill();
         totals.pipeline.wait_for_members(1).expect("a rebalance");
         pause();
-        fed_enough.store(true, Ordering::Relaxed);
+        drop(fed_enough);
         let payments = feeder.join().expect("fed");
         totals.pipeline.wait_until_done(&mut second).expect("every payment");
         totals.pipeline.drain(&mut second).expect("drained");

@@ -51,6 +51,9 @@ pub(in crate::kafka) struct Events {
     statistics: Mutex<Option<Statistics>>,
     /// Whether the consumer is being closed: then revocations are answered at once.
     closing: AtomicBool,
+    /// Whether the group rebalances cooperatively; known from the first change that was not answered while
+    /// closing. A client that closes must not be asked: once its group has ended, it never answers.
+    cooperative: AtomicBool,
     /// Queue to wake when an event came in; null where none is waited on.
     queue: AtomicPtr<sys::rd_kafka_queue_t>,
     token_file: Option<PathBuf>,
@@ -143,9 +146,10 @@ pub(in crate::kafka) unsafe extern "C" fn on_rebalance(
         let assigned = code == RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if events.closing.load(Ordering::Relaxed) {
             // Nobody will come to answer: give everything up, so that the close ends.
-            answer_while_closing(rk, assigned, partitions);
+            answer_while_closing(rk, assigned, events.cooperative.load(Ordering::Relaxed), partitions);
             return;
         }
+        events.cooperative.store(is_cooperative(rk), Ordering::Relaxed);
         let list = PartitionList::read(partitions);
         let change = if assigned {
             Rebalance::Assigned(list)
@@ -159,16 +163,30 @@ pub(in crate::kafka) unsafe extern "C" fn on_rebalance(
     }
 }
 
+/// # Safety
+/// `rk` is a live client whose group has not ended.
+unsafe fn is_cooperative(rk: *mut sys::rd_kafka_t) -> bool {
+    // SAFETY: by the caller; the text is a constant of the library's.
+    unsafe {
+        let protocol = sys::rd_kafka_rebalance_protocol(rk);
+        !protocol.is_null() && CStr::from_ptr(protocol) == c"COOPERATIVE"
+    }
+}
+
 unsafe fn answer_while_closing(
     rk: *mut sys::rd_kafka_t,
     assigned: bool,
+    cooperative: bool,
     partitions: *mut sys::rd_kafka_topic_partition_list_t,
 ) {
     // SAFETY: the handle and the list are live; an error object is taken over and freed.
     unsafe {
-        // Null once the client terminates: then it takes the plain call.
-        let protocol = sys::rd_kafka_rebalance_protocol(rk);
-        if !protocol.is_null() && CStr::from_ptr(protocol) == c"COOPERATIVE" && !assigned {
+        // A change from before the close may come up after the group has ended. Nothing waits for its
+        // answer any more, and librdkafka drops what is asked of an ended group without a reply.
+        if sys::rd_kafka_consumer_closed(rk) != 0 {
+            return;
+        }
+        if cooperative && !assigned {
             let error = sys::rd_kafka_incremental_unassign(rk, partitions);
             if let Err(error) = KafkaError::take(error) {
                 tracing::debug!(%error, "partitions were not given up while closing");

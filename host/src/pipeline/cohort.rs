@@ -206,7 +206,9 @@ impl Cohort {
     /// Whether there is progress that no commit has written.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        self.state.is_some() && (self.overlay_bytes() > 0 || self.time.changes().next().is_some())
+        self.state.as_ref().is_some_and(|state| {
+            state.has_notes() || self.overlay_bytes() > 0 || self.time.changes().next().is_some()
+        })
     }
 
     /// Puts the progress of event time into the overlay, and gives the state with it.

@@ -120,6 +120,11 @@ pub trait TaskState: Send {
     /// Sets it, in the overlay.
     fn set_event_clock(&mut self, port: PortIndex, clock: EventClock);
 
+    /// Whether something is to be written at the commit that [`Self::overlay_bytes`] does not count.
+    fn has_notes(&self) -> bool {
+        false
+    }
+
     /// Bytes of the overlay. The cycle is committed early when they reach its limit.
     fn overlay_bytes(&self) -> u64;
 

@@ -289,6 +289,10 @@ impl TimerIndex {
     /// The flush failed: what was frozen joins what is live, which counts more.
     pub(super) fn thaw(&mut self) {
         let frozen = std::mem::take(&mut self.frozen);
+        for removal in &mut self.removals {
+            // The disk did not get it: an abort brings it back to what is live.
+            removal.was_added |= frozen.added.contains(&removal.place);
+        }
         for place in &frozen.added {
             if !self.live.removed.contains(place) {
                 self.live.add(place.clone());

@@ -29,11 +29,10 @@ pub fn test(arguments: &[String]) -> Result<bool> {
     }
     // Built before the servers start: on a small machine the linker wants their memory.
     command::run(cargo_test(for_cargo(arguments)).arg("--no-run"))?;
-    if is_narrowed(arguments) {
-        // The suites start the host's binary, which a run of a few packages does not build. Of the whole
-        // workspace, so that its dependencies are those of a full run.
-        command::run(command::cargo().args(["build", "--workspace", "--bin", "wasmill"]))?;
-    }
+    // The suites start the host's binary. A run of a few packages does not build it, and no run of tests
+    // writes down what it was built from, by which the suites tell whether it is current. Of the whole
+    // workspace, so that its dependencies are those of a full run.
+    command::run(command::cargo().args(["build", "--workspace", "--bin", "wasmill"]))?;
 
     let mut tally = Tally::default();
     {

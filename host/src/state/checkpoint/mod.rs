@@ -10,7 +10,8 @@
 //! A checkpoint is a cache like the folder that it was made from: it is trusted only as far as the
 //! changelogs can bring it up to date. Each time a task is opened, its first checkpoint claims a new
 //! generation. Whoever sees a later generation than its own is no longer the owner of the task: it
-//! writes and deletes nothing any more. So nobody deletes a file that somebody else still counts on.
+//! writes and deletes nothing, unless it claims a later one. So nobody deletes what another counts on, but
+//! for the time of one listing (`docs/decisions/0008`).
 
 mod digest;
 mod document;

@@ -153,6 +153,12 @@ impl MetaState {
         self.first_watermark.current = self.first_watermark.committed;
     }
 
+    /// Whether anything is not committed as it is now.
+    pub(super) fn is_changed(&self) -> bool {
+        self.first_watermark.current != self.first_watermark.committed
+            || self.clocks.iter().any(|(_, clock)| clock.current != clock.committed)
+    }
+
     /// State keys and bodies of what is not committed as it is now.
     fn changed(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let clocks = self.clocks.iter().filter(|(_, clock)| clock.current != clock.committed);

@@ -307,6 +307,10 @@ impl TaskState for TaskStore {
         self.timers.next_due(domain)
     }
 
+    fn has_notes(&self) -> bool {
+        self.meta.is_changed()
+    }
+
     fn registered_event_min(&self) -> Option<i64> {
         self.invocation.registered_event_min
     }

@@ -37,6 +37,19 @@ fn rig() -> Rig {
 }
 
 #[test]
+fn the_first_watermark_alone_is_to_be_written() {
+    let mut rig = rig();
+    rig.begin(None);
+    rig.state().keep();
+    assert!(!rig.state().has_notes());
+    rig.begin(Some(5000));
+    rig.state().keep();
+    assert!(rig.state().has_notes(), "its commit counts on a record of it in the changelog");
+    rig.commit();
+    assert!(!rig.state().has_notes());
+}
+
+#[test]
 fn what_an_invocation_wrote_is_kept_or_undone_as_a_whole() {
     let mut rig = rig();
     let key = state_key(b"k", b"");
