@@ -49,8 +49,9 @@ impl S3 {
     /// As of [`Self::start`].
     pub fn launch(&mut self) -> Result<()> {
         let home = python::environment(ENTRY, &PACKAGES)?;
-        let mut command = Command::new(home.join("bin/moto_server"));
-        command.args(["-H", "127.0.0.1", "-p", &self.port.to_string()]);
+        // The scripts name the folder in which the environment was made, before it had its place.
+        let mut command = Command::new(home.join("bin/python"));
+        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &self.port.to_string()]);
         die_with_parent(&mut command);
         let server = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.server = Some(server.context("start the object store")?);
