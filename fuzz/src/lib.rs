@@ -5,7 +5,7 @@
 //! test; property tests of the host run the same ones.
 
 // The host uses the rest.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 #[path = "../../host/src/codec/mod.rs"]
 pub mod codec;
