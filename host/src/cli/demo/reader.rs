@@ -28,6 +28,27 @@ use crate::cli::demo::journal::Journal;
 use crate::cli::demo::payments::LargePayment;
 use crate::cli::demo::payments::SAMPLE_TS_END;
 
+/// A consumer of no group, at the beginning of all partitions of `topics`.
+pub(super) fn consumer(kafka: &str, topics: &[&str]) -> anyhow::Result<BaseConsumer> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", kafka)
+        .set("client.id", "wasmill-demo")
+        .set("group.id", "wasmill-demo")
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .set("fetch.wait.max.ms", "50")
+        .create()
+        .context("the consumer cannot be made")?;
+    let mut partitions = TopicPartitionList::new();
+    for topic in topics {
+        for partition in 0..PARTITIONS {
+            partitions.add_partition_offset(topic, partition, Offset::Beginning)?;
+        }
+    }
+    consumer.assign(&partitions).with_context(|| format!("{} cannot be read", topics.join(" and ")))?;
+    Ok(consumer)
+}
+
 /// A thread that reads until it is told to stop.
 pub(super) struct Reader {
     stop: Arc<AtomicBool>,
@@ -36,22 +57,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn start(kafka: &str, journal: Arc<Journal>) -> anyhow::Result<Self> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", kafka)
-            .set("client.id", "wasmill-demo")
-            .set("group.id", "wasmill-demo")
-            .set("enable.auto.commit", "false")
-            .set("isolation.level", "read_committed")
-            .set("fetch.wait.max.ms", "50")
-            .create()
-            .context("the consumer cannot be made")?;
-        let mut partitions = TopicPartitionList::new();
-        for topic in [OUTPUT_TOPIC, DEAD_LETTER_TOPIC] {
-            for partition in 0..PARTITIONS {
-                partitions.add_partition_offset(topic, partition, Offset::Beginning)?;
-            }
-        }
-        consumer.assign(&partitions).context("the outputs cannot be read")?;
+        let consumer = consumer(kafka, &[OUTPUT_TOPIC, DEAD_LETTER_TOPIC])?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new()

@@ -15,15 +15,12 @@ use anyhow::anyhow;
 use anyhow::bail;
 use rdkafka::ClientConfig;
 use rdkafka::Message;
-use rdkafka::Offset;
-use rdkafka::TopicPartitionList;
 use rdkafka::admin::AdminClient;
 use rdkafka::admin::AdminOptions;
 use rdkafka::admin::NewTopic;
 use rdkafka::admin::TopicReplication;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseRecord;
 use rdkafka::producer::DefaultProducerContext;
@@ -34,6 +31,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use crate::cli::demo::INPUT_TOPIC;
 use crate::cli::demo::PARTITIONS;
 use crate::cli::demo::payments::Generator;
+use crate::cli::demo::reader;
 use crate::cli::demo::show;
 use crate::cli::demo::totals::RunningTotal;
 use crate::cli::demo::totals::Totals;
@@ -86,7 +84,7 @@ pub(super) fn run(stage: &Stage<'_>) -> anyhow::Result<Vec<String>> {
 
     let found = Arc::new(Mutex::new(Totals::default()));
     let stop = AtomicBool::new(false);
-    let consumer = consumer(stage.kafka)?;
+    let consumer = reader::consumer(stage.kafka, &[TOTALS_TOPIC])?;
     let paid = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read(&consumer, &found, &stop));
         let sender = scope.spawn(|| send(stage, &found, &stop));
@@ -207,24 +205,6 @@ fn send(stage: &Stage<'_>, found: &Mutex<Totals>, stop: &AtomicBool) -> anyhow::
     }
     producer.flush(REQUEST_DEADLINE).context("the last payments were not acknowledged")?;
     Ok(paid)
-}
-
-fn consumer(kafka: &str) -> anyhow::Result<BaseConsumer> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", kafka)
-        .set("client.id", "wasmill-demo")
-        .set("group.id", "wasmill-demo")
-        .set("enable.auto.commit", "false")
-        .set("isolation.level", "read_committed")
-        .set("fetch.wait.max.ms", "50")
-        .create()
-        .context("the consumer cannot be made")?;
-    let mut partitions = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
-        partitions.add_partition_offset(TOTALS_TOPIC, partition, Offset::Beginning)?;
-    }
-    consumer.assign(&partitions).context("the totals cannot be read")?;
-    Ok(consumer)
 }
 
 fn read(consumer: &BaseConsumer, found: &Mutex<Totals>, stop: &AtomicBool) -> anyhow::Result<()> {

@@ -3,9 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use arrow_array::Array;
-use arrow_array::BinaryArray;
-
 use crate::model::binaries::BinariesBuf;
 use crate::model::record_batch::Invoked;
 use crate::model::record_batch::RecordBatch;
@@ -16,9 +13,9 @@ use crate::pipeline::fakes::Shared;
 use crate::pipeline::fakes::UNENCODABLE;
 use crate::pipeline::fakes::counter::Known;
 use crate::pipeline::fakes::counter::Sums;
+use crate::pipeline::fakes::counter::add_up;
 use crate::pipeline::fakes::counter::emission;
 use crate::pipeline::fakes::counter::failed;
-use crate::pipeline::fakes::counter::numbers;
 use crate::pipeline::fakes::echo::trap;
 use crate::pipeline::ports::Guest;
 use crate::pipeline::ports::InvokeFailure;
@@ -74,32 +71,13 @@ pub(crate) struct Alarms {
 impl Guest for Alarms {
     fn invoke(&mut self, batch: &RecordBatch, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
         let mut world = self.world.borrow_mut();
-        world.calls += 1;
         // What a failed call has learned goes with the instance.
         let mut known = std::mem::take(&mut self.known);
-        let state = state.as_deref_mut().expect("a state is lent");
-        let mut sums = Sums::new(state, batch.partition, &mut known);
-        let values = numbers(batch.rows.value.as_ref());
-        let times = batch.rows.timestamp.as_ref().expect("a timestamp root");
-        let keys = batch.rows.key.as_ref().expect("a key root");
-        let keys = keys.as_any().downcast_ref::<BinaryArray>().expect("bytes");
-        let (mut emitted, mut sources, mut rejections) = (Vec::new(), Vec::new(), Vec::new());
-        for (row, value) in values.iter().copied().enumerate() {
-            if world.verdict(value)? {
-                rejections.push(Rejection { rows: vec![row as u32], reason: "scripted".to_owned() });
-                continue;
-            }
-            let key = keys.value(row);
-            let sum = sums.get(key)?.unwrap_or(0) + value;
-            sums.set(key, Some(sum))?;
-            for act in acts_of_record(value) {
-                apply(sums.state, key, times.value(row), *act)?;
-            }
-            emitted.push(if world.unencodable_inputs.contains(&value) { UNENCODABLE } else { sum });
-            sources.push(row as u32);
-        }
+        let invoked = add_up(&mut world, batch, state, &mut known, |_, state, row| {
+            acts_of_record(row.value).iter().try_for_each(|act| apply(state, row.key, row.time, *act))
+        })?;
         self.known = known;
-        Ok(Invoked { emissions: emission(emitted, sources), rejections })
+        Ok(invoked)
     }
 
     fn fire(&mut self, fired: &FiredTimers, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {

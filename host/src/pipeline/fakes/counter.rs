@@ -22,6 +22,7 @@ use crate::model::state_key::StateKey;
 use crate::pipeline::fakes::SILENCE_MS;
 use crate::pipeline::fakes::Shared;
 use crate::pipeline::fakes::UNENCODABLE;
+use crate::pipeline::fakes::World;
 use crate::pipeline::fakes::echo::trap;
 use crate::pipeline::ports::Guest;
 use crate::pipeline::ports::InvokeFailure;
@@ -75,38 +76,61 @@ impl<'a> Sums<'a> {
     }
 }
 
+/// A record that was added up.
+pub(crate) struct AddedRow<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) value: i64,
+    pub(crate) time: i64,
+}
+
+/// Adds the value of every record to the sum of its key and emits that. `then` does what else a record is for.
+pub(crate) fn add_up(
+    world: &mut World,
+    batch: &RecordBatch,
+    state: &mut StateSlot,
+    known: &mut Known,
+    mut then: impl FnMut(&mut World, &mut dyn TaskState, &AddedRow<'_>) -> Result<(), InvokeFailure>,
+) -> Result<Invoked, InvokeFailure> {
+    world.calls += 1;
+    let state = state.as_deref_mut().expect("a state is lent");
+    let mut sums = Sums::new(state, batch.partition, known);
+    let values = numbers(batch.rows.value.as_ref());
+    let times = batch.rows.timestamp.as_ref().expect("a timestamp root");
+    let keys = batch.rows.key.as_ref().expect("a key root");
+    let keys = keys.as_any().downcast_ref::<BinaryArray>().expect("bytes");
+    let (mut emitted, mut sources, mut rejections) = (Vec::new(), Vec::new(), Vec::new());
+    for (row, value) in values.iter().copied().enumerate() {
+        if world.verdict(value)? {
+            rejections.push(Rejection { rows: vec![row as u32], reason: "scripted".to_owned() });
+            continue;
+        }
+        let key = keys.value(row);
+        let sum = sums.get(key)?.unwrap_or(0) + value;
+        sums.set(key, Some(sum))?;
+        then(world, sums.state, &AddedRow { key, value, time: times.value(row) })?;
+        emitted.push(if world.unencodable_inputs.contains(&value) { UNENCODABLE } else { sum });
+        sources.push(row as u32);
+    }
+    Ok(Invoked { emissions: emission(emitted, sources), rejections })
+}
+
 impl Guest for Counter {
     fn invoke(&mut self, batch: &RecordBatch, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
         let mut world = self.world.borrow_mut();
-        world.calls += 1;
         // What a failed call has learned goes with the instance.
         let mut known = std::mem::take(&mut self.known);
-        let state = state.as_deref_mut().expect("a state is lent");
-        let mut sums = Sums::new(state, batch.partition, &mut known);
-        let values = numbers(batch.rows.value.as_ref());
-        let times = batch.rows.timestamp.as_ref().expect("a timestamp root");
-        let keys = batch.rows.key.as_ref().expect("a key root");
-        let keys = keys.as_any().downcast_ref::<BinaryArray>().expect("bytes");
-        let (mut emitted, mut sources, mut rejections) = (Vec::new(), Vec::new(), Vec::new());
-        for (row, value) in values.iter().copied().enumerate() {
-            if world.verdict(value)? {
-                rejections.push(Rejection { rows: vec![row as u32], reason: "scripted".to_owned() });
-                continue;
-            }
-            let key = keys.value(row);
-            let sum = sums.get(key)?.unwrap_or(0) + value;
-            sums.set(key, Some(sum))?;
-            let silent_from = match self.domain {
-                TimeDomain::Event => times.value(row),
+        let domain = self.domain;
+        let invoked = add_up(&mut world, batch, state, &mut known, |world, state, row| {
+            let silent_from = match domain {
+                TimeDomain::Event => row.time,
                 TimeDomain::Processing => world.now_ms(),
             };
-            register(sums.state, self.domain, key, silent_from + SILENCE_MS)?;
-            emitted.push(if world.unencodable_inputs.contains(&value) { UNENCODABLE } else { sum });
-            sources.push(row as u32);
-            world.watermarks.push((value, batch.event_watermark));
-        }
+            register(state, domain, row.key, silent_from + SILENCE_MS)?;
+            world.watermarks.push((row.value, batch.event_watermark));
+            Ok(())
+        })?;
         self.known = known;
-        Ok(Invoked { emissions: emission(emitted, sources), rejections })
+        Ok(invoked)
     }
 
     fn fire(&mut self, fired: &FiredTimers, state: &mut StateSlot) -> Result<Invoked, InvokeFailure> {
@@ -157,7 +181,7 @@ pub(crate) fn emission(values: Vec<i64>, sources: Vec<u32>) -> Vec<Emission> {
     vec![Emission { port: PortIndex(0), schema: None, rows, sources }]
 }
 
-pub(crate) fn numbers(column: Option<&arrow_array::ArrayRef>) -> &[i64] {
+fn numbers(column: Option<&arrow_array::ArrayRef>) -> &[i64] {
     column.expect("a value root").as_any().downcast_ref::<Int64Array>().expect("numbers").values()
 }
 

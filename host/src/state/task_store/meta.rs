@@ -87,9 +87,13 @@ struct Cycled<T> {
     committed: T,
 }
 
-impl<T: Copy> Cycled<T> {
+impl<T: Copy + PartialEq> Cycled<T> {
     fn new(committed: T) -> Self {
         Self { current: committed, committed }
+    }
+
+    fn is_changed(&self) -> bool {
+        self.current != self.committed
     }
 }
 
@@ -155,17 +159,15 @@ impl MetaState {
 
     /// Whether anything is not committed as it is now.
     pub(super) fn is_changed(&self) -> bool {
-        self.first_watermark.current != self.first_watermark.committed
-            || self.clocks.iter().any(|(_, clock)| clock.current != clock.committed)
+        self.first_watermark.is_changed() || self.clocks.iter().any(|(_, clock)| clock.is_changed())
     }
 
     /// State keys and bodies of what is not committed as it is now.
     fn changed(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let clocks = self.clocks.iter().filter(|(_, clock)| clock.current != clock.committed);
+        let clocks = self.clocks.iter().filter(|(_, clock)| clock.is_changed());
         let clocks = clocks
             .map(|(port, clock)| (MetaKey::Clock { port }.state_key(), clock_body(clock.current).to_vec()));
-        let Cycled { current, committed } = self.first_watermark;
-        let first = current.filter(|_| current != committed);
+        let first = self.first_watermark.current.filter(|_| self.first_watermark.is_changed());
         let first = first.map(|first| (MetaKey::FirstWatermark.state_key(), first.to_be_bytes().to_vec()));
         clocks.chain(first).collect()
     }
