@@ -5,10 +5,10 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use wasmill_test_support::checkpointed::Checkpointed;
-use wasmill_test_support::checkpointed::metric;
-use wasmill_test_support::checkpointed::wait_for;
 use wasmill_test_support::payments::Payment;
 use wasmill_test_support::payments::Payments;
+use wasmill_test_support::watch::metric;
+use wasmill_test_support::watch::wait_for;
 
 #[test]
 fn a_lost_disk_is_filled_from_the_checkpoint_and_the_totals_go_on() {

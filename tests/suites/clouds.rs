@@ -2,10 +2,10 @@
 
 use wasmill_test_support::S3;
 use wasmill_test_support::checkpointed::Checkpointed;
-use wasmill_test_support::checkpointed::metric;
-use wasmill_test_support::checkpointed::wait_for;
 use wasmill_test_support::payments::Payment;
 use wasmill_test_support::payments::Payments;
+use wasmill_test_support::watch::metric;
+use wasmill_test_support::watch::wait_for;
 
 #[test]
 fn checkpoints_go_to_s3_and_come_back_and_its_absence_stops_nothing() {

@@ -139,16 +139,21 @@ fn every_type_survives_a_guest_of_rows() {
     assert_eq!(said.trim(), format!("{} records are equal", 2 * COUNT));
 }
 
+/// A guest of columns through which every record passes as it is.
+fn masking_nothing() -> TestPipeline {
+    TestPipeline::new("mask-fields", 1)
+        .and_then(|pipeline| pipeline.input("records", "value: avro"))
+        .and_then(|pipeline| pipeline.output("masked", "value: avro"))
+        .expect("a pipeline")
+        // No field has such a name.
+        .with("config: { fields: no-such-field }")
+}
+
 #[test]
 fn random_schemas_survive_a_guest_of_columns() {
     const SCHEMAS: usize = 40;
     let mut random = RandomAvro::new(seed());
-    // No field has such a name, so nothing is masked.
-    let pipeline = TestPipeline::new("mask-fields", 1)
-        .and_then(|pipeline| pipeline.input("records", "value: avro"))
-        .and_then(|pipeline| pipeline.output("masked", "value: avro"))
-        .expect("a pipeline")
-        .with("config: { fields: no-such-field }");
+    let pipeline = masking_nothing();
     let input = pipeline.in_topic("records");
     let subject = format!("{input}-value");
     let schemas: Vec<(u32, RandomAvroSchema, Schema)> = (0..SCHEMAS)
@@ -184,11 +189,7 @@ fn arrays_and_maps_of_many_blocks_come_out_as_one() {
     const SCHEMA: &str = r#"{"type":"record","name":"Blocks","fields":[
         {"name":"longs","type":{"type":"array","items":"long"}},
         {"name":"texts","type":{"type":"map","values":"string"}}]}"#;
-    let pipeline = TestPipeline::new("mask-fields", 1)
-        .and_then(|pipeline| pipeline.input("records", "value: avro"))
-        .and_then(|pipeline| pipeline.output("masked", "value: avro"))
-        .expect("a pipeline")
-        .with("config: { fields: no-such-field }");
+    let pipeline = masking_nothing();
     let input = pipeline.in_topic("records");
     let id = pipeline.registry.register_avro(&format!("{input}-value"), SCHEMA).expect("registered");
 

@@ -3,15 +3,13 @@
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
-use std::time::Instant;
 
-use wasmill_test_support::DONE_MAX;
 use wasmill_test_support::RunningTotals;
 use wasmill_test_support::Sidecar;
-use wasmill_test_support::http;
 use wasmill_test_support::payments::Payment;
 use wasmill_test_support::payments::Payments;
+use wasmill_test_support::watch::metric_of;
+use wasmill_test_support::watch::wait_for;
 
 /// A small file system in memory. Unmounted when dropped.
 struct SmallDisk(PathBuf);
@@ -68,22 +66,16 @@ fn start(totals: &RunningTotals) -> Sidecar {
     host
 }
 
-/// How often a task has waited for its disk.
-fn disk_outages(host: &Sidecar) -> f64 {
-    let text = http::request("GET", &format!("{}/metrics", host.url()), None).expect("metrics").text;
-    let lines = text.lines().filter(|line| line.starts_with("wasmill_outages_total"));
-    let lines = lines.filter(|line| line.contains("code=\"state-disk\""));
-    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
-}
-
+/// Until tasks have waited for their disk so often.
 fn wait_for_outages(host: &mut Sidecar, count: f64, meanwhile: impl Fn()) {
-    let until = Instant::now() + DONE_MAX;
-    while disk_outages(host) < count {
-        meanwhile();
-        assert!(!host.has_ended(), "the host ended by itself:\n{}", host.log_tail());
-        assert!(Instant::now() < until, "the disk did no harm; the log ends:\n{}", host.log_tail());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let has_waited = |host: &Sidecar| {
+        let is_so = metric_of(host, "wasmill_outages_total", "code=\"state-disk\"")? >= count;
+        if !is_so {
+            meanwhile();
+        }
+        Ok(is_so)
+    };
+    wait_for(host, "waited for its disk", has_waited).expect("told");
 }
 
 /// A pipeline with its state on a small disk; none where there is no such disk to be had.

@@ -37,6 +37,7 @@ mod secure_broker;
 mod seed;
 mod sidecar;
 mod test_pipeline;
+pub mod watch;
 
 pub use broker::Broker;
 pub use broker::shared_broker;

@@ -1,5 +1,8 @@
 //! Payments: the records that most suites feed, and what the payments filter makes of them.
 
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
 use rand::Rng;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -99,8 +102,36 @@ pub fn long(out: &mut Vec<u8>, value: i64) {
     out.push(rest as u8);
 }
 
+/// Takes what [`long`] wrote from the front of `body`.
+///
+/// # Errors
+/// When it is cut off, or has more than 64 bits.
+pub fn take_long(body: &mut &[u8]) -> Result<i64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = body.split_first().context("a number that is cut off")?;
+        *body = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok((number >> 1).cast_signed() ^ -((number & 1).cast_signed()));
+        }
+    }
+    bail!("a number of more than 64 bits")
+}
+
 /// Length and bytes, as Avro writes strings.
 pub fn text(out: &mut Vec<u8>, value: &str) {
     long(out, value.len() as i64);
     out.extend_from_slice(value.as_bytes());
+}
+
+/// Takes what [`text`] wrote from the front of `body`.
+///
+/// # Errors
+/// When it is cut off, or is not UTF-8.
+pub fn take_text(body: &mut &[u8]) -> Result<String> {
+    let length = usize::try_from(take_long(body)?)?;
+    let (text, rest) = body.split_at_checked(length).context("a text that is cut off")?;
+    *body = rest;
+    Ok(std::str::from_utf8(text)?.to_owned())
 }

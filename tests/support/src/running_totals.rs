@@ -13,6 +13,8 @@ use crate::kafka_client::KafkaClient;
 use crate::payments::PAYMENT_SCHEMA;
 use crate::payments::Payment;
 use crate::payments::frame;
+use crate::payments::take_long;
+use crate::payments::take_text;
 use crate::record::ConsumedRecord;
 use crate::record::TestRecord;
 use crate::registry::RegistryApi;
@@ -183,31 +185,16 @@ fn output(record: &ConsumedRecord) -> Result<(String, Totals)> {
     let value = record.value.as_deref().context("an output without a value")?;
     let (_, body) = value.split_at_checked(frame(0).len()).context("an output without a frame")?;
     let mut body = body;
-    let length = usize::try_from(long(&mut body)?)?;
-    let (account, rest) = body.split_at_checked(length).context("an output that is cut off")?;
-    let account = std::str::from_utf8(account)?.to_owned();
+    let account = take_text(&mut body)?;
     ensure!(record.key.as_deref() == Some(account.as_bytes()), "an output of `{account}` under another key");
-    Ok((account, totals(rest)?))
+    Ok((account, totals(body)?))
 }
 
 /// A double and a long, and nothing else.
 fn totals(body: &[u8]) -> Result<Totals> {
     let (total, rest) = body.split_first_chunk::<8>().context("totals that are cut off")?;
     let mut rest = rest;
-    let count = long(&mut rest)?;
+    let count = take_long(&mut rest)?;
     ensure!(rest.is_empty(), "{} bytes after the totals", rest.len());
     Ok(Totals { total: f64::from_le_bytes(*total), count })
-}
-
-fn long(body: &mut &[u8]) -> Result<i64> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = body.split_first().context("a number that is cut off")?;
-        *body = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok((number >> 1).cast_signed() ^ -((number & 1).cast_signed()));
-        }
-    }
-    anyhow::bail!("a number of more than 64 bits")
 }

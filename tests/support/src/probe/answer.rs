@@ -6,6 +6,8 @@ use anyhow::bail;
 use anyhow::ensure;
 
 use crate::avro;
+use crate::payments::take_long;
+use crate::payments::take_text;
 use crate::probe::command::Operation;
 use crate::record::ConsumedRecord;
 
@@ -28,21 +30,21 @@ impl Answer {
     pub(super) fn of(record: &ConsumedRecord) -> Result<Self> {
         let (_, mut body) = avro::split(record.value.as_deref().context("an answer without a value")?)?;
         let key = String::from_utf8(record.key.clone().context("an answer without a key")?)?;
-        let operation = Operation::of(long(&mut body)?)?;
-        let entry = text(&mut body)?;
+        let operation = Operation::of(take_long(&mut body)?)?;
+        let entry = take_text(&mut body)?;
         let number = option(&mut body)?;
         let mut entries = Vec::new();
         loop {
-            let count = long(&mut body)?;
+            let count = take_long(&mut body)?;
             if count < 0 {
                 // The size of the block follows, which is for those who skip it.
-                long(&mut body)?;
+                take_long(&mut body)?;
             }
             if count == 0 {
                 break;
             }
             for _ in 0..count.unsigned_abs() {
-                entries.push((text(&mut body)?, long(&mut body)?));
+                entries.push((take_text(&mut body)?, take_long(&mut body)?));
             }
         }
         let time = option(&mut body)?;
@@ -54,29 +56,9 @@ impl Answer {
 
 /// `["null", "long"]`
 fn option(body: &mut &[u8]) -> Result<Option<i64>> {
-    match long(body)? {
+    match take_long(body)? {
         0 => Ok(None),
-        1 => Ok(Some(long(body)?)),
+        1 => Ok(Some(take_long(body)?)),
         branch => bail!("a union of two has no branch {branch}"),
     }
-}
-
-pub(super) fn text(body: &mut &[u8]) -> Result<String> {
-    let length = usize::try_from(long(body)?)?;
-    let (text, rest) = body.split_at_checked(length).context("a text that is cut off")?;
-    *body = rest;
-    Ok(std::str::from_utf8(text)?.to_owned())
-}
-
-pub(super) fn long(body: &mut &[u8]) -> Result<i64> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = body.split_first().context("a number that is cut off")?;
-        *body = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok((number >> 1).cast_signed() ^ -((number & 1).cast_signed()));
-        }
-    }
-    bail!("a number of more than 64 bits")
 }

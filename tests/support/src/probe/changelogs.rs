@@ -10,7 +10,7 @@ use wasmill::state::format::GROUP_BYTES;
 use wasmill::state::format::StoredValue;
 use wasmill::state::format::split_state_key;
 
-use crate::probe::answer;
+use crate::payments::take_long;
 use crate::probe::model::EntryKey;
 use crate::probe::model::Model;
 use crate::probe::model::Written;
@@ -153,7 +153,7 @@ fn same<K: Ord + Debug, V: PartialEq + Debug>(
 
 fn long(body: &[u8]) -> Result<i64> {
     let mut body = body;
-    let number = answer::long(&mut body)?;
+    let number = take_long(&mut body)?;
     ensure!(body.is_empty(), "{} bytes follow a number", body.len());
     Ok(number)
 }

@@ -7,8 +7,9 @@ use anyhow::ensure;
 use crate::avro;
 use crate::payments::frame;
 use crate::payments::long;
+use crate::payments::take_long;
+use crate::payments::take_text;
 use crate::payments::text;
-use crate::probe::answer;
 use crate::record::ConsumedRecord;
 use crate::record::TestRecord;
 
@@ -107,9 +108,9 @@ impl Command {
     /// Reads back what lies in the topic.
     pub(super) fn of(record: &ConsumedRecord) -> Result<Self> {
         let (_, mut body) = avro::split(record.value.as_deref().context("a command without a value")?)?;
-        let operation = Operation::of(answer::long(&mut body)?)?;
-        let entry = answer::text(&mut body)?;
-        let (value, at) = (answer::long(&mut body)?, answer::long(&mut body)?);
+        let operation = Operation::of(take_long(&mut body)?)?;
+        let entry = take_text(&mut body)?;
+        let (value, at) = (take_long(&mut body)?, take_long(&mut body)?);
         ensure!(body.len() == 1, "{} bytes at the end of a command", body.len());
         let key = String::from_utf8(record.key.clone().context("a command without a key")?)?;
         Ok(Self { key, operation, entry, value, at, reject: body == [1] })
